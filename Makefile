@@ -1,0 +1,175 @@
+# mcp-relay: `make run` shows it at work, `make test` proves it.
+#
+# Every goal installs what it lacks from Debian's packages (see .ci/deps). A
+# build variant has its own tree: `make VARIANT=asan` builds build/asan/.
+
+VERSION := 0.1.0
+
+# Compiler and flags ---------------------------------------------------------
+
+VARIANT ?= release
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+PYTHON ?= /usr/bin/python3
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wswitch-enum -Wformat=2 -Wvla
+WERROR ?= $(if $(CI),-Werror)
+HARDEN := -fPIE -fstack-protector-strong -fno-plt
+HARDEN_LD := -pie -Wl,-z,relro,-z,now
+
+OPT.release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+OPT.asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=all
+LD.asan := -fsanitize=address,undefined
+
+OUT := build/$(VARIANT)
+BIN := $(if $(filter release,$(VARIANT)),bin,$(OUT)/bin)
+
+CPPFLAGS += -D_GNU_SOURCE -DMCP_VERSION='"$(VERSION)"' -I.
+CFLAGS += -std=gnu11 $(WARN) $(WERROR) $(HARDEN) $(OPT.$(VARIANT))
+LDFLAGS += $(HARDEN_LD) $(LD.$(VARIANT))
+
+LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lssl -lcrypto
+LIBS_PROXY := -levent_pthreads -lcjson -lpthread
+LIBS_WORKER := -lcjson -lm
+LIBS_CHECK := -lcheck -lsubunit -lrt -lm -lpthread
+
+# Sources --------------------------------------------------------------------
+# A module is a .c and a .h; a folder under worker/ is an API; a file
+# tests/unit/test_*.c is a test binary. Nothing is listed twice.
+
+COMMON_SRC := $(wildcard common/*.c)
+PROXY_SRC := $(filter-out proxy/main.c,$(wildcard proxy/*.c))
+RUNTIME_SRC := $(wildcard worker/runtime/*.c)
+APIS := $(filter-out runtime,$(notdir $(patsubst %/,%,$(wildcard worker/*/))))
+UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCH := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
+
+obj = $(patsubst %.c,$(OUT)/%.o,$(1))
+WORKERS := $(patsubst %,$(BIN)/mcp-worker-%,$(APIS) conformance)
+PROGRAMS := $(BIN)/mcp-proxy $(WORKERS)
+
+.PHONY: all deps run test unit blackbox interop bench asan fuzz fuzz-smoke lint \
+	format check-format clean help
+.DEFAULT_GOAL := all
+.SECONDARY:
+
+all: deps programs ## build bin/ (the default)
+.PHONY: programs
+programs: $(PROGRAMS)
+
+help: ## list the goals
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 16
+
+# Packages that a goal needs are installed once; the stamp follows the list.
+DEPS_STAMP := build/.deps
+deps: $(DEPS_STAMP)
+$(DEPS_STAMP): .ci/deps
+	@mkdir -p build
+	@.ci/deps build
+	@touch $@
+
+# Programs -------------------------------------------------------------------
+
+$(OUT)/%.o: %.c | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(OUT)/libcommon.a: $(call obj,$(COMMON_SRC))
+$(OUT)/libproxy.a: $(call obj,$(PROXY_SRC))
+$(OUT)/libworker.a: $(call obj,$(RUNTIME_SRC))
+$(OUT)/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(BIN)/mcp-proxy: $(call obj,proxy/main.c) $(OUT)/libproxy.a $(OUT)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_PROXY) -o $@
+
+define worker_rule
+$(BIN)/mcp-worker-$(1): $(call obj,$(wildcard $(2)/*.c)) $(OUT)/libworker.a $(OUT)/libcommon.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(LDFLAGS) $$^ $$(LIBS_COMMON) $$(LIBS_WORKER) $(LIBS.$(1)) -o $$@
+endef
+$(foreach api,$(APIS),$(eval $(call worker_rule,$(api),worker/$(api))))
+$(eval $(call worker_rule,conformance,tests/conformance))
+
+# Tests ----------------------------------------------------------------------
+
+$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(OUT)/libproxy.a $(OUT)/libworker.a $(OUT)/libcommon.a
+	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS_WORKER) $(LIBS_CHECK) -o $@
+
+UNIT_BIN := $(UNIT:%=$(OUT)/tests/unit/%)
+
+test: deps ## unit tests and black-box tests, on Debian's packages alone
+	@$(MAKE) --no-print-directory programs $(UNIT_BIN)
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/run_tests.py unit blackbox
+unit: deps
+	@$(MAKE) --no-print-directory $(UNIT_BIN)
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/run_tests.py unit
+blackbox: deps
+	@$(MAKE) --no-print-directory programs
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/run_tests.py blackbox
+
+asan: deps ## the same tests under AddressSanitizer and UBSan
+	@$(MAKE) --no-print-directory VARIANT=asan test
+
+interop: deps ## real MCP clients from npm and PyPI
+	@$(MAKE) --no-print-directory programs
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/run.py
+
+BENCH_BIN := $(BENCH:%=$(OUT)/tests/bench/%)
+$(OUT)/libbench.a: $(call obj,$(wildcard tests/bench/*/*.c))
+$(OUT)/tests/bench/%: $(OUT)/tests/bench/%.o $(OUT)/libbench.a $(OUT)/libcommon.a
+	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) -o $@
+
+bench: deps ## the table of docs/BENCHMARKS.md, beside the peers
+	@$(MAKE) --no-print-directory programs $(BENCH_BIN)
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
+bench-smoke: deps ## a short run of the same, to see that it works
+	@$(MAKE) --no-print-directory bench BENCH_ARGS=--smoke
+.PHONY: bench-smoke
+
+# Fuzz targets need clang's libFuzzer.
+FUZZ_OUT := build/fuzz
+FUZZ_SECONDS ?= 20
+FUZZ_BIN := $(FUZZ:%=$(FUZZ_OUT)/%)
+FUZZ_SRC := $(COMMON_SRC) $(PROXY_SRC)
+fuzz: deps
+	@.ci/deps fuzz
+	@$(MAKE) --no-print-directory $(FUZZ_BIN)
+$(FUZZ_OUT)/%.o: %.c | $(DEPS_STAMP)
+	@mkdir -p $(@D)
+	clang $(CPPFLAGS) -std=gnu11 $(WARN) -O1 -g -fsanitize=fuzzer-no-link,address,undefined \
+		-fno-sanitize-recover=all -MMD -MP -c $< -o $@
+$(FUZZ_OUT)/libfuzzed.a: $(FUZZ_SRC:%.c=$(FUZZ_OUT)/%.o)
+	@rm -f $@
+	ar rcs $@ $^
+$(FUZZ_OUT)/fuzz_%: $(FUZZ_OUT)/tests/fuzz/fuzz_%.o $(FUZZ_OUT)/libfuzzed.a
+	clang -fsanitize=fuzzer,address,undefined $^ $(LIBS_COMMON) $(LIBS_PROXY) -o $@
+fuzz-smoke: fuzz ## each fuzz target for FUZZ_SECONDS on its corpus
+	@OUT=$(FUZZ_OUT) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/run_tests.py fuzz
+
+# Looks ----------------------------------------------------------------------
+
+C_FILES := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+print-cflags: # quoted for a shell, for .ci/lint
+	@:$(info $(CPPFLAGS) $(CFLAGS))
+.PHONY: print-cflags
+lint: deps ## gcc and clang without a warning, clang-tidy, cppcheck, headers alone
+	@.ci/lint
+format: ## rewrite the sources with clang-format
+	clang-format -i $(C_FILES)
+check-format:
+	clang-format --dry-run -Werror $(C_FILES)
+
+run: deps ## a whole system on this machine: Redis, proxies, workers, load balancer
+	@$(MAKE) --no-print-directory programs
+	@BIN=$(BIN) OUT=build $(PYTHON) tests/local/run.py
+
+clean: ## remove bin/ and build/
+	rm -rf bin build
+
+-include $(shell find build -name '*.d' 2>/dev/null)
