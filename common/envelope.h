@@ -1,0 +1,149 @@
+/*
+ * The record between proxy and worker, and every Redis key name.
+ *
+ * This header is all that proxy/ and worker/ share about each other. Entries of
+ * streams are flat field/value pairs that an operator can read with redis-cli.
+ * Braces in keys are literal: Redis Cluster hash tags, so that keys that one
+ * script touches live in one slot.
+ */
+#ifndef MCP_ENVELOPE_H
+#define MCP_ENVELOPE_H
+
+#include <hiredis/hiredis.h>
+
+#include "common/compiler.h"
+
+/* Ids ------------------------------------------------------------------- */
+
+#define SID_LEN 32            /* session id: 128 random bits in hex */
+#define CALL_ID_LEN 32        /* call id: the same */
+#define POD_NAME_MAX 80       /* a pod's name with its loop and start suffix */
+#define API_NAME_MAX 32       /* [a-z][a-z0-9-]*, see env_api_name_ok() */
+
+/* Lower-case letters, digits and inner hyphens, starting with a letter. */
+bool env_api_name_ok(struct slice name);
+
+/* Keys ------------------------------------------------------------------ */
+
+enum env_key {
+	ENV_SESSION,      /* mcp_session:{<sid>}, hash */
+	ENV_TRANSPORT,    /* mcp_transport:{<sid>}, hash: the ownership record */
+	ENV_EVENTS,       /* mcp_events:{<sid>}, stream: what the client is owed */
+	ENV_REQUESTS,     /* mcp_requests:{<api>}, stream, group ENV_GROUP */
+	ENV_REPLIES,      /* mcp_replies:{<pod>}, stream: a pod's inbox */
+	ENV_DEAD,         /* mcp_dead:{<api>}, stream: dead letters */
+	ENV_POD,          /* mcp_pod:{<pod>}, hash with TTL: heartbeat */
+	ENV_API,          /* mcp_api:{<api>}, hash: catalogue, version, digest */
+	ENV_WORKERS       /* mcp_workers:{<api>}, zset: worker by heartbeat expiry */
+};
+
+#define ENV_KEY_MAX 160
+
+struct env_keybuf {
+	char s[ENV_KEY_MAX];
+};
+
+/* Spells a key into buf and returns it; id at most 128 bytes. */
+struct slice env_key(struct env_keybuf *buf, enum env_key kind,
+    struct slice id);
+/* mcp_worker:{<api>}:<worker>, hash with TTL: a worker's heartbeat. */
+struct slice env_worker_key(struct env_keybuf *buf, struct slice api,
+    struct slice worker);
+
+#define ENV_GROUP "workers"          /* consumer group of request streams */
+#define ENV_APIS_KEY "mcp_apis"      /* set: names of the published APIs */
+#define ENV_PODS_KEY "mcp_pods"      /* zset: pods by heartbeat expiry (ms) */
+
+/* Heartbeats: written every third of their life. */
+#define ENV_HEARTBEAT_TTL_MS 15000
+#define ENV_HEARTBEAT_EVERY_MS 5000
+/*
+ * A catalogue outlives the last heartbeat this long, so that a crash of an API's
+ * only worker does not make its tools vanish from clients while it restarts.
+ */
+#define ENV_CATALOGUE_TTL_MS 60000
+
+/* A call on its way to a worker ------------------------------------------ */
+
+struct env_request {
+	struct slice call;        /* CALL_ID_LEN hex characters */
+	struct slice session;     /* sid */
+	struct slice user;        /* user hash; empty when not known */
+	struct slice method;      /* "tools/call", … */
+	struct slice tool;        /* bare tool name (prompt name, resource URI) */
+	struct slice reply_to;    /* pod whose inbox takes the answer */
+	uint64_t deadline_ms;     /* wall clock; not begun after it */
+	uint64_t attempt;         /* 1 at first */
+	struct slice traceparent; /* W3C trace context, may be empty */
+	struct slice payload;     /* the JSON-RPC request as the client sent it */
+};
+
+#define ENV_REQUEST_ARGC (3 + 2 * 10)
+
+/* Room for numbers that the argv borrows. */
+struct env_request_argv {
+	struct slice argv[ENV_REQUEST_ARGC];
+	char numbers[2][20];
+};
+
+/* Builds XADD <key> * …; it borrows from request, key and itself. */
+void env_request_xadd(struct env_request_argv *out, struct slice key,
+    const struct env_request *request);
+/*
+ * Reads the field array of an entry; slices borrow from it. False: malformed,
+ * and *out holds what could be read, so that the caller may be told.
+ */
+bool env_request_read(const redisReply *fields,
+    struct env_request *out) MUST_CHECK;
+
+/* Messages on their way to a client's session --------------------------- */
+
+/*
+ * One inbox entry holds one or more messages: groups of fields, each starting
+ * with "call", so that a worker answers a whole batch with one XADD per pod.
+ */
+struct env_message {
+	struct slice call;     /* the call it belongs to; empty for none */
+	struct slice session;
+	struct slice attempt;  /* "1", or more when an answer may come again */
+	struct slice payload;  /* one-line JSON-RPC message, ready for the client */
+};
+
+#define ENV_MESSAGE_ARGC (2 * 4)
+/* Groups per entry; keeps an entry well under Redis's listpack and reply sizes. */
+#define ENV_MESSAGES_PER_ENTRY 128
+
+/* Writes the field/value pairs of one message; returns ENV_MESSAGE_ARGC. */
+size_t env_message_fields(struct slice argv[static ENV_MESSAGE_ARGC],
+    const struct env_message *message);
+
+/*
+ * Steps through the messages of an entry's field array: start with *at = 0;
+ * false at the end. Unknown fields are skipped; a group without a session or a
+ * payload is skipped too and counted in *malformed.
+ */
+bool env_message_next(const redisReply *fields, size_t *at,
+    struct env_message *out, unsigned *malformed) MUST_CHECK;
+
+/* Stream replies --------------------------------------------------------- */
+
+/* One entry of a stream: its id and its field array. */
+struct env_entry {
+	struct slice id;
+	const redisReply *fields;  /* NULL: deleted meanwhile */
+};
+
+/*
+ * The entry list of the only stream in an XREAD/XREADGROUP reply, or NULL when
+ * the read timed out or the reply is not of that shape.
+ */
+const redisReply *env_stream_entries(const redisReply *xread);
+/* Entry i of such a list (or of an XRANGE reply). False: malformed. */
+bool env_entry_at(const redisReply *entries, size_t i,
+    struct env_entry *out) MUST_CHECK;
+/* The value of a field in a flat field array (a hash's or an entry's). */
+struct slice env_field(const redisReply *fields, const char *name);
+/* Reads a decimal number; false when it is none or too large. */
+bool env_number(struct slice text, uint64_t *out) MUST_CHECK;
+
+#endif

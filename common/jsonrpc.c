@@ -1,0 +1,626 @@
+#include "common/jsonrpc.h"
+
+#include <endian.h>
+
+/* The objects whose members are looked at; all others are only validated. */
+enum place { ELSEWHERE, TOP, PARAMS, META, CLIENT_INFO, PLACES };
+
+enum member {
+	MEMBER_JSONRPC, MEMBER_ID, MEMBER_METHOD, MEMBER_PARAMS, MEMBER_RESULT,
+	MEMBER_ERROR, MEMBER_NAME, MEMBER_URI, MEMBER_CURSOR, MEMBER_PROTOCOL,
+	MEMBER_CLIENT_INFO, MEMBER_CLIENT_NAME, MEMBER_CLIENT_VERSION,
+	MEMBER_REQUEST_ID, MEMBER_META, MEMBER_PROGRESS_TOKEN,
+	MEMBER_TRACEPARENT
+};
+
+/* A set of members. */
+#define BIT(member) (1u << (member))
+
+enum kind { BAD, STRING, NUMBER, LITERAL, OBJECT, ARRAY };
+#define KIND(kind) (1u << (kind))
+
+/* One value as scanned; raw is all of it, quotes and brackets included. */
+struct value {
+	enum kind kind;
+	bool escaped;
+	struct slice raw;
+};
+
+/*
+ * What to take from where. A value that the row does not want leaves the field
+ * absent and the member's bit unset in scan.usable.
+ */
+struct row {
+	const char *name;
+	size_t length;
+	size_t field;      /* of the slice in struct jsonrpc_msg */
+	enum member member;
+	enum place opens;  /* where the members of this object belong */
+	unsigned wanted;   /* KIND() bits */
+	bool raw;          /* with quotes; without, a plain string is wanted */
+};
+
+#define NAME(lit) .name = (lit), .length = sizeof(lit) - 1
+#define NO_FIELD SIZE_MAX
+#define FIELD(f) offsetof(struct jsonrpc_msg, f)
+#define TEXT(lit, m, f)                                                      \
+	{ NAME(lit), .member = (m), .wanted = KIND(STRING), .field = (f) }
+#define TOKEN(lit, m, f)                                                     \
+	{ NAME(lit), .member = (m), .wanted = KIND(STRING) | KIND(NUMBER),   \
+	    .raw = true, .field = (f) }
+#define INSIDE(lit, m, place)                                                \
+	{ NAME(lit), .member = (m), .field = NO_FIELD, .opens = (place) }
+#define PRESENT(lit, m) { NAME(lit), .member = (m), .field = NO_FIELD }
+
+static const struct row top_rows[] = {
+	{ NAME("jsonrpc"), .member = MEMBER_JSONRPC, .wanted = KIND(STRING),
+	    .field = NO_FIELD },
+	TOKEN("id", MEMBER_ID, FIELD(id)),
+	TEXT("method", MEMBER_METHOD, FIELD(method)),
+	{ NAME("params"), .member = MEMBER_PARAMS,
+	    .wanted = KIND(OBJECT) | KIND(ARRAY), .raw = true,
+	    .field = FIELD(params), .opens = PARAMS },
+	PRESENT("result", MEMBER_RESULT),
+	PRESENT("error", MEMBER_ERROR),
+};
+
+static const struct row params_rows[] = {
+	TEXT("name", MEMBER_NAME, FIELD(name)),
+	TEXT("uri", MEMBER_URI, FIELD(uri)),
+	TEXT("cursor", MEMBER_CURSOR, FIELD(cursor)),
+	TEXT("protocolVersion", MEMBER_PROTOCOL, FIELD(protocol_version)),
+	TOKEN("requestId", MEMBER_REQUEST_ID, FIELD(request_id)),
+	INSIDE("clientInfo", MEMBER_CLIENT_INFO, CLIENT_INFO),
+	INSIDE("_meta", MEMBER_META, META),
+};
+
+static const struct row meta_rows[] = {
+	TOKEN("progressToken", MEMBER_PROGRESS_TOKEN, FIELD(progress_token)),
+	TEXT("traceparent", MEMBER_TRACEPARENT, FIELD(traceparent)),
+};
+
+static const struct row client_info_rows[] = {
+	TEXT("name", MEMBER_CLIENT_NAME, FIELD(client_name)),
+	TEXT("version", MEMBER_CLIENT_VERSION, FIELD(client_version)),
+};
+
+#define ROWS(rows) { (rows), ARRAY_LEN(rows) }
+static const struct {
+	const struct row *rows;
+	size_t count;
+} places[PLACES] = {
+	[ELSEWHERE] = { NULL, 0 },
+	[TOP] = ROWS(top_rows),
+	[PARAMS] = ROWS(params_rows),
+	[META] = ROWS(meta_rows),
+	[CLIENT_INFO] = ROWS(client_info_rows),
+};
+
+/* The member names of one place so far, to find duplicates. */
+struct names {
+	unsigned count;
+	uint64_t filter;  /* a bit per hash; most new names need no compare */
+	struct slice list[JSONRPC_MEMBERS_MAX];
+};
+
+struct scan {
+	const unsigned char *p;
+	const unsigned char *end;
+	unsigned depth;
+	unsigned given;   /* BIT()s of the members that were there */
+	unsigned usable;  /* and of those that were as their row wants them */
+	struct jsonrpc_msg *out;
+	struct names names[PLACES];  /* each set up when its place opens */
+};
+
+static bool scan_value(struct scan *s, enum place place, struct value *v);
+
+/* Characters -------------------------------------------------------------- */
+
+/* What a value is, by its first byte. */
+static const unsigned char kind_by_byte[256] = {
+	['"'] = STRING,
+	['-'] = NUMBER,
+	['0' ... '9'] = NUMBER,
+	['t'] = LITERAL,
+	['f'] = LITERAL,
+	['n'] = LITERAL,
+	['{'] = OBJECT,
+	['['] = ARRAY,
+};
+
+static const bool is_blank[256] = {
+	[' '] = true,
+	['\t'] = true,
+	['\n'] = true,
+	['\r'] = true,
+};
+
+/*
+ * UTF-8 sequences by their lead byte (RFC 3629, section 4): the second byte's
+ * range is what keeps out overlong forms, surrogates and code points past
+ * U+10FFFF. Lead bytes without a row have length 0.
+ */
+static const struct {
+	unsigned char length, low, high;
+} utf8[256] = {
+	[0xc2 ... 0xdf] = { 2, 0x80, 0xbf },
+	[0xe0] = { 3, 0xa0, 0xbf },
+	[0xe1 ... 0xec] = { 3, 0x80, 0xbf },
+	[0xed] = { 3, 0x80, 0x9f },
+	[0xee ... 0xef] = { 3, 0x80, 0xbf },
+	[0xf0] = { 4, 0x90, 0xbf },
+	[0xf1 ... 0xf3] = { 4, 0x80, 0xbf },
+	[0xf4] = { 4, 0x80, 0x8f },
+};
+
+static inline void
+skip_blanks(struct scan *s)
+{
+	while (s->p < s->end && is_blank[*s->p])
+		s->p++;
+}
+
+/* Takes c, blanks before it included. */
+static inline bool
+take(struct scan *s, unsigned char c)
+{
+	skip_blanks(s);
+	if (s->p == s->end || *s->p != c)
+		return false;
+	s->p++;
+	return true;
+}
+
+/* Strings ----------------------------------------------------------------- */
+
+/* The same byte eight times. */
+#define EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
+
+/*
+ * Marks the bytes of w that a string cannot just run over (quote, backslash,
+ * control characters, non-ASCII) in their top bits. A borrow may mark bytes
+ * above a marked one falsely: the lowest mark is exact.
+ */
+static inline uint64_t
+special_bytes(uint64_t w)
+{
+	uint64_t quote = (w ^ EIGHT('"')) - EIGHT(1);
+	uint64_t backslash = (w ^ EIGHT('\\')) - EIGHT(1);
+	uint64_t control = w - EIGHT(0x20);
+
+	return (quote | backslash | control | w) & EIGHT(0x80);
+}
+
+static inline bool
+is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
+static inline const unsigned char *
+skip_plain(const unsigned char *p, const unsigned char *end)
+{
+	for (; end - p >= 8; p += 8) {
+		uint64_t word, marks;
+
+		memcpy(&word, p, sizeof(word));
+		marks = special_bytes(le64toh(word));
+		if (marks != 0)
+			return p + __builtin_ctzll(marks) / 8;
+	}
+	while (p < end && is_plain(*p))
+		p++;
+	return p;
+}
+
+/* These two return where they end, or NULL for what is not allowed. */
+static inline const unsigned char *
+skip_utf8(const unsigned char *p, const unsigned char *end)
+{
+	do {
+		unsigned length = utf8[*p].length;
+
+		if (length == 0 || (size_t)(end - p) < length ||
+		    p[1] < utf8[*p].low || p[1] > utf8[*p].high)
+			return NULL;
+		for (unsigned i = 2; i < length; i++)
+			if ((p[i] & 0xc0) != 0x80)
+				return NULL;
+		p += length;
+	} while (p < end && *p >= 0x80);
+	return p;
+}
+
+static int
+hex_value(unsigned char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Reads "uXXXX"; returns the UTF-16 code unit, or -1. */
+static int
+unicode_escape(const unsigned char *p, const unsigned char *end)
+{
+	int unit = 0;
+
+	if (end - p < 5 || *p != 'u')
+		return -1;
+	for (int i = 1; i <= 4; i++) {
+		int digit = hex_value(p[i]);
+
+		if (digit < 0)
+			return -1;
+		unit = unit << 4 | digit;
+	}
+	return unit;
+}
+
+/* p is behind the backslash. */
+static const unsigned char *
+skip_escape(const unsigned char *p, const unsigned char *end)
+{
+	static const char simple[] = { '"', '\\', '/', 'b', 'f', 'n', 'r',
+		't' };
+	int unit;
+
+	if (p < end && memchr(simple, *p, sizeof(simple)) != NULL)
+		return p + 1;
+	unit = unicode_escape(p, end);
+	if (unit < 0 || (unit & 0xfc00) == 0xdc00)
+		return NULL;
+	p += 5;
+	if ((unit & 0xfc00) != 0xd800)
+		return p;
+	/* A high surrogate means something only with a low one behind it. */
+	if (p == end || *p != '\\')
+		return NULL;
+	unit = unicode_escape(p + 1, end);
+	return unit >= 0 && (unit & 0xfc00) == 0xdc00 ? p + 6 : NULL;
+}
+
+/* At the opening quote. */
+static bool
+scan_string(struct scan *s, bool *escaped)
+{
+	const unsigned char *p = s->p + 1;
+
+	*escaped = false;
+	for (;;) {
+		p = skip_plain(p, s->end);
+		if (p == s->end)
+			return false;
+		if (*p == '"')
+			break;
+		if (*p == '\\') {
+			*escaped = true;
+			p = skip_escape(p + 1, s->end);
+		} else {
+			p = skip_utf8(p, s->end);
+		}
+		if (p == NULL)
+			return false;
+	}
+	s->p = p + 1;
+	return true;
+}
+
+static inline struct slice
+without_quotes(struct slice raw)
+{
+	return slice_of(raw.p + 1, raw.n - 2);
+}
+
+/* Numbers and literals ---------------------------------------------------- */
+
+/* Behind at least one digit, or NULL. */
+static const unsigned char *
+skip_digits(const unsigned char *p, const unsigned char *end)
+{
+	const unsigned char *from = p;
+
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	return p > from ? p : NULL;
+}
+
+/* Behind what follows an "e". */
+static const unsigned char *
+skip_exponent(const unsigned char *p, const unsigned char *end)
+{
+	if (p < end && (*p == '+' || *p == '-'))
+		p++;
+	return skip_digits(p, end);
+}
+
+/* RFC 8259, section 6: [ minus ] int [ frac ] [ exp ], at the first byte. */
+static bool
+scan_number(struct scan *s)
+{
+	const unsigned char *end = s->end;
+	const unsigned char *p = s->p;
+
+	if (*p == '-')
+		p++;
+	p = p < end && *p == '0' ? p + 1 : skip_digits(p, end);
+	if (p != NULL && p < end && *p == '.')
+		p = skip_digits(p + 1, end);
+	if (p != NULL && p < end && (*p == 'e' || *p == 'E'))
+		p = skip_exponent(p + 1, end);
+	if (p == NULL)
+		return false;
+	s->p = p;
+	return true;
+}
+
+static bool
+scan_literal(struct scan *s)
+{
+	static const char *const words[] = { "true", "false", "null" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		size_t n = strlen(words[i]);
+
+		if ((size_t)(s->end - s->p) >= n &&
+		    memcmp(s->p, words[i], n) == 0) {
+			s->p += n;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Members ----------------------------------------------------------------- */
+
+static const struct row *
+find_row(enum place place, struct slice name)
+{
+	const struct row *row = places[place].rows;
+	const struct row *end = row + places[place].count;
+
+	for (; row < end; row++)
+		if (row->length == name.n &&
+		    memcmp(row->name, name.p, name.n) == 0)
+			return row;
+	return NULL;
+}
+
+static uint64_t
+name_hash_bit(struct slice name)
+{
+	unsigned hash = (unsigned)name.n;
+
+	if (name.n > 0)
+		hash += 7u * (unsigned char)name.p[0] +
+		    31u * (unsigned char)name.p[name.n - 1];
+	return UINT64_C(1) << (hash % 64);
+}
+
+/* False when the name is there already, or there are too many. */
+static bool
+add_name(struct names *names, struct slice name)
+{
+	uint64_t bit = name_hash_bit(name);
+
+	if ((names->filter & bit) != 0)
+		for (unsigned i = 0; i < names->count; i++)
+			if (slice_eq(names->list[i], name))
+				return false;
+	if (names->count == JSONRPC_MEMBERS_MAX)
+		return false;
+	names->filter |= bit;
+	names->list[names->count++] = name;
+	return true;
+}
+
+static void
+keep_value(struct scan *s, const struct row *row, const struct value *v)
+{
+	struct slice kept = v->raw;
+
+	s->given |= BIT(row->member);
+	if ((row->wanted & KIND(v->kind)) == 0 || (v->escaped && !row->raw))
+		return;
+	if (!row->raw)
+		kept = without_quotes(kept);
+	if (row->member == MEMBER_JSONRPC && !slice_eq(kept, SLICE("2.0")))
+		return;
+	s->usable |= BIT(row->member);
+	if (row->field != NO_FIELD)
+		memcpy((char *)s->out + row->field, &kept, sizeof(kept));
+}
+
+/* The rest of a member whose name was scanned. */
+static bool
+scan_known_place(struct scan *s, enum place place, struct slice name)
+{
+	const struct row *row = find_row(place, name);
+	struct value v;
+
+	if (!add_name(&s->names[place], name)) {
+		/* Which of two ids would be meant? */
+		if (row != NULL && row->member == MEMBER_ID)
+			s->out->id = SLICE_NONE;
+		return false;
+	}
+	if (!take(s, ':') || !scan_value(s, row ? row->opens : ELSEWHERE, &v))
+		return false;
+	/* The 0 of {"id":01} is no id: a value counts once it has ended. */
+	skip_blanks(s);
+	if (s->p == s->end || (*s->p != ',' && *s->p != '}'))
+		return false;
+	if (row != NULL)
+		keep_value(s, row, &v);
+	return true;
+}
+
+static bool
+scan_member(struct scan *s, enum place place)
+{
+	struct value v;
+	const unsigned char *from;
+	bool escaped;
+
+	skip_blanks(s);
+	from = s->p;
+	if (from == s->end || *from != '"' || !scan_string(s, &escaped))
+		return false;
+	if (place == ELSEWHERE)
+		return take(s, ':') && scan_value(s, ELSEWHERE, &v);
+	if (escaped)
+		return false;
+	return scan_known_place(s, place, slice_of((const char *)from + 1,
+	    (size_t)(s->p - from) - 2));
+}
+
+/* Values ------------------------------------------------------------------ */
+
+/* These two are at the opening bracket; their depth is bounded by MAX. */
+static bool
+scan_object(struct scan *s, enum place place)
+{
+	s->p++;
+	if (++s->depth > JSONRPC_DEPTH_MAX)
+		return false;
+	s->names[place].count = 0;
+	s->names[place].filter = 0;
+	if (!take(s, '}')) {
+		do {
+			if (!scan_member(s, place))
+				return false;
+		} while (take(s, ','));
+		if (!take(s, '}'))
+			return false;
+	}
+	s->depth--;
+	return true;
+}
+
+static bool
+scan_array(struct scan *s)
+{
+	struct value v;
+
+	s->p++;
+	if (++s->depth > JSONRPC_DEPTH_MAX)
+		return false;
+	if (!take(s, ']')) {
+		do {
+			if (!scan_value(s, ELSEWHERE, &v))
+				return false;
+		} while (take(s, ','));
+		if (!take(s, ']'))
+			return false;
+	}
+	s->depth--;
+	return true;
+}
+
+static bool
+scan_by_kind(struct scan *s, enum place place, struct value *v)
+{
+	switch (v->kind) {
+	case STRING:
+		return scan_string(s, &v->escaped);
+	case NUMBER:
+		return scan_number(s);
+	case LITERAL:
+		return scan_literal(s);
+	case OBJECT:
+		return scan_object(s, place);
+	case ARRAY:
+		return scan_array(s);
+	case BAD:
+		break;
+	}
+	return false;
+}
+
+static bool
+scan_value(struct scan *s, enum place place, struct value *v)
+{
+	const unsigned char *from;
+
+	skip_blanks(s);
+	from = s->p;
+	v->kind = from < s->end ? (enum kind)kind_by_byte[*from] : BAD;
+	v->escaped = false;
+	if (!scan_by_kind(s, place, v))
+		return false;
+	v->raw = slice_of((const char *)from, (size_t)(s->p - from));
+	return true;
+}
+
+/* Messages ---------------------------------------------------------------- */
+
+static int
+classify(const struct scan *s, struct jsonrpc_msg *out)
+{
+	const unsigned outcome = BIT(MEMBER_RESULT) | BIT(MEMBER_ERROR);
+	const unsigned envelope = BIT(MEMBER_JSONRPC) | BIT(MEMBER_ID) |
+	    BIT(MEMBER_METHOD) | BIT(MEMBER_PARAMS);
+	unsigned broken = s->given & ~s->usable;
+
+	out->has_result = (s->given & BIT(MEMBER_RESULT)) != 0;
+	out->has_error = (s->given & BIT(MEMBER_ERROR)) != 0;
+	out->name_invalid = (broken & BIT(MEMBER_NAME)) != 0;
+	out->uri_invalid = (broken & BIT(MEMBER_URI)) != 0;
+	out->cursor_invalid = (broken & BIT(MEMBER_CURSOR)) != 0;
+	if ((broken & envelope) != 0 || (s->given & BIT(MEMBER_JSONRPC)) == 0)
+		return JSONRPC_INVALID_REQUEST;
+	if (out->method.p != NULL) {
+		out->kind = out->id.p ? JSONRPC_REQUEST : JSONRPC_NOTIFICATION;
+		return (s->given & outcome) != 0 ? JSONRPC_INVALID_REQUEST : 0;
+	}
+	out->kind = JSONRPC_RESPONSE;
+	if (out->id.p == NULL || out->has_result == out->has_error)
+		return JSONRPC_INVALID_REQUEST;
+	return 0;
+}
+
+int
+jsonrpc_peek(const char *p, size_t n, struct jsonrpc_msg *out)
+{
+	struct scan s;
+	struct value v;
+
+	*out = (struct jsonrpc_msg){ .id = SLICE_NONE };
+	if (n == 0)
+		return JSONRPC_PARSE_ERROR;
+	s.p = (const unsigned char *)p;
+	s.end = s.p + n;
+	s.depth = s.given = s.usable = 0;
+	s.out = out;
+	if (!scan_value(&s, TOP, &v))
+		return JSONRPC_PARSE_ERROR;
+	skip_blanks(&s);
+	if (s.p != s.end)
+		return JSONRPC_PARSE_ERROR;
+	return v.kind == OBJECT ? classify(&s, out) : JSONRPC_INVALID_REQUEST;
+}
+
+static void
+open_reply(struct strbuf *sb, struct slice id)
+{
+	strbuf_add_str(sb, "{\"jsonrpc\":\"2.0\",\"id\":");
+	strbuf_add_slice(sb, id.p ? id : SLICE("null"));
+}
+
+void
+jsonrpc_error(struct strbuf *sb, struct slice id, int code, const char *message)
+{
+	open_reply(sb, id);
+	strbuf_addf(sb, ",\"error\":{\"code\":%d,\"message\":", code);
+	strbuf_add_json(sb, slice_str(message));
+	strbuf_add_str(sb, "}}");
+}
+
+void
+jsonrpc_result_open(struct strbuf *sb, struct slice id)
+{
+	open_reply(sb, id);
+	strbuf_add_str(sb, ",\"result\":");
+}

@@ -1,0 +1,771 @@
+#include "common/redis.h"
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
+#include <event2/util.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/redis_lookup.h"
+#include "common/redis_pending.h"
+#include "common/redis_tls.h"
+#include "common/resp.h"
+#include "common/resp_reader.h"
+#include "common/xalloc.h"
+
+#define BACKOFF_MIN_MS 50
+#define BACKOFF_MAX_MS 2000
+
+/* A dead peer is noticed within 30 s even when nothing is being sent. */
+#define KEEPALIVE_IDLE_S 15
+#define KEEPALIVE_INTERVAL_S 5
+#define KEEPALIVE_COUNT 3
+
+/* Room for the handshake above the cap that users' commands have. */
+#define HANDSHAKE_BYTES ((size_t)16 << 10)
+/* A larger output buffer is given back after it was flushed. */
+#define KEEP_OUTPUT_BYTES ((size_t)256 << 10)
+
+#define WORDS_MAX 32
+#define REASON_BYTES 256
+
+struct redis {
+	struct event_base *base;
+	struct evdns_base *dns;
+	struct redis_options opt;
+	enum redis_state state;
+	uint64_t since_ms;           /* when it entered that state */
+
+	struct redis_lookup *lookup; /* first half of CONNECTING */
+	struct bufferevent *bev;     /* from then on, to the end of READY */
+	struct resp_reader *reader;  /* lives as long as bev */
+	struct redis_pending pending;
+	struct strbuf out;           /* commands of this turn of the loop */
+	struct event *flush;         /* made active by a turn's first command */
+	/*
+	 * CONNECTING and HANDSHAKE: the connect timeout. READY: the oldest
+	 * command's timeout, looked at when it may have passed. BACKOFF: the
+	 * next attempt.
+	 */
+	struct event *timer;
+
+	unsigned attempt;            /* failures since it last went well */
+	/* Set where the connection must end but a reply is being handled. */
+	char reason[REASON_BYTES];
+	char logged[REASON_BYTES];   /* reason in the last warning */
+	uint64_t error_logged_ms;
+	uint64_t commands;
+};
+
+static const char *const state_names[] = {
+	[REDIS_IDLE] = "IDLE",
+	[REDIS_CONNECTING] = "CONNECTING",
+	[REDIS_HANDSHAKE] = "HANDSHAKE",
+	[REDIS_READY] = "READY",
+	[REDIS_BACKOFF] = "BACKOFF",
+};
+
+static void on_address(const struct sockaddr *address, int length,
+    const char *error, void *arg);
+static void handshake_start(struct redis *r);
+
+/* States ---------------------------------------------------------------- */
+
+static void
+set_state(struct redis *r, enum redis_state next)
+{
+	enum redis_state last = r->state;
+
+	log_debug("redis state", LF("name", r->opt.client_name),
+	    LF("from", state_names[last]), LF("to", state_names[next]));
+	r->state = next;
+	r->since_ms = clock_mono_ms();
+	if ((last == REDIS_READY) != (next == REDIS_READY) &&
+	    r->opt.on_state != NULL)
+		r->opt.on_state(r, next == REDIS_READY, r->opt.arg);
+}
+
+static void
+set_timer(struct redis *r, uint64_t ms)
+{
+	struct timeval tv = {
+		.tv_sec = (time_t)(ms / 1000),
+		.tv_usec = (suseconds_t)(ms % 1000) * 1000,
+	};
+
+	evtimer_add(r->timer, &tv);
+}
+
+/* Drops the connection and what was on its way; the state stays. */
+static void
+disconnect(struct redis *r)
+{
+	redis_lookup_close(&r->lookup);
+	evtimer_del(r->timer);
+	event_del(r->flush);
+	if (r->bev != NULL)
+		bufferevent_free(r->bev);
+	r->bev = NULL;
+	resp_reader_free(r->reader);
+	r->reader = NULL;
+	strbuf_release(&r->out);
+}
+
+/* Callbacks find the connection not READY, so that none can queue more. */
+static void
+fail_pending(struct redis *r)
+{
+	struct redis_pending lost = r->pending;
+	struct redis_call call;
+
+	r->pending = (struct redis_pending){ 0 };
+	while (redis_pending_pop(&lost, &call)) {
+		if (call.cb != NULL)
+			call.cb(r, NULL, call.arg);
+	}
+	redis_pending_release(&lost);
+}
+
+/* Full jitter: many clients of one server must not come back in step. */
+static uint64_t
+backoff_ms(unsigned attempt)
+{
+	uint64_t limit = BACKOFF_MIN_MS;
+	uint32_t random;
+
+	while (attempt-- > 1 && limit < BACKOFF_MAX_MS)
+		limit *= 2;
+	if (limit > BACKOFF_MAX_MS)
+		limit = BACKOFF_MAX_MS;
+	evutil_secure_rng_get_bytes(&random, sizeof(random));
+	return random % (limit + 1);
+}
+
+/* Warns once per outage and reason; repeated attempts are for debugging. */
+static void
+log_loss(struct redis *r, const char *reason, uint64_t retry_ms)
+{
+	bool news = strcmp(reason, r->logged) != 0;
+
+	log_at(news ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG,
+	    r->state == REDIS_READY ? "redis lost" : "redis not reached",
+	    LF("name", r->opt.client_name), LF("host", r->opt.url->host),
+	    LF_N("port", r->opt.url->port), LF("reason", reason),
+	    LF_N("pending", r->pending.count), LF_N("attempt", r->attempt),
+	    LF_N("retry_ms", retry_ms));
+	snprintf(r->logged, sizeof(r->logged), "%s", reason);
+}
+
+/*
+ * Ends the connection and waits for the next attempt. A server that takes us in
+ * and soon throws us out again is not tried at full speed: only a connection
+ * that lasted starts the back-off anew.
+ */
+static void
+lose(struct redis *r, const char *reason)
+{
+	uint64_t delay;
+
+	if (r->state == REDIS_READY &&
+	    clock_mono_ms() - r->since_ms >= BACKOFF_MAX_MS)
+		r->attempt = 0;
+	r->attempt++;
+	delay = backoff_ms(r->attempt);
+	log_loss(r, reason, delay);
+	disconnect(r);
+	r->reason[0] = '\0';
+	set_state(r, REDIS_BACKOFF);
+	set_timer(r, delay);
+	fail_pending(r);
+}
+
+/* As lose(), from inside a callback of a reply: done once that returned. */
+static void PRINTF_LIKE(2, 3)
+doom(struct redis *r, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (r->reason[0] != '\0')
+		return;
+	va_start(ap, fmt);
+	vsnprintf(r->reason, sizeof(r->reason), fmt, ap);
+	va_end(ap);
+}
+
+static void
+connect_start(struct redis *r)
+{
+	const struct redis_url *url = r->opt.url;
+
+	set_state(r, REDIS_CONNECTING);
+	set_timer(r, r->opt.connect_timeout_ms);
+	redis_lookup_open(&r->lookup, r->dns, url->host, url->port, r->attempt,
+	    on_address, r);
+}
+
+static void
+check_oldest(struct redis *r)
+{
+	const struct redis_call *oldest = redis_pending_head(&r->pending);
+	uint64_t age;
+
+	if (oldest == NULL)
+		return;
+	age = clock_mono_ms() - oldest->sent_ms;
+	if (age >= r->opt.command_timeout_ms)
+		lose(r, "command timeout");
+	else
+		set_timer(r, r->opt.command_timeout_ms - age);
+}
+
+static void
+on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct redis *r = arg;
+
+	switch (r->state) {
+	case REDIS_IDLE:
+		break;
+	case REDIS_CONNECTING:
+		lose(r, r->lookup != NULL ? "host name: no answer in time" :
+			r->opt.url->tls ? "connect timeout (TCP or TLS)" :
+			"connect timeout");
+		break;
+	case REDIS_HANDSHAKE:
+		lose(r, "handshake timeout");
+		break;
+	case REDIS_READY:
+		check_oldest(r);
+		break;
+	case REDIS_BACKOFF:
+		connect_start(r);
+		break;
+	}
+}
+
+/* Output ---------------------------------------------------------------- */
+
+static size_t
+unsent_bytes(const struct redis *r)
+{
+	return r->out.n + evbuffer_get_length(bufferevent_get_output(r->bev));
+}
+
+/*
+ * Plain connections are written to at once: through the bufferevent each flush
+ * would cost two epoll_ctl(2), a turn of the loop and a copy. It gets what the
+ * kernel did not take, and any error: it will run into the same one.
+ */
+static size_t
+write_directly(struct redis *r)
+{
+	ssize_t n;
+
+	if (r->opt.url->tls ||
+	    evbuffer_get_length(bufferevent_get_output(r->bev)) > 0)
+		return 0;
+	n = send(bufferevent_getfd(r->bev), r->out.p, r->out.n, MSG_NOSIGNAL);
+	return n > 0 ? (size_t)n : 0;
+}
+
+void
+redis_flush(struct redis *r)
+{
+	size_t n;
+
+	if (r->bev == NULL || r->out.n == 0)
+		return;
+	n = write_directly(r);
+	if (n < r->out.n)
+		bufferevent_write(r->bev, r->out.p + n, r->out.n - n);
+	if (r->out.cap > KEEP_OUTPUT_BYTES)
+		strbuf_release(&r->out);
+	else
+		strbuf_reset(&r->out);
+}
+
+static void
+on_flush(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	redis_flush(arg);
+}
+
+/* Queues a command without asking whether it may be sent now. */
+static bool
+queue(struct redis *r, const struct slice *argv, size_t argc, redis_cb *cb,
+    void *arg)
+{
+	char *to = strbuf_reserve(&r->out, resp_command_bound(argv, argc));
+
+	if (to == NULL) {
+		r->out.failed = false;
+		return false;
+	}
+	/*
+	 * At this event's priority, behind all that are active already: their
+	 * commands go out with this one.
+	 */
+	if (r->out.n == 0)
+		event_active(r->flush, EV_TIMEOUT, 0);
+	if (r->pending.count == 0 && r->state == REDIS_READY &&
+	    !evtimer_pending(r->timer, NULL))
+		set_timer(r, r->opt.command_timeout_ms);
+	r->out.n = (size_t)(resp_command_write(to, argv, argc) - r->out.p);
+	redis_pending_push(&r->pending,
+	    (struct redis_call){ cb, arg, clock_mono_ms() });
+	r->commands++;
+	return true;
+}
+
+bool
+redis_send(struct redis *r, const struct slice *argv, size_t argc,
+    redis_cb *cb, void *arg)
+{
+	if (r->state != REDIS_READY || r->pending.count >= r->opt.max_pending ||
+	    unsent_bytes(r) + resp_command_bound(argv, argc) >
+	    r->opt.max_output_bytes)
+		return false;
+	return queue(r, argv, argc, cb, arg);
+}
+
+bool
+redis_send_words(struct redis *r, redis_cb *cb, void *arg, ...)
+{
+	struct slice argv[WORDS_MAX];
+	const char *word;
+	size_t argc = 0;
+	va_list ap;
+
+	va_start(ap, arg);
+	while ((word = va_arg(ap, const char *)) != NULL) {
+		assert(argc < WORDS_MAX);
+		argv[argc++] = slice_str(word);
+	}
+	va_end(ap);
+	return redis_send(r, argv, argc, cb, arg);
+}
+
+/* Input ----------------------------------------------------------------- */
+
+/* A failing command of which nobody wants to hear; at most a line a second. */
+static void
+log_error_reply(struct redis *r, const redisReply *reply)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (!redis_is_error(reply, "") || now - r->error_logged_ms < 1000)
+		return;
+	r->error_logged_ms = now;
+	log_warn("redis command failed", LF("name", r->opt.client_name),
+	    LF_S("error", slice_of(reply->str, reply->len)));
+}
+
+/*
+ * Answers of a server that cannot be worked with now: after a failover the name
+ * leads to another one, after loading the same one will do.
+ */
+static bool
+is_unfit(const redisReply *reply)
+{
+	static const char *const prefixes[] = {
+		"LOADING", "MASTERDOWN", "READONLY"
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		if (redis_is_error(reply, prefixes[i]))
+			return true;
+	}
+	return false;
+}
+
+static void
+dispatch(struct redis *r, const redisReply *reply)
+{
+	struct redis_call call;
+
+	if (!redis_pending_pop(&r->pending, &call)) {
+		doom(r, "protocol error: an answer to nothing");
+		return;
+	}
+	if (call.cb != NULL)
+		call.cb(r, reply, call.arg);
+	else
+		log_error_reply(r, reply);
+	if (is_unfit(reply))
+		doom(r, "server unfit: %s", reply->str);
+}
+
+/* False when the connection came to its end. */
+static bool
+take_replies(struct redis *r)
+{
+	const redisReply *reply;
+	const char *error;
+
+	while (r->reason[0] == '\0' &&
+	    (reply = resp_reader_next(r->reader)) != NULL)
+		dispatch(r, reply);
+	error = resp_reader_error(r->reader);
+	if (error != NULL)
+		doom(r, "protocol error: %s", error);
+	if (r->reason[0] == '\0')
+		return true;
+	lose(r, r->reason);
+	return false;
+}
+
+static void
+on_read(struct bufferevent *bev, void *arg)
+{
+	struct redis *r = arg;
+	struct evbuffer *input = bufferevent_get_input(bev);
+	struct evbuffer_iovec chunk;
+
+	while (evbuffer_peek(input, -1, NULL, &chunk, 1) > 0) {
+		size_t n = chunk.iov_len;
+
+		if (n > RESP_FEED_BYTES)
+			n = RESP_FEED_BYTES;
+		resp_reader_feed(r->reader, chunk.iov_base, n);
+		evbuffer_drain(input, n);
+		if (!take_replies(r))
+			return;
+	}
+}
+
+/* Connecting ------------------------------------------------------------ */
+
+static void
+set_socket_options(evutil_socket_t fd)
+{
+	static const struct {
+		int level, name, value;
+	} options[] = {
+		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S },
+		{ IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(options); i++) {
+		if (setsockopt(fd, options[i].level, options[i].name,
+		    &options[i].value, sizeof(options[i].value)) != 0)
+			log_warn("redis socket option refused",
+			    LF_N("option", options[i].name));
+	}
+}
+
+static void
+lose_by_event(struct redis *r, short what)
+{
+	int error = EVUTIL_SOCKET_ERROR();
+	char why[REASON_BYTES];
+
+	if (what & BEV_EVENT_EOF)
+		lose(r, "closed by the server");
+	else if (r->opt.url->tls && redis_tls_error(r->bev, why, sizeof(why)))
+		lose(r, why);
+	else
+		lose(r, error ? evutil_socket_error_to_string(error) :
+			"connection failed");
+}
+
+static void
+on_event(struct bufferevent *bev, short what, void *arg)
+{
+	struct redis *r = arg;
+
+	if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) {
+		lose_by_event(r, what);
+	} else if (what & BEV_EVENT_CONNECTED) {
+		set_socket_options(bufferevent_getfd(bev));
+		handshake_start(r);
+	}
+}
+
+static struct bufferevent *
+bufferevent_for(struct redis *r, char *why, size_t why_size)
+{
+	const struct redis_url *url = r->opt.url;
+	struct bufferevent *bev;
+	SSL *ssl;
+
+	if (!url->tls)
+		return bufferevent_socket_new(r->base, -1,
+		    BEV_OPT_CLOSE_ON_FREE);
+	ssl = redis_tls_new(url->host, r->opt.tls_ca_file, why, why_size);
+	if (ssl == NULL)
+		return NULL;
+	bev = bufferevent_openssl_socket_new(r->base, -1, ssl,
+	    BUFFEREVENT_SSL_CONNECTING, BEV_OPT_CLOSE_ON_FREE);
+	if (bev == NULL)
+		SSL_free(ssl);
+	return bev;
+}
+
+static void
+on_address(const struct sockaddr *address, int length, const char *error,
+    void *arg)
+{
+	struct redis *r = arg;
+	char why[REASON_BYTES] = "out of memory";
+
+	if (address == NULL) {
+		snprintf(why, sizeof(why), "host name: %s", error);
+		lose(r, why);
+		return;
+	}
+	r->bev = bufferevent_for(r, why, sizeof(why));
+	if (r->bev == NULL) {
+		lose(r, why);
+		return;
+	}
+	r->reader = resp_reader_new();
+	bufferevent_setcb(r->bev, on_read, NULL, on_event, r);
+	bufferevent_enable(r->bev, EV_READ | EV_WRITE);
+	/* It may have called on_event() already, which ends the connection. */
+	if (bufferevent_socket_connect(r->bev, address, length) != 0 &&
+	    r->state == REDIS_CONNECTING)
+		lose_by_event(r, BEV_EVENT_ERROR);
+}
+
+/* Handshake ------------------------------------------------------------- */
+
+/* Writes the command's arguments into argv; 0 when it is not needed. */
+typedef size_t handshake_words(const struct redis *r, struct slice *argv,
+    char number[static 20]);
+
+#define HANDSHAKE_ARGC_MAX 3
+
+static size_t
+auth_words(const struct redis *r, struct slice *argv, char *number UNUSED)
+{
+	const struct redis_url *url = r->opt.url;
+	size_t argc = 0;
+
+	if (url->password == NULL)
+		return 0;
+	argv[argc++] = SLICE("AUTH");
+	if (url->user != NULL)
+		argv[argc++] = slice_str(url->user);
+	argv[argc++] = slice_str(url->password);
+	return argc;
+}
+
+static size_t
+select_words(const struct redis *r, struct slice *argv, char *number)
+{
+	if (r->opt.url->db == 0)
+		return 0;
+	argv[0] = SLICE("SELECT");
+	argv[1] = slice_of(number, u64_decimal(number, r->opt.url->db));
+	return 2;
+}
+
+static size_t
+name_words(const struct redis *r, struct slice *argv, char *number UNUSED)
+{
+	if (r->opt.client_name == NULL)
+		return 0;
+	argv[0] = SLICE("CLIENT");
+	argv[1] = SLICE("SETNAME");
+	argv[2] = slice_str(r->opt.client_name);
+	return 3;
+}
+
+static size_t
+role_words(const struct redis *r UNUSED, struct slice *argv, char *n UNUSED)
+{
+	argv[0] = SLICE("ROLE");
+	return 1;
+}
+
+static size_t
+ping_words(const struct redis *r UNUSED, struct slice *argv, char *n UNUSED)
+{
+	argv[0] = SLICE("PING");
+	return 1;
+}
+
+/*
+ * Sent in one go, answered in order. An optional step may be forbidden by the
+ * server's ACL or unknown to a server that is not quite Redis. ROLE tells a
+ * replica, which could not take writes; PING is the one that a server which is
+ * still loading its data refuses.
+ */
+static const struct handshake_step {
+	const char *name;
+	handshake_words *words;
+	bool optional;
+} handshake_steps[] = {
+	{ "AUTH", auth_words, false },
+	{ "SELECT", select_words, false },
+	{ "CLIENT SETNAME", name_words, true },
+	{ "ROLE", role_words, true },
+	{ "PING", ping_words, false },
+};
+
+static bool
+is_credentials_error(const redisReply *reply)
+{
+	return redis_is_error(reply, "WRONGPASS") ||
+	    redis_is_error(reply, "NOAUTH") ||
+	    redis_is_error(reply, "ERR AUTH") ||
+	    redis_is_error(reply, "ERR invalid password");
+}
+
+static bool
+is_forbidden(const redisReply *reply)
+{
+	return redis_is_error(reply, "NOPERM") ||
+	    redis_is_error(reply, "ERR unknown");
+}
+
+static bool
+is_replica(const redisReply *role)
+{
+	return role->type == REDIS_REPLY_ARRAY && role->elements > 0 &&
+	    slice_eq_str(redis_slice(role->element[0]), "slave");
+}
+
+static void
+handshake_finish(struct redis *r)
+{
+	evtimer_del(r->timer);
+	log_info("redis connected", LF("name", r->opt.client_name),
+	    LF("host", r->opt.url->host), LF_N("port", r->opt.url->port),
+	    LF("tls", r->opt.url->tls ? "yes" : "no"),
+	    LF_N("attempt", r->attempt + 1));
+	r->logged[0] = '\0';
+	set_state(r, REDIS_READY);
+}
+
+static void
+on_handshake(struct redis *r, const redisReply *reply, void *arg)
+{
+	const struct handshake_step *step = arg;
+
+	if (reply == NULL)
+		return;
+	if (is_credentials_error(reply))
+		doom(r, "REDIS_URL: user or password refused: %s", reply->str);
+	else if (step->optional && is_forbidden(reply))
+		log_debug("redis handshake step refused", LF("step", step->name),
+		    LF("error", reply->str));
+	else if (redis_is_error(reply, ""))
+		doom(r, "%s refused: %s", step->name, reply->str);
+	else if (is_replica(reply))
+		doom(r, "server unfit: it is a replica");
+	else if (step == &handshake_steps[ARRAY_LEN(handshake_steps) - 1])
+		handshake_finish(r);
+}
+
+static void
+handshake_start(struct redis *r)
+{
+	struct slice argv[HANDSHAKE_ARGC_MAX];
+	char number[20];
+
+	set_state(r, REDIS_HANDSHAKE);
+	for (size_t i = 0; i < ARRAY_LEN(handshake_steps); i++) {
+		const struct handshake_step *step = &handshake_steps[i];
+		size_t argc = step->words(r, argv, number);
+
+		if (argc > 0 &&
+		    !queue(r, argv, argc, on_handshake, (void *)step)) {
+			lose(r, "REDIS_URL: user or password too long");
+			return;
+		}
+	}
+	redis_flush(r);
+}
+
+/* Interface ------------------------------------------------------------- */
+
+struct redis *
+redis_new(struct event_base *base, struct evdns_base *dns,
+    const struct redis_options *options)
+{
+	struct redis *r = xcalloc(1, sizeof(*r));
+
+	r->base = base;
+	r->dns = dns;
+	r->opt = *options;
+	strbuf_init(&r->out, options->max_output_bytes + HANDSHAKE_BYTES);
+	r->flush = event_new(base, -1, 0, on_flush, r);
+	r->timer = evtimer_new(base, on_timer, r);
+	if (r->flush == NULL || r->timer == NULL)
+		abort();
+	return r;
+}
+
+void
+redis_open(struct redis *r)
+{
+	if (r->state == REDIS_IDLE)
+		connect_start(r);
+}
+
+void
+redis_free(struct redis *r)
+{
+	if (r == NULL)
+		return;
+	redis_flush(r);
+	disconnect(r);
+	set_state(r, REDIS_IDLE);
+	fail_pending(r);
+	event_free(r->flush);
+	event_free(r->timer);
+	free(r);
+}
+
+bool
+redis_is_ready(const struct redis *r)
+{
+	return r->state == REDIS_READY;
+}
+
+enum redis_state
+redis_get_state(const struct redis *r)
+{
+	return r->state;
+}
+
+size_t
+redis_pending_count(const struct redis *r)
+{
+	return r->pending.count;
+}
+
+uint64_t
+redis_commands_sent(const struct redis *r)
+{
+	return r->commands;
+}
+
+bool
+redis_is_error(const redisReply *reply, const char *prefix)
+{
+	return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+	    strncmp(reply->str, prefix, strlen(prefix)) == 0;
+}
+
+struct slice
+redis_slice(const redisReply *reply)
+{
+	if (reply == NULL || (reply->type != REDIS_REPLY_STRING &&
+	    reply->type != REDIS_REPLY_STATUS))
+		return SLICE_NONE;
+	return slice_of(reply->str, reply->len);
+}

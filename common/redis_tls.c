@@ -1,0 +1,126 @@
+#include "common/redis_tls.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+
+#include <event2/bufferevent_ssl.h>
+
+/* OpenSSL wraps what the system calls under it said (no such file, reset). */
+static const char *
+reason_of(unsigned long code)
+{
+	const char *reason;
+
+	if (ERR_SYSTEM_ERROR(code))
+		return strerror(ERR_GET_REASON(code));
+	reason = ERR_reason_error_string(code);
+	return reason != NULL ? reason : "unknown error";
+}
+
+/* Describes the first of the thread's queued errors and clears them. */
+static void
+take_errors(char *why, size_t size, const char *what)
+{
+	snprintf(why, size, "%s: %s", what, reason_of(ERR_peek_error()));
+	ERR_clear_error();
+}
+
+static bool
+load_authorities(SSL_CTX *ctx, const char *ca_file)
+{
+	if (ca_file != NULL)
+		return SSL_CTX_load_verify_locations(ctx, ca_file, NULL) == 1;
+	return SSL_CTX_set_default_verify_paths(ctx) == 1;
+}
+
+/*
+ * A reply says itself where it ends, so a connection cut without close_notify
+ * cannot pass for a shorter one: it is an ordinary end of file here.
+ */
+#define OPTIONS \
+	(SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | \
+	    SSL_OP_IGNORE_UNEXPECTED_EOF)
+
+static SSL_CTX *
+context_new(const char *ca_file)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+
+	if (ctx == NULL)
+		return NULL;
+	SSL_CTX_set_options(ctx, OPTIONS);
+	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	/* An evbuffer may move its bytes between two attempts to write them. */
+	SSL_CTX_set_mode(ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	if (SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+	    load_authorities(ctx, ca_file))
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
+static bool
+is_numeric(const char *host)
+{
+	unsigned char address[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, host, address) == 1 ||
+	    inet_pton(AF_INET6, host, address) == 1;
+}
+
+/* RFC 6066: the server name indication never holds a numeric address. */
+static bool
+expect_host(SSL *ssl, const char *host)
+{
+	if (is_numeric(host))
+		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl),
+		    host) == 1;
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	return SSL_set1_host(ssl, host) == 1 &&
+	    SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
+SSL *
+redis_tls_new(const char *host, const char *ca_file, char *why,
+    size_t why_size)
+{
+	SSL_CTX *ctx;
+	SSL *ssl;
+
+	ERR_clear_error();
+	ctx = context_new(ca_file);
+	if (ctx == NULL) {
+		take_errors(why, why_size, ca_file ? ca_file : "TLS");
+		return NULL;
+	}
+	ssl = SSL_new(ctx);
+	SSL_CTX_free(ctx);
+	if (ssl != NULL && expect_host(ssl, host))
+		return ssl;
+	take_errors(why, why_size, "TLS host name");
+	SSL_free(ssl);
+	return NULL;
+}
+
+bool
+redis_tls_error(struct bufferevent *bev, char *why, size_t why_size)
+{
+	unsigned long code = bufferevent_get_openssl_error(bev);
+	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+	long verdict;
+
+	if (code == 0 || ssl == NULL)
+		return false;
+	while (bufferevent_get_openssl_error(bev) != 0)
+		continue;
+	verdict = SSL_get_verify_result(ssl);
+	if (verdict != X509_V_OK)
+		snprintf(why, why_size, "TLS certificate refused: %s",
+		    X509_verify_cert_error_string(verdict));
+	else
+		snprintf(why, why_size, "%s%s",
+		    ERR_SYSTEM_ERROR(code) ? "" : "TLS: ", reason_of(code));
+	return true;
+}
