@@ -1,0 +1,482 @@
+#include "proxy/catalog.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "common/clock.h"
+#include "common/ident.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+#define REFRESH_MS 1000
+/* APIs and bytes of one catalogue that are believed; the rest is refused. */
+#define APIS_MAX 1024
+#define CATALOGUE_MAX (16 * 1024 * 1024)
+
+/* A tool, with its JSON under both of its names. All strings are owned. */
+struct listed {
+	UT_hash_handle hh;          /* of catalog->by_name, by full_name */
+	struct catalog_tool tool;
+	char *name;                 /* bare */
+	char *full_name;            /* <api>_<tool> */
+	char *bare_json;
+	char *full_json;
+};
+
+struct api {
+	char name[API_NAME_MAX + 1];
+	char digest[SHA256_HEX_LEN + 1];  /* empty: not published (any more) */
+	struct listed *tools;
+	size_t tool_count;
+	uint64_t queue_length;
+	bool seen;                  /* by the reading at hand */
+};
+
+struct catalog {
+	struct redis *commands;
+	unsigned page_size;
+	struct api **apis;          /* ordered by name */
+	size_t api_count;
+	struct listed *by_name;
+	uint64_t asked_ms;
+	unsigned waiting;           /* replies of the reading at hand */
+	bool failed;                /* one of them did not come */
+	bool loaded;
+};
+
+/* A question about one API on its way. */
+struct query {
+	struct catalog *catalog;
+	char api[API_NAME_MAX + 1];
+};
+
+/* APIs ---------------------------------------------------------------------- */
+
+static struct api *
+find_api(const struct catalog *c, struct slice name)
+{
+	for (size_t i = 0; i < c->api_count; i++) {
+		if (slice_eq_str(name, c->apis[i]->name))
+			return c->apis[i];
+	}
+	return NULL;
+}
+
+static void
+free_tools(struct catalog *c, struct api *api)
+{
+	for (size_t i = 0; i < api->tool_count; i++) {
+		struct listed *t = &api->tools[i];
+
+		HASH_DEL(c->by_name, t);
+		free(t->name);
+		free(t->full_name);
+		free(t->bare_json);
+		free(t->full_json);
+	}
+	free(api->tools);
+	api->tools = NULL;
+	api->tool_count = 0;
+}
+
+static void
+withdraw(struct catalog *c, struct api *api)
+{
+	if (api->digest[0] != '\0')
+		log_info("catalogue withdrawn", LF("api", api->name));
+	free_tools(c, api);
+	api->digest[0] = '\0';
+}
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct api *const *x = a, *const *y = b;
+
+	return strcmp((*x)->name, (*y)->name);
+}
+
+static struct api *
+add_api(struct catalog *c, struct slice name)
+{
+	struct api *api;
+
+	if (!env_api_name_ok(name) || c->api_count == APIS_MAX)
+		return NULL;
+	api = xcalloc(1, sizeof(*api));
+	memcpy(api->name, name.p, name.n);
+	c->apis = xrealloc(c->apis, (c->api_count + 1) * sizeof(*c->apis));
+	c->apis[c->api_count++] = api;
+	qsort(c->apis, c->api_count, sizeof(*c->apis), by_name);
+	return api;
+}
+
+static void
+remove_unseen(struct catalog *c)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < c->api_count; i++) {
+		struct api *api = c->apis[i];
+
+		if (api->seen) {
+			c->apis[kept++] = api;
+			continue;
+		}
+		withdraw(c, api);
+		free(api);
+	}
+	c->api_count = kept;
+}
+
+/* Parsing --------------------------------------------------------------------- */
+
+static bool
+hint(const cJSON *annotations, const char *name)
+{
+	return cJSON_IsTrue(
+	    cJSON_GetObjectItemCaseSensitive(annotations, name));
+}
+
+/* The tool's JSON under another name; the rest is as the worker wrote it. */
+static char *
+renamed_json(cJSON *tool, const char *name)
+{
+	cJSON_ReplaceItemInObjectCaseSensitive(tool, "name",
+	    cJSON_CreateString(name));
+	return cJSON_PrintUnformatted(tool);
+}
+
+static bool
+add_tool(struct catalog *c, struct api *api, cJSON *json)
+{
+	const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
+	const cJSON *annotations =
+	    cJSON_GetObjectItemCaseSensitive(json, "annotations");
+	struct listed *t = &api->tools[api->tool_count], *other = NULL;
+
+	if (!cJSON_IsString(name) || name->valuestring[0] == '\0')
+		return false;
+	*t = (struct listed){ .name = xstrdup(name->valuestring) };
+	t->full_name = xasprintf("%s_%s", api->name, t->name);
+	HASH_FIND_STR(c->by_name, t->full_name, other);
+	if (other == NULL) {
+		t->bare_json = cJSON_PrintUnformatted(json);
+		t->full_json = renamed_json(json, t->full_name);
+	}
+	if (t->bare_json == NULL || t->full_json == NULL) {
+		free(t->name);
+		free(t->full_name);
+		free(t->bare_json);
+		return false;
+	}
+	t->tool = (struct catalog_tool){ .api = api->name, .name = t->name,
+		.safe = hint(annotations, "readOnlyHint") ||
+		    hint(annotations, "idempotentHint") };
+	api->tool_count++;
+	HASH_ADD_KEYPTR(hh, c->by_name, t->full_name, strlen(t->full_name), t);
+	return true;
+}
+
+static void
+load(struct catalog *c, struct api *api, struct slice digest, struct slice text)
+{
+	cJSON *root, *tools, *tool;
+	size_t skipped = 0;
+
+	if (digest.n > SHA256_HEX_LEN || text.n > CATALOGUE_MAX)
+		return;
+	root = cJSON_ParseWithLength(text.p, text.n);
+	tools = cJSON_GetObjectItemCaseSensitive(root, "tools");
+	free_tools(c, api);
+	api->tools = xcalloc((size_t)cJSON_GetArraySize(tools),
+	    sizeof(*api->tools));
+	cJSON_ArrayForEach(tool, tools)
+		skipped += !add_tool(c, api, tool);
+	cJSON_Delete(root);
+	memcpy(api->digest, digest.p, digest.n);
+	api->digest[digest.n] = '\0';
+	log_info("catalogue loaded", LF("api", api->name),
+	    LF_N("tools", api->tool_count), LF_N("skipped", skipped));
+}
+
+/* Reading --------------------------------------------------------------------- */
+
+static void
+answered(struct catalog *c, bool ok)
+{
+	c->failed |= !ok;
+	if (--c->waiting == 0 && !c->failed)
+		c->loaded = true;
+}
+
+static struct query *
+new_query(struct catalog *c, const char *api)
+{
+	struct query *q = xcalloc(1, sizeof(*q));
+
+	q->catalog = c;
+	memcpy(q->api, api, strlen(api));
+	return q;
+}
+
+/* Sends a question about an API; its reply goes to cb with a struct query. */
+static void
+ask(struct catalog *c, const char *api, const struct slice *argv, size_t argc,
+    redis_cb *cb)
+{
+	struct query *q = new_query(c, api);
+
+	if (redis_send(c->commands, argv, argc, cb, q)) {
+		c->waiting++;
+		return;
+	}
+	c->failed = true;
+	free(q);
+}
+
+static void
+on_catalogue(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct query *q = arg;
+	struct catalog *c = q->catalog;
+	struct api *api = find_api(c, slice_str(q->api));
+
+	(void)r;
+	if (api != NULL && reply != NULL &&
+	    reply->type == REDIS_REPLY_ARRAY && reply->elements == 2) {
+		struct slice digest = redis_slice(reply->element[0]);
+		struct slice text = redis_slice(reply->element[1]);
+
+		if (digest.n > 0 && text.p != NULL)
+			load(c, api, digest, text);
+	}
+	answered(c, reply != NULL);
+	free(q);
+}
+
+static void
+on_digest(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct query *q = arg;
+	struct catalog *c = q->catalog;
+	struct api *api = find_api(c, slice_str(q->api));
+	struct env_keybuf keybuf;
+	struct slice digest = redis_slice(reply);
+
+	(void)r;
+	if (api != NULL && reply != NULL && digest.n == 0) {
+		withdraw(c, api);
+	} else if (api != NULL && digest.n > 0 &&
+	    !slice_eq_str(digest, api->digest)) {
+		struct slice argv[] = { SLICE("HMGET"),
+			env_key(&keybuf, ENV_API, slice_str(q->api)),
+			SLICE("digest"), SLICE("catalogue") };
+
+		ask(c, q->api, argv, ARRAY_LEN(argv), on_catalogue);
+	}
+	answered(c, reply != NULL);
+	free(q);
+}
+
+static void
+on_length(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct query *q = arg;
+	struct api *api = find_api(q->catalog, slice_str(q->api));
+
+	(void)r;
+	if (api != NULL && reply != NULL && reply->type == REDIS_REPLY_INTEGER)
+		api->queue_length = (uint64_t)reply->integer;
+	answered(q->catalog, reply != NULL);
+	free(q);
+}
+
+static void
+ask_about(struct catalog *c, const char *name)
+{
+	struct env_keybuf keybuf[2];
+	struct slice digest[] = { SLICE("HGET"),
+		env_key(&keybuf[0], ENV_API, slice_str(name)), SLICE("digest") };
+	struct slice length[] = { SLICE("XLEN"),
+		env_key(&keybuf[1], ENV_REQUESTS, slice_str(name)) };
+
+	ask(c, name, digest, ARRAY_LEN(digest), on_digest);
+	ask(c, name, length, ARRAY_LEN(length), on_length);
+}
+
+static void
+on_apis(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct catalog *c = arg;
+	struct api *api;
+
+	(void)r;
+	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
+		answered(c, false);
+		return;
+	}
+	for (size_t i = 0; i < c->api_count; i++)
+		c->apis[i]->seen = false;
+	for (size_t i = 0; i < reply->elements; i++) {
+		struct slice name = redis_slice(reply->element[i]);
+
+		api = find_api(c, name);
+		if (api == NULL)
+			api = add_api(c, name);
+		if (api != NULL)
+			api->seen = true;
+	}
+	remove_unseen(c);
+	for (size_t i = 0; i < c->api_count; i++)
+		ask_about(c, c->apis[i]->name);
+	answered(c, true);
+}
+
+void
+catalog_tick(struct catalog *c)
+{
+	struct slice argv[] = { SLICE("SMEMBERS"), SLICE(ENV_APIS_KEY) };
+	uint64_t now = clock_mono_ms();
+
+	if (c->waiting > 0 || now - c->asked_ms < REFRESH_MS ||
+	    !redis_send(c->commands, argv, ARRAY_LEN(argv), on_apis, c))
+		return;
+	c->asked_ms = now;
+	c->failed = false;
+	c->waiting = 1;
+}
+
+/* Looking up ------------------------------------------------------------------- */
+
+bool
+catalog_is_loaded(const struct catalog *c)
+{
+	return c->loaded;
+}
+
+bool
+catalog_has_api(const struct catalog *c, struct slice name)
+{
+	const struct api *api = find_api(c, name);
+
+	return api != NULL && api->digest[0] != '\0';
+}
+
+uint64_t
+catalog_queue_length(const struct catalog *c, const char *name)
+{
+	const struct api *api = find_api(c, slice_str(name));
+
+	return api != NULL ? api->queue_length : 0;
+}
+
+static struct listed *
+find_listed(const struct catalog *c, struct slice api, struct slice name)
+{
+	char full[API_NAME_MAX + 256];
+	struct listed *t = NULL;
+	size_t n = 0;
+
+	if (api.n + 1 + name.n > sizeof(full))
+		return NULL;
+	if (api.n > 0) {
+		memcpy(full, api.p, api.n);
+		full[api.n] = '_';
+		n = api.n + 1;
+	}
+	memcpy(full + n, name.p, name.n);
+	HASH_FIND(hh, c->by_name, full, n + name.n, t);
+	return t;
+}
+
+const struct catalog_tool *
+catalog_find(const struct catalog *c, struct slice api, struct slice name)
+{
+	struct listed *t = find_listed(c, api, name);
+
+	return t != NULL ? &t->tool : NULL;
+}
+
+/* Listing ---------------------------------------------------------------------- */
+
+/* A walk over the tools of one page. */
+struct page {
+	const struct catalog *catalog;
+	struct slice api;
+	const struct listed *after;  /* list what follows this one */
+	const struct listed *last;   /* listed so far */
+	unsigned count;
+	bool more;
+};
+
+static void
+list_api(struct page *page, const struct api *api, struct strbuf *out)
+{
+	for (size_t i = 0; i < api->tool_count; i++) {
+		const struct listed *t = &api->tools[i];
+
+		if (page->after != NULL) {
+			if (page->after == t)
+				page->after = NULL;
+			continue;
+		}
+		if (page->count == page->catalog->page_size) {
+			page->more = true;
+			return;
+		}
+		if (page->count++ > 0)
+			strbuf_add_char(out, ',');
+		strbuf_add_str(out, page->api.n > 0 ? t->bare_json : t->full_json);
+		page->last = t;
+	}
+}
+
+bool
+catalog_list_tools(const struct catalog *c, struct slice api,
+    struct slice cursor, struct strbuf *out)
+{
+	struct page page = { .catalog = c, .api = api };
+
+	if (cursor.n > 0) {
+		page.after = find_listed(c, SLICE_NONE, cursor);
+		if (page.after == NULL)
+			return false;
+	}
+	strbuf_add_str(out, "{\"tools\":[");
+	for (size_t i = 0; i < c->api_count && !page.more; i++) {
+		if (api.n == 0 || slice_eq_str(api, c->apis[i]->name))
+			list_api(&page, c->apis[i], out);
+	}
+	strbuf_add_char(out, ']');
+	if (page.more) {
+		strbuf_add_str(out, ",\"nextCursor\":");
+		strbuf_add_json(out, slice_str(page.last->full_name));
+	}
+	strbuf_add_char(out, '}');
+	return true;
+}
+
+/* The catalogue ----------------------------------------------------------------- */
+
+struct catalog *
+catalog_new(struct redis *commands, unsigned page_size)
+{
+	struct catalog *c = xcalloc(1, sizeof(*c));
+
+	c->commands = commands;
+	c->page_size = page_size;
+	return c;
+}
+
+void
+catalog_free(struct catalog *c)
+{
+	for (size_t i = 0; i < c->api_count; i++) {
+		free_tools(c, c->apis[i]);
+		free(c->apis[i]);
+	}
+	free(c->apis);
+	free(c);
+}

@@ -1,0 +1,47 @@
+/*
+ * What the workers offer: the published catalogues of all APIs, as one event
+ * loop sees them. Read from Redis every second, parsed only when an API's digest
+ * has changed.
+ */
+#ifndef MCP_CATALOG_H
+#define MCP_CATALOG_H
+
+#include "common/envelope.h"
+#include "common/redis.h"
+#include "common/strbuf.h"
+
+struct catalog;
+
+struct catalog_tool {
+	const char *api;
+	const char *name;    /* bare, as the API's worker knows it */
+	bool safe;           /* readOnlyHint or idempotentHint: may run again */
+};
+
+struct catalog *catalog_new(struct redis *commands,
+    unsigned page_size) MUST_CHECK;
+void catalog_free(struct catalog *c);
+/* Asks Redis when it is time; a few times a second. */
+void catalog_tick(struct catalog *c);
+/* Has it been read at least once? Before that nothing is "unknown". */
+bool catalog_is_loaded(const struct catalog *c);
+
+bool catalog_has_api(const struct catalog *c, struct slice api);
+/* Calls queued and running at the API, as of the last reading. */
+uint64_t catalog_queue_length(const struct catalog *c, const char *api);
+/*
+ * The tool that a client calls by name: "<api>_<tool>" when api is empty, the
+ * bare name otherwise. NULL when there is none. Valid until the next turn.
+ */
+const struct catalog_tool *catalog_find(const struct catalog *c,
+    struct slice api, struct slice name);
+
+/*
+ * Appends one page of the tools/list result, {"tools":[…],"nextCursor":…}. The
+ * cursor names the last tool of the page before; empty starts. False when it
+ * names none: the client must start anew.
+ */
+bool catalog_list_tools(const struct catalog *c, struct slice api,
+    struct slice cursor, struct strbuf *out) MUST_CHECK;
+
+#endif

@@ -1,0 +1,166 @@
+#include "proxy/directory.h"
+
+#include <stdlib.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "common/clock.h"
+#include "common/xalloc.h"
+
+struct cached {
+	UT_hash_handle hh;
+	TAILQ_ENTRY(cached) link;    /* of directory->by_age, oldest first */
+	uint64_t fetched_ms;
+	struct directory_entry entry;
+	char sid[SID_LEN];
+};
+
+struct directory {
+	struct redis *commands;
+	struct cached *table;
+	TAILQ_HEAD(, cached) by_age;
+	unsigned count;
+};
+
+/* A question on its way to Redis. */
+struct question {
+	struct directory *directory;
+	directory_cb *cb;
+	void *arg;
+	char sid[SID_LEN];
+};
+
+static const struct redis_script lookup_script = {
+	"session_lookup",
+	"return { redis.call('HGET', KEYS[1], 'api'),\n"
+	"    redis.call('HGET', KEYS[2], 'pod') }\n"
+};
+
+static void
+drop(struct directory *d, struct cached *c)
+{
+	HASH_DEL(d->table, c);
+	TAILQ_REMOVE(&d->by_age, c, link);
+	d->count--;
+	free(c);
+}
+
+static void
+drop_old(struct directory *d)
+{
+	uint64_t now = clock_mono_ms();
+	struct cached *c;
+
+	while ((c = TAILQ_FIRST(&d->by_age)) != NULL &&
+	    (now - c->fetched_ms >= DIRECTORY_TTL_MS ||
+		d->count > DIRECTORY_ENTRIES_MAX))
+		drop(d, c);
+}
+
+static void
+remember(struct directory *d, const char *sid,
+    const struct directory_entry *entry)
+{
+	struct cached *c = NULL;
+
+	HASH_FIND(hh, d->table, sid, SID_LEN, c);
+	if (c != NULL)
+		drop(d, c);
+	c = xcalloc(1, sizeof(*c));
+	c->entry = *entry;
+	c->fetched_ms = clock_mono_ms();
+	memcpy(c->sid, sid, SID_LEN);
+	HASH_ADD(hh, d->table, sid, SID_LEN, c);
+	TAILQ_INSERT_TAIL(&d->by_age, c, link);
+	d->count++;
+	drop_old(d);
+}
+
+const struct directory_entry *
+directory_find(struct directory *d, struct slice sid)
+{
+	struct cached *c = NULL;
+
+	drop_old(d);
+	if (sid.n == SID_LEN)
+		HASH_FIND(hh, d->table, sid.p, SID_LEN, c);
+	return c != NULL ? &c->entry : NULL;
+}
+
+/* Copies a string that fits; false when there is none, or a longer one. */
+static bool
+copy_text(char *to, size_t size, const redisReply *from)
+{
+	struct slice text = redis_slice(from);
+
+	if (text.p == NULL || text.n >= size)
+		return false;
+	memcpy(to, text.p, text.n);
+	to[text.n] = '\0';
+	return true;
+}
+
+/* A Lua table ends at its first nil: fewer than two elements is "unknown". */
+static enum directory_result
+judge(const redisReply *reply, struct directory_entry *out)
+{
+	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
+		return DIRECTORY_AWAY;
+	if (reply->elements != 2 ||
+	    !copy_text(out->api, sizeof(out->api), reply->element[0]) ||
+	    !copy_text(out->pod, sizeof(out->pod), reply->element[1]))
+		return DIRECTORY_UNKNOWN;
+	return DIRECTORY_FOUND;
+}
+
+static void
+on_answer(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct question *q = arg;
+	struct directory_entry entry;
+	enum directory_result result = judge(reply, &entry);
+
+	(void)r;
+	if (result == DIRECTORY_FOUND)
+		remember(q->directory, q->sid, &entry);
+	q->cb(result, result == DIRECTORY_FOUND ? &entry : NULL, q->arg);
+	free(q);
+}
+
+bool
+directory_fetch(struct directory *d, struct slice sid, directory_cb *cb,
+    void *arg)
+{
+	struct env_keybuf keybuf[2];
+	struct slice keys[] = { env_key(&keybuf[0], ENV_SESSION, sid),
+		env_key(&keybuf[1], ENV_TRANSPORT, sid) };
+	struct question *q = xcalloc(1, sizeof(*q));
+
+	*q = (struct question){ .directory = d, .cb = cb, .arg = arg };
+	memcpy(q->sid, sid.p, SID_LEN);
+	if (redis_eval(d->commands, &lookup_script, keys, ARRAY_LEN(keys),
+		ARRAY_LEN(keys), on_answer, q))
+		return true;
+	free(q);
+	return false;
+}
+
+struct directory *
+directory_new(struct redis *commands)
+{
+	struct directory *d = xcalloc(1, sizeof(*d));
+
+	d->commands = commands;
+	TAILQ_INIT(&d->by_age);
+	return d;
+}
+
+void
+directory_free(struct directory *d)
+{
+	struct cached *c;
+
+	while ((c = TAILQ_FIRST(&d->by_age)) != NULL)
+		drop(d, c);
+	free(d);
+}

@@ -1,0 +1,121 @@
+#include "proxy/mcp.h"
+
+typedef const struct catalog_tool *mcp_method_fn(const struct mcp_scope *scope,
+    const struct jsonrpc_msg *request, struct strbuf *answer);
+
+/* Revisions that open a session with initialize, oldest first. */
+static const char *const revisions[] = { "2024-11-05", "2025-03-26",
+	"2025-06-18", MCP_PROTOCOL_LATEST };
+
+const char *
+mcp_negotiate(struct slice wanted)
+{
+	for (size_t i = 0; i < ARRAY_LEN(revisions); i++) {
+		if (slice_eq_str(wanted, revisions[i]))
+			return revisions[i];
+	}
+	return MCP_PROTOCOL_LATEST;
+}
+
+static const struct catalog_tool *
+initialize(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
+    struct strbuf *answer)
+{
+	(void)scope;
+	if (request->protocol_version.p == NULL) {
+		jsonrpc_error(answer, request->id, JSONRPC_INVALID_PARAMS,
+		    "protocolVersion is missing");
+		return NULL;
+	}
+	jsonrpc_result_open(answer, request->id);
+	strbuf_addf(answer,
+	    "{\"protocolVersion\":\"%s\",\"capabilities\":{\"tools\":{}},"
+	    "\"serverInfo\":{\"name\":\"mcp-relay\",\"version\":\"%s\"}}}",
+	    mcp_negotiate(request->protocol_version), MCP_VERSION);
+	return NULL;
+}
+
+static const struct catalog_tool *
+ping(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
+    struct strbuf *answer)
+{
+	(void)scope;
+	jsonrpc_result_open(answer, request->id);
+	strbuf_add_str(answer, "{}}");
+	return NULL;
+}
+
+static const struct catalog_tool *
+tools_list(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
+    struct strbuf *answer)
+{
+	size_t before = answer->n;
+
+	jsonrpc_result_open(answer, request->id);
+	if (!request->cursor_invalid &&
+	    catalog_list_tools(scope->catalog, scope->api, request->cursor,
+		answer)) {
+		strbuf_add_char(answer, '}');
+		return NULL;
+	}
+	answer->n = before;
+	jsonrpc_error(answer, request->id, JSONRPC_INVALID_PARAMS,
+	    "unknown cursor: list again from the start");
+	return NULL;
+}
+
+static const struct catalog_tool *
+tools_call(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
+    struct strbuf *answer)
+{
+	struct strbuf message = STRBUF_INIT(512);
+	const struct catalog_tool *tool;
+
+	if (request->name.p == NULL) {
+		jsonrpc_error(answer, request->id, JSONRPC_INVALID_PARAMS,
+		    request->name_invalid ?
+			"params.name must be a string without escapes" :
+			"params.name is missing");
+		return NULL;
+	}
+	tool = catalog_find(scope->catalog, scope->api, request->name);
+	if (tool == NULL) {
+		strbuf_addf(&message, "Unknown tool: %.*s",
+		    (int)(request->name.n < 256 ? request->name.n : 256),
+		    request->name.p);
+		jsonrpc_error(answer, request->id, JSONRPC_INVALID_PARAMS,
+		    strbuf_str(&message));
+		strbuf_release(&message);
+	}
+	return tool;
+}
+
+static const struct {
+	const char *method;
+	mcp_method_fn *fn;
+} methods[] = {
+	{ "tools/call", tools_call },
+	{ "tools/list", tools_list },
+	{ "ping", ping },
+	{ "initialize", initialize },
+};
+
+bool
+mcp_is_initialize(const struct jsonrpc_msg *request)
+{
+	return slice_eq_str(request->method, "initialize");
+}
+
+const struct catalog_tool *
+mcp_request(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
+    struct strbuf *answer)
+{
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		if (slice_eq_str(request->method, methods[i].method))
+			return methods[i].fn(scope, request, answer);
+	}
+	/* At once, for whatever method: clients fall back on this answer. */
+	jsonrpc_error(answer, request->id, JSONRPC_METHOD_NOT_FOUND,
+	    "Method not found");
+	return NULL;
+}

@@ -1,0 +1,63 @@
+#include "proxy/options.h"
+
+#define FIELD(name) CONFIG_FIELD(struct options, name)
+#define UINT(env, field, fallback, lo, hi, text) \
+	{ env, CONFIG_UINT, FIELD(field), fallback, lo, hi, NULL, text }
+#define BYTES(env, field, fallback, lo, hi, text) \
+	{ env, CONFIG_BYTES, FIELD(field), fallback, lo, hi, NULL, text }
+
+#define KIB 1024u
+#define MIB (1024u * KIB)
+
+static const struct config_option proxy_options[] = {
+	{ "MCP_SERVER_HOST", CONFIG_STRING, FIELD(host), "0.0.0.0", 0, 0, NULL,
+	    "Address to listen on: an IPv4 or IPv6 address." },
+	UINT("MCP_SERVER_PORT", port, "9100", 1, 65535, "TCP port to listen on."),
+	UINT("PROXY_THREADS", threads, "1", 1, 64,
+	    "Event loops, each a thread with its own inbox. One per core."),
+	UINT("HTTP_HEADER_TIMEOUT", header_timeout_s, "10", 1, 3600,
+	    "Seconds that a request's head may take in all."),
+	UINT("HTTP_BODY_TIMEOUT", body_timeout_s, "30", 1, 3600,
+	    "Seconds that a request's body may take in all."),
+	UINT("HTTP_IDLE_TIMEOUT", idle_timeout_s, "75", 1, 86400,
+	    "Seconds that a connection may wait between requests. Keep it above "
+	    "the load balancer's idle timeout (ALB: 60), or it answers 502."),
+	UINT("HTTP_MAX_CONNECTIONS", max_connections, "0", 0, 10000000,
+	    "Open connections per process, 0 for what the limit of open files "
+	    "allows. At the limit accepting pauses."),
+	BYTES("HTTP_MAX_HEADER", max_header, "16k", 1 * KIB, 256 * KIB,
+	    "Bytes of a request line with its fields."),
+	BYTES("HTTP_MAX_URI", max_uri, "2k", 64, 64 * KIB,
+	    "Bytes of a request target."),
+	BYTES("HTTP_MAX_BODY", max_body, "1m", 1 * KIB, 16 * MIB,
+	    "Bytes of a request body."),
+	UINT("SSE_PING_INTERVAL", ping_interval_s, "15", 1, 3600,
+	    "Seconds between comments that keep a stream alive."),
+	UINT("SSE_RETRY_MS", retry_ms, "3000", 100, 60000,
+	    "Milliseconds after which clients reconnect (the retry field)."),
+	UINT("SSE_STUCK_TIMEOUT", stuck_timeout_s, "30", 1, 3600,
+	    "Seconds without a byte taken after which a client is dropped."),
+	BYTES("SSE_MAX_BUFFER", max_buffer, "64k", 4 * KIB, 1 * MIB,
+	    "Unsent bytes of a stream from which on events wait in Redis."),
+	UINT("SESSION_TTL", session_ttl_s, "3600", 60, 604800,
+	    "Seconds that a session's records outlive its last refresh."),
+	UINT("SESSION_UNUSED_TTL", session_unused_s, "60", 1, 3600,
+	    "Seconds after which a stream is closed on which nobody ever posted."),
+	UINT("REDIS_WAIT_TIMEOUT", redis_wait_s, "5", 1, 60,
+	    "Seconds that a POST waits for Redis before it is answered 503."),
+	UINT("REDIS_LOST_TIMEOUT", redis_lost_s, "30", 1, 3600,
+	    "Seconds without Redis after which streams are closed."),
+	UINT("LIST_PAGE_SIZE", list_page_size, "500", 1, 10000,
+	    "Tools per page of tools/list."),
+	UINT("CALL_TIMEOUT", call_timeout_s, "60", 1, 86400,
+	    "Seconds within which a call must have begun at a worker."),
+	UINT("QUEUE_MAX", queue_max, "10000", 1, 10000000,
+	    "Calls queued and running per API; above it calls are refused."),
+	UINT("DRAIN_TIMEOUT", drain_timeout_s, "25", 1, 3600,
+	    "Seconds that a stopping proxy waits for requests to be answered."),
+	{ .env = NULL },
+};
+
+const struct config_option *const option_tables[] = {
+	common_option_table, proxy_options, NULL
+};

@@ -1,0 +1,141 @@
+#include "proxy/pod.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/envelope.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+/* Two beats of every other pod, and the time to write many records. */
+#define RECOVERY_MS (2 * POD_BEAT_MS + 1000)
+
+struct pod {
+	struct redis *commands;
+	struct slice name;
+	struct env_keybuf keybuf;
+	struct slice key;
+	void (*on_lost)(void *arg);
+	void *arg;
+	uint64_t started_ms;     /* wall clock */
+	uint64_t beat_ms;        /* when the last heartbeat was sent; 0: hurry */
+	uint64_t confirmed_ms;   /* when Redis last confirmed one; 0: never */
+	uint64_t lost_ms;        /* when data was last found lost; 0: never */
+	bool waiting;            /* for the reply to a heartbeat */
+};
+
+/* HSET says how many fields are new: all of them, when the key was gone. */
+static void
+on_beat(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct pod *p = arg;
+	uint64_t now = clock_mono_ms(), before = p->confirmed_ms;
+
+	(void)r;
+	p->waiting = false;
+	if (reply == NULL)
+		return;
+	if (reply->type != REDIS_REPLY_INTEGER) {
+		log_warn("heartbeat refused", LF("error", reply->str));
+		return;
+	}
+	p->confirmed_ms = now;
+	if (reply->integer == 0 || before == 0)
+		return;
+	/* After a long silence the key may have expired by itself. */
+	p->lost_ms = now;
+	p->on_lost(p->arg);
+}
+
+static bool
+send_beat(struct pod *p, const struct pod_load *load)
+{
+	char digits[4][20];
+	struct slice number[4] = {
+		slice_of(digits[0], u64_decimal(digits[0], p->started_ms)),
+		slice_of(digits[1], u64_decimal(digits[1], clock_wall_ms())),
+		slice_of(digits[2], u64_decimal(digits[2], load->streams)),
+		slice_of(digits[3], u64_decimal(digits[3], load->connections)),
+	};
+	struct slice hset[] = { SLICE("HSET"), p->key, SLICE("version"),
+		SLICE(MCP_VERSION), SLICE("started_ms"), number[0],
+		SLICE("seen_ms"), number[1], SLICE("streams"), number[2],
+		SLICE("connections"), number[3], SLICE("draining"),
+		load->draining ? SLICE("1") : SLICE("0") };
+
+	return redis_send(p->commands, hset, ARRAY_LEN(hset), on_beat, p);
+}
+
+/* Failing, the beat before still counts: the next one comes soon. */
+static void
+send_expiry(struct pod *p)
+{
+	char digits[2][20];
+	struct slice ttl = slice_of(digits[0],
+	    u64_decimal(digits[0], ENV_HEARTBEAT_TTL_MS));
+	struct slice until = slice_of(digits[1],
+	    u64_decimal(digits[1], clock_wall_ms() + ENV_HEARTBEAT_TTL_MS));
+	struct slice pexpire[] = { SLICE("PEXPIRE"), p->key, ttl };
+	struct slice zadd[] = { SLICE("ZADD"), SLICE(ENV_PODS_KEY), until,
+		p->name };
+
+	(void)!redis_send(p->commands, pexpire, ARRAY_LEN(pexpire), NULL, NULL);
+	(void)!redis_send(p->commands, zadd, ARRAY_LEN(zadd), NULL, NULL);
+}
+
+void
+pod_tick(struct pod *p, const struct pod_load *load)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (p->waiting || (p->beat_ms != 0 && now - p->beat_ms < POD_BEAT_MS))
+		return;
+	if (!send_beat(p, load))
+		return;
+	send_expiry(p);
+	p->waiting = true;
+	p->beat_ms = now;
+}
+
+void
+pod_hurry(struct pod *p)
+{
+	p->beat_ms = 0;
+}
+
+bool
+pod_lost_recently(const struct pod *p)
+{
+	return p->lost_ms != 0 && clock_mono_ms() - p->lost_ms < RECOVERY_MS;
+}
+
+void
+pod_leave(struct pod *p)
+{
+	struct slice del[] = { SLICE("DEL"), p->key };
+	struct slice zrem[] = { SLICE("ZREM"), SLICE(ENV_PODS_KEY), p->name };
+
+	(void)!redis_send(p->commands, del, ARRAY_LEN(del), NULL, NULL);
+	(void)!redis_send(p->commands, zrem, ARRAY_LEN(zrem), NULL, NULL);
+}
+
+struct pod *
+pod_new(struct redis *commands, struct slice name, void (*on_lost)(void *arg),
+    void *arg)
+{
+	struct pod *p = xcalloc(1, sizeof(*p));
+
+	p->commands = commands;
+	p->name = name;
+	p->key = env_key(&p->keybuf, ENV_POD, name);
+	p->on_lost = on_lost;
+	p->arg = arg;
+	p->started_ms = clock_wall_ms();
+	return p;
+}
+
+void
+pod_free(struct pod *p)
+{
+	free(p);
+}

@@ -1,0 +1,43 @@
+/*
+ * This event loop as a pod that others can see: its heartbeat in Redis.
+ *
+ * The heartbeat doubles as a probe: when its key had vanished although it was
+ * written in time, Redis has lost its data (a flush, a failover to an empty
+ * replica), and the loop must write the records of its sessions anew.
+ */
+#ifndef MCP_POD_H
+#define MCP_POD_H
+
+#include "common/redis.h"
+
+/*
+ * Shorter than a third of the heartbeat's life: it also bounds how long a
+ * flushed Redis goes unnoticed, and a POST waits that out.
+ */
+#define POD_BEAT_MS 1500
+
+struct pod;
+
+struct pod_load {
+	unsigned streams;
+	unsigned connections;
+	bool draining;
+};
+
+/* name: as it stands in keys, borrowed. on_lost: Redis lost its data. */
+struct pod *pod_new(struct redis *commands, struct slice name,
+    void (*on_lost)(void *arg), void *arg) MUST_CHECK;
+void pod_free(struct pod *p);
+/* Beats when it is time; a few times a second. */
+void pod_tick(struct pod *p, const struct pod_load *load);
+/* Beats with the next tick, whatever the time. */
+void pod_hurry(struct pod *p);
+/*
+ * Did Redis lose data so recently that other pods may not have written their
+ * sessions' records anew yet?
+ */
+bool pod_lost_recently(const struct pod *p);
+/* Removes the heartbeat. */
+void pod_leave(struct pod *p);
+
+#endif

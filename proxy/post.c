@@ -1,0 +1,524 @@
+#include "proxy/post.h"
+
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "common/clock.h"
+#include "common/ident.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "proxy/mcp.h"
+#include "proxy/session_script.h"
+
+#define RETRY_AFTER "Retry-After: 1\r\n"
+
+enum post_state {
+	POST_SENT,
+	POST_PARKED,
+	POST_STATES
+};
+
+struct post {
+	TAILQ_ENTRY(post) link;       /* of all->lists[state] */
+	struct posts *all;
+	struct http_conn *c;          /* held; NULL once answered */
+	uint64_t arrived_ms;
+	enum post_state state;
+	bool in_doubt;                /* queued perhaps, by an attempt before */
+	unsigned attempt;
+	struct jsonrpc_msg msg;       /* points into body */
+	char sid[SID_LEN];
+	char call[CALL_ID_LEN + 1];
+	char api[API_NAME_MAX + 1];   /* of the path; empty: all */
+	size_t body_len;
+	char body[];
+};
+
+struct posts {
+	struct post_options options;
+	TAILQ_HEAD(post_list, post) lists[POST_STATES];
+	unsigned count;
+};
+
+/* Who owns a session, as far as this loop knows. */
+struct owner {
+	struct session *local;        /* this loop, or */
+	struct slice pod;             /* that one */
+	const char *api;
+};
+
+static void run(struct post *p);
+
+/* Answers and lifetime --------------------------------------------------------- */
+
+static struct slice
+sid_of(const struct post *p)
+{
+	return slice_of(p->sid, SID_LEN);
+}
+
+static void
+set_state(struct post *p, enum post_state state)
+{
+	TAILQ_REMOVE(&p->all->lists[p->state], p, link);
+	p->state = state;
+	TAILQ_INSERT_TAIL(&p->all->lists[state], p, link);
+}
+
+static void
+free_post(struct post *p)
+{
+	TAILQ_REMOVE(&p->all->lists[p->state], p, link);
+	p->all->count--;
+	free(p);
+}
+
+/* Answers the client; the post may live on until its command is answered. */
+static void
+respond(struct post *p, const struct http_response *response)
+{
+	struct http_conn *c = p->c;
+
+	p->c = NULL;
+	if (c == NULL)
+		return;
+	http_respond(c, response);
+	http_release(c);
+}
+
+static void
+accept_post(struct post *p)
+{
+	respond(p, &(struct http_response){ .status = 202,
+		.type = "text/plain; charset=utf-8", .body = SLICE("Accepted") });
+	free_post(p);
+}
+
+static void
+refuse(struct post *p, int status, const char *headers, int code,
+    const char *message)
+{
+	struct strbuf body = STRBUF_INIT(4096);
+
+	jsonrpc_error(&body, p->msg.id, code, message);
+	respond(p, &(struct http_response){ .status = status,
+		.type = "application/json", .headers = headers,
+		.body = strbuf_slice(&body) });
+	strbuf_release(&body);
+}
+
+static void
+refuse_unknown_session(struct post *p)
+{
+	refuse(p, 404, NULL, JSONRPC_INVALID_REQUEST, "Session not found");
+	free_post(p);
+}
+
+static void
+refuse_unavailable(struct post *p, const char *message)
+{
+	refuse(p, 503, RETRY_AFTER, MCP_ERROR_BUSY, message);
+	free_post(p);
+}
+
+static void
+park(struct post *p)
+{
+	if (p->c == NULL) {
+		free_post(p);
+		return;
+	}
+	if (p->state != POST_PARKED)
+		stat_add(p->all->options.stats, STAT_POSTS_PARKED, 1);
+	set_state(p, POST_PARKED);
+}
+
+/* Answers made here -------------------------------------------------------------- */
+
+static void
+on_delivered(void *arg)
+{
+	accept_post(arg);
+}
+
+static void
+on_sent(enum outbox_result result, const char *error, void *arg)
+{
+	struct post *p = arg;
+
+	switch (result) {
+	case OUTBOX_SENT:
+		accept_post(p);
+		break;
+	case OUTBOX_IN_DOUBT:
+		/* The same answer twice is harmless, and marked as such. */
+		p->attempt++;
+		park(p);
+		break;
+	case OUTBOX_REFUSED:
+		log_warn("answer not queued", LF("error", error));
+		refuse_unavailable(p, "Redis refuses writes");
+		break;
+	}
+}
+
+static void
+answer(struct post *p, const struct owner *owner, struct slice payload)
+{
+	const struct post_options *o = &p->all->options;
+	struct env_message message = {
+		.call = slice_of(p->call, CALL_ID_LEN),
+		.session = sid_of(p),
+		.attempt = p->attempt > 1 ? SLICE("2") : SLICE("1"),
+		.payload = payload,
+	};
+
+	stat_add(o->stats, STAT_LOCAL_ANSWERS, 1);
+	if (!redis_is_ready(o->commands))
+		park(p);
+	else if (owner->local != NULL)
+		session_deliver(owner->local, &message, on_delivered, p);
+	else if (!outbox_send(o->outbox, owner->pod, &message, on_sent, p))
+		park(p);
+}
+
+static void
+answer_error(struct post *p, const struct owner *owner, int code,
+    const char *text)
+{
+	struct strbuf payload = STRBUF_INIT(p->all->options.max_answer);
+
+	jsonrpc_error(&payload, p->msg.id, code, text);
+	answer(p, owner, strbuf_slice(&payload));
+	strbuf_release(&payload);
+}
+
+/* Calls ---------------------------------------------------------------------------- */
+
+static void
+on_queued(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct post *p = arg;
+
+	(void)r;
+	if (reply == NULL) {
+		p->in_doubt = true;
+		park(p);
+	} else if (reply->type == REDIS_REPLY_ERROR) {
+		log_warn("call not queued", LF("error", reply->str));
+		refuse_unavailable(p, "the call could not be queued");
+	} else {
+		stat_add(p->all->options.stats, STAT_CALLS, 1);
+		accept_post(p);
+	}
+}
+
+static void
+enqueue(struct post *p, const struct owner *owner,
+    const struct catalog_tool *tool)
+{
+	const struct post_options *o = &p->all->options;
+	struct env_keybuf keybuf;
+	struct env_request_argv xadd;
+	struct env_request request = {
+		.call = slice_of(p->call, CALL_ID_LEN),
+		.session = sid_of(p),
+		.user = SLICE(""),
+		.method = p->msg.method,
+		.tool = slice_str(tool->name),
+		.reply_to = owner->local != NULL ? o->pod : owner->pod,
+		.deadline_ms = clock_wall_ms() + o->call_timeout_ms,
+		.attempt = p->attempt,
+		.traceparent = p->msg.traceparent,
+		.payload = slice_of(p->body, p->body_len),
+	};
+
+	env_request_xadd(&xadd, env_key(&keybuf, ENV_REQUESTS,
+	    slice_str(tool->api)), &request);
+	if (!redis_send(o->commands, xadd.argv, ENV_REQUEST_ARGC, on_queued, p))
+		park(p);
+}
+
+/*
+ * Is a call whose XADD got no answer in the queue? Looks at the newest entries:
+ * more than that cannot have come in the seconds that a post waits, unless the
+ * queue is at its cap.
+ */
+static const struct redis_script find_call_script = {
+	"find_call",
+	"for _, e in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-',\n"
+	"    'COUNT', 10000)) do\n"
+	"  for i = 1, #e[2], 2 do\n"
+	"    if e[2][i] == 'call' then\n"
+	"      if e[2][i + 1] == ARGV[1] then return 1 end\n"
+	"      break\n"
+	"    end\n"
+	"  end\n"
+	"end\n"
+	"return 0\n"
+};
+
+static void
+on_searched(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct post *p = arg;
+
+	(void)r;
+	if (reply == NULL || reply->type != REDIS_REPLY_INTEGER) {
+		park(p);
+	} else if (reply->integer == 1) {
+		stat_add(p->all->options.stats, STAT_CALLS, 1);
+		accept_post(p);
+	} else {
+		refuse(p, 503, RETRY_AFTER, MCP_ERROR_UNKNOWN_OUTCOME,
+		    "Redis was lost while the call was being queued: "
+		    "it may have run or not");
+		free_post(p);
+	}
+}
+
+/*
+ * The connection broke between XADD and its reply. A safe tool is simply queued
+ * again, as a further attempt of the same call. Another one must not run twice:
+ * it counts as accepted if it is found waiting or running, and its outcome is
+ * unknown if it is not.
+ */
+static void
+resolve_doubt(struct post *p, const struct owner *owner,
+    const struct catalog_tool *tool)
+{
+	struct env_keybuf keybuf;
+	struct slice args[] = { env_key(&keybuf, ENV_REQUESTS,
+				    slice_str(tool->api)),
+		slice_of(p->call, CALL_ID_LEN) };
+
+	if (tool->safe) {
+		p->attempt++;
+		p->in_doubt = false;
+		enqueue(p, owner, tool);
+	} else if (!redis_eval(p->all->options.commands, &find_call_script, args,
+		       ARRAY_LEN(args), 1, on_searched, p)) {
+		park(p);
+	}
+}
+
+static void
+call_tool(struct post *p, const struct owner *owner,
+    const struct catalog_tool *tool)
+{
+	const struct post_options *o = &p->all->options;
+
+	if (p->in_doubt) {
+		resolve_doubt(p, owner, tool);
+	} else if (catalog_queue_length(o->catalog, tool->api) >= o->queue_max) {
+		stat_add(o->stats, STAT_CALLS_REFUSED, 1);
+		answer_error(p, owner, MCP_ERROR_BUSY,
+		    "too many calls are waiting for this API: try again later");
+	} else {
+		enqueue(p, owner, tool);
+	}
+}
+
+/* Running ---------------------------------------------------------------------------- */
+
+static void
+handle(struct post *p, const struct owner *owner)
+{
+	const struct post_options *o = &p->all->options;
+	struct mcp_scope scope = { o->catalog, slice_str(owner->api) };
+	struct strbuf payload = STRBUF_INIT(o->max_answer);
+	const struct catalog_tool *tool;
+
+	if (!slice_eq_str(slice_str(p->api), owner->api)) {
+		refuse_unknown_session(p);
+		return;
+	}
+	if (p->msg.kind != JSONRPC_REQUEST) {
+		accept_post(p);
+		return;
+	}
+	if (!catalog_is_loaded(o->catalog)) {
+		park(p);
+		return;
+	}
+	if (mcp_is_initialize(&p->msg))
+		session_client_send(o->commands, sid_of(p),
+		    mcp_negotiate(p->msg.protocol_version), p->msg.client_name,
+		    p->msg.client_version);
+	tool = mcp_request(&scope, &p->msg, &payload);
+	if (tool != NULL)
+		call_tool(p, owner, tool);
+	else
+		answer(p, owner, strbuf_slice(&payload));
+	strbuf_release(&payload);
+}
+
+static void
+on_looked_up(enum directory_result result, const struct directory_entry *entry,
+    void *arg)
+{
+	struct post *p = arg;
+	struct pod *self = p->all->options.self;
+	struct owner owner;
+
+	switch (result) {
+	case DIRECTORY_FOUND:
+		owner = (struct owner){ .pod = slice_str(entry->pod),
+			.api = entry->api };
+		handle(p, &owner);
+		break;
+	case DIRECTORY_AWAY:
+		park(p);
+		break;
+	case DIRECTORY_UNKNOWN:
+		/* After a flush its owner may not have noticed yet. */
+		if (pod_lost_recently(self))
+			park(p);
+		else
+			refuse_unknown_session(p);
+		break;
+	}
+}
+
+static void
+run(struct post *p)
+{
+	const struct post_options *o = &p->all->options;
+	const struct directory_entry *entry;
+	struct owner owner = { .local = sessions_find(o->sessions, sid_of(p)) };
+
+	if (owner.local != NULL) {
+		owner.api = session_api(owner.local);
+		handle(p, &owner);
+		return;
+	}
+	stat_add(o->stats, STAT_LOOKUPS, 1);
+	entry = directory_find(o->directory, sid_of(p));
+	if (entry != NULL) {
+		stat_add(o->stats, STAT_LOOKUP_HITS, 1);
+		owner.pod = slice_str(entry->pod);
+		owner.api = entry->api;
+		handle(p, &owner);
+	} else if (!directory_fetch(o->directory, sid_of(p), on_looked_up, p)) {
+		park(p);
+	}
+}
+
+void
+post_take(struct posts *all, struct http_conn *c, struct slice sid,
+    struct slice api, struct slice body)
+{
+	struct post *p = xmalloc(sizeof(*p) + body.n);
+	int error;
+
+	*p = (struct post){ .all = all, .c = c, .attempt = 1,
+		.arrived_ms = clock_mono_ms(), .body_len = body.n };
+	memcpy(p->body, body.p, body.n);
+	memcpy(p->sid, sid.p, SID_LEN);
+	if (api.n > 0)
+		memcpy(p->api, api.p, api.n);
+	http_hold(c);
+	TAILQ_INSERT_TAIL(&all->lists[POST_SENT], p, link);
+	all->count++;
+	error = jsonrpc_peek(p->body, p->body_len, &p->msg);
+	if (error != 0) {
+		refuse(p, 400, NULL, error,
+		    error == JSONRPC_PARSE_ERROR ? "Parse error" :
+						   "Invalid Request");
+		free_post(p);
+		return;
+	}
+	ident_hex(p->call);
+	run(p);
+}
+
+/* All posts --------------------------------------------------------------------------- */
+
+struct posts *
+posts_new(const struct post_options *options)
+{
+	struct posts *all = xcalloc(1, sizeof(*all));
+
+	all->options = *options;
+	for (size_t i = 0; i < POST_STATES; i++)
+		TAILQ_INIT(&all->lists[i]);
+	return all;
+}
+
+void
+posts_free(struct posts *all)
+{
+	struct post *p;
+
+	for (size_t i = 0; i < POST_STATES; i++) {
+		while ((p = TAILQ_FIRST(&all->lists[i])) != NULL) {
+			refuse(p, 503, RETRY_AFTER, MCP_ERROR_BUSY,
+			    "the server is stopping");
+			free_post(p);
+		}
+	}
+	free(all);
+}
+
+/* Each parked one once: run() may park it again, at the end of the list. */
+void
+posts_on_ready(struct posts *all)
+{
+	unsigned count = 0;
+	struct post *p;
+
+	TAILQ_FOREACH(p, &all->lists[POST_PARKED], link)
+		count++;
+	while (count-- > 0) {
+		p = TAILQ_FIRST(&all->lists[POST_PARKED]);
+		set_state(p, POST_SENT);
+		run(p);
+	}
+}
+
+static bool
+waited_too_long(const struct post *p, uint64_t now)
+{
+	return now - p->arrived_ms >= p->all->options.wait_ms;
+}
+
+static void
+give_up(struct post *p)
+{
+	if (p->c == NULL)
+		return;
+	stat_add(p->all->options.stats, STAT_POSTS_GAVE_UP, 1);
+	refuse(p, 503, RETRY_AFTER,
+	    p->in_doubt ? MCP_ERROR_UNKNOWN_OUTCOME : MCP_ERROR_BUSY,
+	    p->in_doubt ? "Redis was lost while the call was being queued: "
+			  "it may run or not" :
+			  "Redis is away");
+}
+
+void
+posts_tick(struct posts *all)
+{
+	uint64_t now = clock_mono_ms();
+	struct post *p, *next;
+
+	for (p = TAILQ_FIRST(&all->lists[POST_PARKED]); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, link);
+		if (!waited_too_long(p, now))
+			continue;
+		give_up(p);
+		free_post(p);
+	}
+	TAILQ_FOREACH(p, &all->lists[POST_SENT], link) {
+		if (!waited_too_long(p, now))
+			break;
+		give_up(p);
+	}
+	if (redis_is_ready(all->options.commands))
+		posts_on_ready(all);
+}
+
+unsigned
+posts_count(const struct posts *all)
+{
+	return all->count;
+}

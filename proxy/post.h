@@ -1,0 +1,57 @@
+/*
+ * A JSON-RPC message that a client POSTed, until it is accepted or refused.
+ *
+ * Accepted (202) means that the request is in Redis, or that its answer has
+ * been handed over. While Redis is away a post waits, for as long as
+ * wait_ms; then it is refused with 503.
+ *
+ * States, each a list:
+ *
+ *	POST_SENT   -> a command or a delivery is on its way for it
+ *	POST_PARKED -> waits for Redis to come back, and for the next tick
+ */
+#ifndef MCP_POST_H
+#define MCP_POST_H
+
+#include "common/redis.h"
+#include "proxy/catalog.h"
+#include "proxy/directory.h"
+#include "proxy/http.h"
+#include "proxy/outbox.h"
+#include "proxy/pod.h"
+#include "proxy/session.h"
+
+struct posts;
+
+struct post_options {
+	struct slice pod;             /* this loop's name */
+	struct redis *commands;       /* these are borrowed */
+	struct sessions *sessions;
+	struct directory *directory;
+	struct catalog *catalog;
+	struct outbox *outbox;
+	struct pod *self;
+	unsigned wait_ms;
+	unsigned call_timeout_ms;
+	unsigned queue_max;
+	size_t max_answer;            /* bytes of an answer made here */
+	metric_value *stats;
+};
+
+struct posts *posts_new(const struct post_options *options) MUST_CHECK;
+/* After the connections and Redis: nothing may be on its way any more. */
+void posts_free(struct posts *all);
+
+/*
+ * Takes on the POST at hand on c: body for the session sid, on a path that
+ * serves api (empty: all). Copies what it needs and answers in its own time.
+ */
+void post_take(struct posts *all, struct http_conn *c, struct slice sid,
+    struct slice api, struct slice body);
+
+/* Tries the parked ones again, refuses those that waited too long. */
+void posts_tick(struct posts *all);
+void posts_on_ready(struct posts *all);
+unsigned posts_count(const struct posts *all);
+
+#endif

@@ -1,0 +1,117 @@
+#include "proxy/router.h"
+
+#include <stdio.h>
+
+#include "common/envelope.h"
+
+typedef void route_fn(struct router *r, struct http_conn *c,
+    const struct http_request *req, struct slice api);
+
+struct route {
+	const char *path;
+	bool per_api;
+	enum http_method method;
+	const char *allow;   /* the field that a 405 carries */
+	route_fn *fn;
+};
+
+static void
+sse_get(struct router *r, struct http_conn *c, const struct http_request *req,
+    struct slice api)
+{
+	transport_sse_get(&r->sse, c, req, api);
+}
+
+static void
+sse_post(struct router *r, struct http_conn *c, const struct http_request *req,
+    struct slice api)
+{
+	transport_sse_post(&r->sse, c, req, api);
+}
+
+static void
+healthz(struct router *r, struct http_conn *c, const struct http_request *req,
+    struct slice api)
+{
+	(void)req;
+	(void)api;
+	admin_healthz(&r->admin, c);
+}
+
+static void
+readyz(struct router *r, struct http_conn *c, const struct http_request *req,
+    struct slice api)
+{
+	(void)req;
+	(void)api;
+	admin_readyz(&r->admin, c);
+}
+
+static void
+metrics(struct router *r, struct http_conn *c, const struct http_request *req,
+    struct slice api)
+{
+	(void)req;
+	(void)api;
+	admin_metrics(&r->admin, c);
+}
+
+#define ALLOW_GET "Allow: GET\r\n"
+#define ALLOW_POST "Allow: POST\r\n"
+
+static const struct route routes[] = {
+	{ "/messages/", true, HTTP_POST, ALLOW_POST, sse_post },
+	{ "/sse", true, HTTP_GET, ALLOW_GET, sse_get },
+	{ "/healthz", false, HTTP_GET, ALLOW_GET, healthz },
+	{ "/readyz", false, HTTP_GET, ALLOW_GET, readyz },
+	{ "/metrics", false, HTTP_GET, ALLOW_GET, metrics },
+};
+
+/* Splits /<api>/<rest>; false when the path has not that form. */
+static bool
+split_api(struct slice path, struct slice *api, struct slice *rest)
+{
+	const char *slash;
+
+	if (path.n < 2)
+		return false;
+	slash = memchr(path.p + 1, '/', path.n - 1);
+	if (slash == NULL)
+		return false;
+	*api = slice_of(path.p + 1, (size_t)(slash - path.p) - 1);
+	*rest = slice_of(slash, path.n - api->n - 1);
+	return env_api_name_ok(*api);
+}
+
+static const struct route *
+find(struct slice path, struct slice *api)
+{
+	struct slice rest;
+
+	*api = SLICE("");
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		if (slice_eq_str(path, routes[i].path))
+			return &routes[i];
+	}
+	if (!split_api(path, api, &rest))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		if (routes[i].per_api && slice_eq_str(rest, routes[i].path))
+			return &routes[i];
+	}
+	return NULL;
+}
+
+void
+router_handle(struct http_conn *c, const struct http_request *req, void *arg)
+{
+	struct slice api;
+	const struct route *route = find(req->head->path, &api);
+
+	if (route == NULL)
+		http_respond_status(c, 404, NULL, NULL);
+	else if (route->method != req->head->method)
+		http_respond_status(c, 405, route->allow, NULL);
+	else
+		route->fn(arg, c, req, api);
+}

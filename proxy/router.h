@@ -1,0 +1,22 @@
+/*
+ * From method and path to a handler: one row per route in router.c.
+ *
+ * A route that serves APIs stands for /<path> (all APIs) and /<api>/<path>.
+ */
+#ifndef MCP_ROUTER_H
+#define MCP_ROUTER_H
+
+#include "proxy/admin.h"
+#include "proxy/http.h"
+#include "proxy/transport_sse.h"
+
+struct router {
+	struct transport_sse sse;
+	struct admin admin;
+};
+
+/* An http_handler; arg is a struct router. */
+void router_handle(struct http_conn *c, const struct http_request *req,
+    void *arg);
+
+#endif

@@ -1,0 +1,91 @@
+/*
+ * The sessions whose streams this event loop holds.
+ *
+ * A session is claimed in Redis (mcp_session, mcp_transport, mcp_events) under
+ * an epoch. Every message goes to the session's event log first and to the
+ * socket once Redis has acknowledged it: the log's ids start with the epoch, so
+ * Redis itself refuses the write of an owner that has been replaced, and that
+ * owner then writes nothing to the client either. An event that was handed to
+ * the socket is trimmed from the log: what is in the log is owed.
+ *
+ * States of a session, each a list:
+ *
+ *	SESSION_CLAIMING -> stream open, claim on its way (or Redis away)
+ *	SESSION_LIVE     -> endpoint sent; ordered by the time of the last ping
+ *	SESSION_ENDED    -> stream gone; freed when its last command is answered
+ *
+ * A client that reads too slowly makes its session lag: events then stay in the
+ * log and are fetched from there when its socket has drained.
+ */
+#ifndef MCP_SESSION_H
+#define MCP_SESSION_H
+
+#include "common/envelope.h"
+#include "common/redis.h"
+#include "proxy/http.h"
+
+struct sessions;
+struct session;
+
+/* Who waits for a message's fate: called once, on this loop's thread. */
+typedef void session_done_cb(void *arg);
+
+struct session_options {
+	struct redis *commands;        /* borrowed */
+	struct slice pod;              /* this loop's name, borrowed */
+	unsigned ttl_ms;               /* of the records, sliding */
+	unsigned unused_ttl_ms;        /* of a stream on which nobody posts */
+	unsigned ping_interval_ms;
+	unsigned retry_ms;             /* the client's reconnect delay */
+	size_t max_buffer;             /* unsent bytes before a session lags */
+	metric_value *stats;
+	/*
+	 * A message for a session that this loop does not own any more. Its
+	 * bytes are gone when this returns; done(done_arg) must be called.
+	 */
+	void (*stray)(const struct env_message *message, session_done_cb *done,
+	    void *done_arg, void *arg);
+	void *arg;
+};
+
+struct sessions *sessions_new(const struct session_options *options) MUST_CHECK;
+/* All streams must have been ended; commands must be broken or freed. */
+void sessions_free(struct sessions *all);
+
+/* What a GET says about the session that it wants. */
+struct session_request {
+	struct slice api;              /* empty: all APIs */
+	struct slice endpoint;         /* path to POST to */
+	struct slice protocol;         /* mcp-protocol-version, or empty */
+};
+
+/*
+ * Answers the GET at hand with a stream and claims a new session for it. The
+ * endpoint event follows as soon as Redis has the claim.
+ */
+void session_open(struct sessions *all, struct http_conn *c,
+    const struct session_request *request);
+
+/* The live session of that id, or NULL when this loop does not hold it. */
+struct session *sessions_find(struct sessions *all, struct slice sid);
+const char *session_api(const struct session *s);
+
+/*
+ * Hands a message to the session's client by way of its event log. done(arg) is
+ * called when the client's socket (or, lagging, the log) has it, or when the
+ * session has ended. Waits for Redis as long as the session lives.
+ */
+void session_deliver(struct session *s, const struct env_message *message,
+    session_done_cb *done, void *arg);
+
+/* The command connection came back: repeats what had to wait. */
+void sessions_on_ready(struct sessions *all);
+/* Redis lost its data: writes the records of all live sessions anew. */
+void sessions_rebuild(struct sessions *all);
+/* Pings, refreshed records, streams never used; a few times a second. */
+void sessions_tick(struct sessions *all);
+/* Ends every stream in order, on an event boundary. */
+void sessions_end_all(struct sessions *all, const char *reason);
+unsigned sessions_count(const struct sessions *all);
+
+#endif

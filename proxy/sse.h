@@ -1,0 +1,25 @@
+/*
+ * Server-sent events on an HTTP stream: framing only (WHATWG HTML, "Server-sent
+ * events"). One event is one write and one HTTP chunk.
+ */
+#ifndef MCP_SSE_H
+#define MCP_SSE_H
+
+#include "common/compiler.h"
+#include "proxy/http.h"
+
+/* Answers a GET with an event stream; as http_stream_open(). */
+bool sse_open(struct http_conn *c, const struct http_stream_ops *ops,
+    void *arg) MUST_CHECK;
+/*
+ * The first event of the 2024-11-05 transport: where to POST. The path is
+ * relative on purpose: clients refuse or hang on another origin.
+ */
+void sse_endpoint(struct http_conn *c, const char *path, const char *sid,
+    unsigned retry_ms);
+/* A JSON-RPC message; line breaks between its tokens become blanks. */
+void sse_message(struct http_conn *c, struct slice json);
+/* A comment, so that neither load balancers nor clients time out. */
+void sse_ping(struct http_conn *c);
+
+#endif

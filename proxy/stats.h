@@ -1,0 +1,49 @@
+/*
+ * What one event loop counts: one row per metric, see stats.c for the names.
+ */
+#ifndef MCP_STATS_H
+#define MCP_STATS_H
+
+#include "common/metrics.h"
+
+enum stat {
+	STAT_CONNECTIONS,
+	STAT_CONNECTIONS_ACCEPTED,
+	STAT_CONNECTIONS_PAUSED,
+	STAT_CLOSED_SLOW,
+	STAT_CLOSED_TIMEOUT,
+	STAT_REQUESTS,
+	STAT_RESPONSES_2XX,
+	STAT_RESPONSES_4XX,
+	STAT_RESPONSES_5XX,
+	STAT_STREAMS,
+	STAT_STREAMS_OPENED,
+	STAT_SESSIONS_UNUSED,
+	STAT_SESSIONS_FENCED,
+	STAT_LOOKUPS,
+	STAT_LOOKUP_HITS,
+	STAT_CALLS,
+	STAT_CALLS_REFUSED,
+	STAT_LOCAL_ANSWERS,
+	STAT_EVENTS,
+	STAT_EVENTS_LAGGED,
+	STAT_EVENTS_REPEATED,
+	STAT_EVENTS_PASSED_ON,
+	STAT_EVENTS_UNDELIVERABLE,
+	STAT_POSTS_PARKED,
+	STAT_POSTS_GAVE_UP,
+	STAT_REDIS_READY,
+	STAT_REDIS_COMMANDS,
+	STAT_REDIS_LOST,
+	STAT_COUNT
+};
+
+extern const struct metric_def stat_defs[STAT_COUNT];
+
+static inline void
+stat_add(metric_value *stats, enum stat which, int64_t delta)
+{
+	metric_add(&stats[which], delta);
+}
+
+#endif
