@@ -171,23 +171,22 @@ env_request_xadd(struct env_request_argv *out, struct slice key,
     const struct env_request *request)
 {
 	const char *base = (const char *)request;
-	struct slice *argv = out->argv;
-	size_t numbers = 0;
+	size_t argc = 0, numbers = 0;
 
-	*argv++ = SLICE("XADD");
-	*argv++ = key;
-	*argv++ = SLICE("*");
+	out->argv[argc++] = SLICE("XADD");
+	out->argv[argc++] = key;
+	out->argv[argc++] = SLICE("*");
 	for (size_t i = 0; i < ARRAY_LEN(request_fields); i++) {
 		const struct request_field *f = &request_fields[i];
 		const void *value = base + f->offset;
 
-		*argv++ = f->name;
+		out->argv[argc++] = f->name;
 		if (f->type == VALUE_TEXT) {
-			*argv++ = *(const struct slice *)value;
+			out->argv[argc++] = *(const struct slice *)value;
 		} else {
 			char *text = out->numbers[numbers++];
 
-			*argv++ = slice_of(text,
+			out->argv[argc++] = slice_of(text,
 			    u64_decimal(text, *(const uint64_t *)value));
 		}
 	}

@@ -35,6 +35,11 @@
 /* A larger output buffer is given back after it was flushed. */
 #define KEEP_OUTPUT_BYTES ((size_t)256 << 10)
 
+/* What libevent takes from a socket at a time. */
+#define BUFFEREVENT_READ_BYTES 4096
+/* Then the connection lets others have their turn: half a megabyte. */
+#define READS_PER_TURN 64
+
 #define WORDS_MAX 32
 #define REASON_BYTES 256
 
@@ -338,19 +343,16 @@ redis_send(struct redis *r, const struct slice *argv, size_t argc,
 }
 
 bool
-redis_send_words(struct redis *r, redis_cb *cb, void *arg, ...)
+redis_send_list(struct redis *r, const char *const *words, redis_cb *cb,
+    void *arg)
 {
 	struct slice argv[WORDS_MAX];
-	const char *word;
 	size_t argc = 0;
-	va_list ap;
 
-	va_start(ap, arg);
-	while ((word = va_arg(ap, const char *)) != NULL) {
+	for (; words[argc] != NULL; argc++) {
 		assert(argc < WORDS_MAX);
-		argv[argc++] = slice_str(word);
+		argv[argc] = slice_str(words[argc]);
 	}
-	va_end(ap);
 	return redis_send(r, argv, argc, cb, arg);
 }
 
@@ -393,7 +395,7 @@ dispatch(struct redis *r, const redisReply *reply)
 	struct redis_call call;
 
 	if (!redis_pending_pop(&r->pending, &call)) {
-		doom(r, "protocol error: an answer to nothing");
+		doom(r, "not understood: an answer to nothing");
 		return;
 	}
 	if (call.cb != NULL)
@@ -416,11 +418,38 @@ take_replies(struct redis *r)
 		dispatch(r, reply);
 	error = resp_reader_error(r->reader);
 	if (error != NULL)
-		doom(r, "protocol error: %s", error);
+		doom(r, "not understood: %s", error);
 	if (r->reason[0] == '\0')
 		return true;
 	lose(r, r->reason);
 	return false;
+}
+
+/* Feeds n bytes. False when the connection came to its end. */
+static bool
+take_bytes(struct redis *r, const char *p, size_t n)
+{
+	resp_reader_feed(r->reader, p, n);
+	return take_replies(r);
+}
+
+/*
+ * A bufferevent reads 4 KiB a turn of the loop, with an ioctl(2) each; an answer
+ * of 64 entries would take ten turns. Plain connections read the rest at once,
+ * up to a bound. What ends the connection, the bufferevent will find as well.
+ */
+static void
+read_directly(struct redis *r)
+{
+	char bytes[RESP_FEED_BYTES];
+
+	for (unsigned i = 0; i < READS_PER_TURN; i++) {
+		ssize_t n = recv(bufferevent_getfd(r->bev), bytes, sizeof(bytes), 0);
+
+		if (n <= 0 || !take_bytes(r, bytes, (size_t)n) ||
+		    (size_t)n < sizeof(bytes))
+			return;
+	}
 }
 
 static void
@@ -428,6 +457,7 @@ on_read(struct bufferevent *bev, void *arg)
 {
 	struct redis *r = arg;
 	struct evbuffer *input = bufferevent_get_input(bev);
+	bool more = evbuffer_get_length(input) >= BUFFEREVENT_READ_BYTES;
 	struct evbuffer_iovec chunk;
 
 	while (evbuffer_peek(input, -1, NULL, &chunk, 1) > 0) {
@@ -435,11 +465,12 @@ on_read(struct bufferevent *bev, void *arg)
 
 		if (n > RESP_FEED_BYTES)
 			n = RESP_FEED_BYTES;
-		resp_reader_feed(r->reader, chunk.iov_base, n);
-		evbuffer_drain(input, n);
-		if (!take_replies(r))
+		if (!take_bytes(r, chunk.iov_base, n))
 			return;
+		evbuffer_drain(input, n);
 	}
+	if (more && !r->opt.url->tls)
+		read_directly(r);
 }
 
 /* Connecting ------------------------------------------------------------ */

@@ -104,23 +104,36 @@ redis_tls_new(const char *host, const char *ca_file, char *why,
 	return NULL;
 }
 
+/*
+ * libevent queues SSL_get_error()'s verdict (1, 5) among the real codes, which
+ * always name a library.
+ */
+static unsigned long
+first_error(struct bufferevent *bev)
+{
+	unsigned long first = 0;
+	unsigned long code;
+
+	while ((code = bufferevent_get_openssl_error(bev)) != 0) {
+		if (first == 0 && ERR_GET_LIB(code) != 0)
+			first = code;
+	}
+	return first;
+}
+
 bool
 redis_tls_error(struct bufferevent *bev, char *why, size_t why_size)
 {
-	unsigned long code = bufferevent_get_openssl_error(bev);
-	SSL *ssl = bufferevent_openssl_get_ssl(bev);
+	unsigned long code = first_error(bev);
 	long verdict;
 
-	if (code == 0 || ssl == NULL)
+	if (code == 0)
 		return false;
-	while (bufferevent_get_openssl_error(bev) != 0)
-		continue;
-	verdict = SSL_get_verify_result(ssl);
+	verdict = SSL_get_verify_result(bufferevent_openssl_get_ssl(bev));
 	if (verdict != X509_V_OK)
 		snprintf(why, why_size, "TLS certificate refused: %s",
 		    X509_verify_cert_error_string(verdict));
 	else
-		snprintf(why, why_size, "%s%s",
-		    ERR_SYSTEM_ERROR(code) ? "" : "TLS: ", reason_of(code));
+		snprintf(why, why_size, "TLS: %s", reason_of(code));
 	return true;
 }

@@ -75,7 +75,9 @@ percent_byte(struct slice s)
 	int hi = s.n >= 3 ? hex_digit(s.p[1]) : -1;
 	int lo = s.n >= 3 ? hex_digit(s.p[2]) : -1;
 
-	return hi < 0 || lo < 0 ? '\0' : (char)(hi << 4 | lo);
+	if (hi < 0 || lo < 0)
+		return '\0';
+	return (char)(unsigned char)(hi * 16 + lo);
 }
 
 /* A new string, or NULL for a bad escape or a NUL. */

@@ -19,8 +19,9 @@ resp_command_bound(const struct slice *argv, size_t argc)
 static inline char *
 write_crlf(char *p)
 {
-	memcpy(p, "\r\n", CRLF_BYTES);
-	return p + CRLF_BYTES;
+	*p++ = '\r';
+	*p++ = '\n';
+	return p;
 }
 
 /* Most lengths have one or two digits; those skip the general loop. */

@@ -19,7 +19,7 @@ struct block {
 
 /* The first block stays for the next reply, the others go with this one. */
 struct arena {
-	struct block *first;
+	struct block *first;    /* NULL together with current */
 	struct block *current;
 	size_t used;    /* bytes of current */
 	size_t total;   /* bytes handed out since the last reset */
@@ -28,7 +28,7 @@ struct arena {
 static bool
 arena_add_block(struct arena *a, size_t n)
 {
-	size_t cap = a->first == NULL ? FIRST_BLOCK_BYTES : BLOCK_BYTES;
+	size_t cap = a->current == NULL ? FIRST_BLOCK_BYTES : BLOCK_BYTES;
 	struct block *b;
 
 	if (cap < n)
@@ -38,7 +38,7 @@ arena_add_block(struct arena *a, size_t n)
 		return false;
 	b->next = NULL;
 	b->cap = cap;
-	if (a->first == NULL)
+	if (a->current == NULL)
 		a->first = b;
 	else
 		a->current->next = b;

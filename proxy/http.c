@@ -80,6 +80,7 @@ struct http_server {
 	unsigned connections;
 	unsigned busy;
 	bool draining;
+	struct strbuf head;          /* scratch for response heads */
 	time_t date_second;
 	char date[40];
 };
@@ -250,32 +251,56 @@ linger(struct http_conn *c)
 		conn_resume(&c->conn);
 }
 
+/* Starts a response head in the server's scratch buffer. */
+static struct strbuf *
+begin_head(struct http_conn *c, int status)
+{
+	struct strbuf *head = &c->server->head;
+
+	strbuf_reset(head);
+	strbuf_add_str(head, "HTTP/1.1 ");
+	strbuf_add_u64(head, (uint64_t)status);
+	strbuf_add_char(head, ' ');
+	strbuf_add_str(head, http_status_text(status));
+	strbuf_add_str(head, "\r\nDate: ");
+	strbuf_add_str(head, date_of(c->server));
+	strbuf_add_str(head, "\r\n");
+	return head;
+}
+
+static void
+add_field(struct strbuf *head, const char *name, const char *value)
+{
+	strbuf_add_str(head, name);
+	strbuf_add_str(head, ": ");
+	strbuf_add_str(head, value);
+	strbuf_add_str(head, "\r\n");
+}
+
 static void
 write_response(struct http_conn *c, const struct http_response *r)
 {
-	char length[48] = "";
-	struct strbuf head = STRBUF_INIT(RESPONSE_HEAD_MAX);
+	struct strbuf *head = begin_head(c, r->status);
 	struct iovec iov[2];
 
-	if (r->status != 204)
-		snprintf(length, sizeof(length), "Content-Length: %zu\r\n",
-		    r->body.n);
-	strbuf_addf(&head, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s", r->status,
-	    http_status_text(r->status), date_of(c->server), length);
+	strbuf_add_str(head, "Content-Length: ");
+	strbuf_add_u64(head, r->body.n);
+	strbuf_add_str(head, "\r\n");
 	if (r->type != NULL)
-		strbuf_addf(&head, "Content-Type: %s\r\n", r->type);
+		add_field(head, "Content-Type", r->type);
 	if (c->close_after)
-		strbuf_add_str(&head, "Connection: close\r\n");
+		add_field(head, "Connection", "close");
 	else if (c->http10)
-		strbuf_add_str(&head, "Connection: keep-alive\r\n");
-	strbuf_addf(&head, "%s\r\n", r->headers ? r->headers : "");
-	iov[0] = (struct iovec){ head.p, head.n };
+		add_field(head, "Connection", "keep-alive");
+	if (r->headers != NULL)
+		strbuf_add_str(head, r->headers);
+	strbuf_add_str(head, "\r\n");
+	iov[0] = (struct iovec){ head->p, head->n };
 	iov[1] = (struct iovec){ (char *)r->body.p, r->body.n };
-	if (!strbuf_ok(&head) || !conn_write(&c->conn, iov, 2))
+	if (!strbuf_ok(head) || !conn_write(&c->conn, iov, 2))
 		kill_conn(c, "write_failed");
 	else if (conn_unsent(&c->conn) > UNSENT_MAX)
 		kill_conn(c, "unread_answers");
-	strbuf_release(&head);
 }
 
 void
@@ -669,21 +694,23 @@ bool
 http_stream_open(struct http_conn *c, const char *headers,
     const struct http_stream_ops *ops, void *arg)
 {
-	struct http_server *s = c->server;
-	struct strbuf head = STRBUF_INIT(RESPONSE_HEAD_MAX);
+	struct strbuf *head;
 	struct iovec iov;
 
 	if (c->state != HTTP_BUSY)
 		return false;
-	count_response(s, 200);
+	count_response(c->server, 200);
 	c->chunked = !c->http10;
-	strbuf_addf(&head, "HTTP/1.1 200 OK\r\nDate: %s\r\n%s%s\r\n", date_of(s),
-	    headers, c->chunked ? "Transfer-Encoding: chunked\r\n" :
-				  "Connection: close\r\n");
-	iov = (struct iovec){ head.p, head.n };
-	if (!strbuf_ok(&head) || !conn_write(&c->conn, &iov, 1))
+	head = begin_head(c, 200);
+	strbuf_add_str(head, headers);
+	if (c->chunked)
+		add_field(head, "Transfer-Encoding", "chunked");
+	else
+		add_field(head, "Connection", "close");
+	strbuf_add_str(head, "\r\n");
+	iov = (struct iovec){ head->p, head->n };
+	if (!strbuf_ok(head) || !conn_write(&c->conn, &iov, 1))
 		kill_conn(c, "write_failed");
-	strbuf_release(&head);
 	if (c->state != HTTP_BUSY)
 		return false;
 	set_state(c, HTTP_STREAM);
@@ -697,19 +724,33 @@ http_stream_open(struct http_conn *c, const char *headers,
 	return true;
 }
 
+/* A chunk's size line; returns its length. */
+static size_t
+chunk_size_line(char line[static 20], size_t total)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t n = 1;
+
+	for (size_t rest = total >> 4; rest > 0; rest >>= 4)
+		n++;
+	for (size_t i = n; i > 0; i--, total >>= 4)
+		line[i - 1] = digits[total & 15];
+	memcpy(line + n, "\r\n", 2);
+	return n + 2;
+}
+
 void
 http_stream_write(struct http_conn *c, const struct iovec *parts, int n,
     size_t total)
 {
-	char size[24];
+	char size[20];
 	struct iovec iov[8];
 	int at = 0;
 
 	if (c->state != HTTP_STREAM)
 		return;
 	if (c->chunked)
-		iov[at++] = (struct iovec){ size,
-			(size_t)snprintf(size, sizeof(size), "%zx\r\n", total) };
+		iov[at++] = (struct iovec){ size, chunk_size_line(size, total) };
 	for (int i = 0; i < n && at < (int)ARRAY_LEN(iov) - 1; i++)
 		iov[at++] = parts[i];
 	if (c->chunked)
@@ -748,6 +789,7 @@ http_server_new(struct event_base *base, const struct sockaddr *addr,
 	struct http_server *s = xcalloc(1, sizeof(*s));
 
 	s->options = *options;
+	strbuf_init(&s->head, RESPONSE_HEAD_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(s->lists); i++)
 		TAILQ_INIT(&s->lists[i]);
 	TAILQ_INIT(&s->others);
@@ -787,6 +829,7 @@ http_server_free(struct http_server *s)
 		event_free(s->reaper);
 	}
 	conn_group_release(&s->group);
+	strbuf_release(&s->head);
 	free(s);
 	errno = saved;
 }

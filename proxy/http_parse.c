@@ -324,8 +324,7 @@ read_request_line(struct reader *r)
 	if (target.n == 0 || !take(r, SLICE(" ")))
 		return 400;
 	status = read_version(r);
-	/* Another version is another version only at the end of the line. */
-	if (status == 400 || !take_crlf(r))
+	if (!take_crlf(r))
 		return 400;
 	if (status != 0)
 		return status;
@@ -440,7 +439,7 @@ read_transfer_encoding(struct reader *r, struct slice value)
 	if (r->codings++ > 0)
 		return 400;
 	r->coding_refusal = judge_codings(value);
-	return r->coding_refusal == 400 ? 400 : 0;
+	return 0;
 }
 
 /* Options other than these two, Upgrade among them, do not concern us. */

@@ -27,6 +27,11 @@
 #define REBUILD_PER_TICK 2000
 /* How long a stream may wait for Redis to take its claim. */
 #define CLAIM_PATIENCE_MS 30000
+/*
+ * A proof of ownership that came so long ago that another pod may have taken
+ * over since: this process, or the machine, stood still in between.
+ */
+#define PROOF_FRESH_MS 1000
 /* The log must outlive the ownership record: it carries the fence. */
 #define LOG_EXTRA_TTL_MS 60000
 
@@ -70,6 +75,8 @@ struct delivery {
 	struct session *session;
 	session_done_cb *done;
 	void *arg;
+	uint64_t asked_ms;             /* when the command for it was sent */
+	bool repeated;                 /* may be the second of its kind */
 	size_t payload_len;
 	size_t call_len;
 	char call[CALL_ID_LEN];
@@ -322,7 +329,7 @@ message_of(const struct delivery *d)
 	return (struct env_message){
 		.call = slice_of(d->call, d->call_len),
 		.session = sid_of(d->session),
-		.attempt = SLICE("1"),
+		.attempt = d->repeated ? SLICE("2") : SLICE("1"),
 		.payload = slice_of(d->payload, d->payload_len),
 	};
 }
@@ -352,21 +359,10 @@ hand_over(struct session *s, struct slice call, struct slice payload)
 	count(s->all, STAT_EVENTS);
 }
 
-/* An event that is in the log and stays there until the client catches up. */
-static void
-lag(struct session *s, size_t bytes)
-{
-	count(s->all, STAT_EVENTS_LAGGED);
-	s->lagged_since_fetch++;
-	s->lag_events++;
-	s->lag_bytes += bytes;
-	if (s->lag_events > LAG_EVENTS_MAX || s->lag_bytes > LAG_BYTES_MAX)
-		end_session(s, "slow_client", true);
-}
-
 /*
- * Everything up to that event has been handed over. Trimming also removes what
- * an attempt with an unknown outcome may have left in the log.
+ * Removes events that have been handed over, up to the one with that id. Redis
+ * may refuse to take the command now: then the next fetch repeats them, which
+ * recent_has() notices.
  */
 static void
 trim_log(struct session *s, struct slice event_id)
@@ -388,77 +384,151 @@ trim_log(struct session *s, struct slice event_id)
 		return;
 	memcpy(next, event_id.p, head);
 	argv[3] = slice_of(next, head + u64_decimal(next + head, seq + 1));
-	/* Refused: the event is trimmed together with the next one. */
 	(void)!redis_send(s->all->options.commands, argv, ARRAY_LEN(argv), NULL,
 	    NULL);
 }
 
+/* Redis is away: sessions_on_ready() tries again. */
 static void
-logged(struct delivery *d, struct slice event_id)
+wait_for_redis(struct delivery *d)
+{
+	TAILQ_INSERT_TAIL(&d->session->all->waiting, d, link);
+}
+
+static void
+hand_over_delivery(struct delivery *d)
 {
 	struct session *s = d->session;
 	struct env_message message = message_of(d);
 
-	if (s->state != SESSION_LIVE) {
-		count(s->all, STAT_EVENTS_UNDELIVERABLE);
-	} else if (s->lagging) {
-		lag(s, d->payload_len);
-	} else {
-		hand_over(s, message.call, message.payload);
-		if (event_id.n > 0)
-			trim_log(s, event_id);
-		s->lagging = http_stream_unsent(s->stream) >
-		    s->all->options.max_buffer;
-	}
+	hand_over(s, message.call, message.payload);
+	s->lagging = http_stream_unsent(s->stream) >
+	    s->all->options.max_buffer;
 	finish(d);
 }
 
-static bool
-is_fenced(const redisReply *reply)
+static void
+drop_delivery(struct delivery *d)
 {
-	return redis_is_error(reply, "ERR The ID specified in XADD");
+	count(d->session->all, STAT_EVENTS_UNDELIVERABLE);
+	finish(d);
+}
+
+/* Proof of ownership: the epoch in the record, or no record (Redis lost it). */
+static bool
+proves_ownership(const struct session *s, const redisReply *reply)
+{
+	uint64_t epoch;
+
+	return reply->type == REDIS_REPLY_NIL ||
+	    (env_number(redis_slice(reply), &epoch) && epoch == s->epoch);
+}
+
+static void
+on_proof(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct delivery *d = arg;
+	struct session *s = d->session;
+
+	(void)r;
+	if (reply == NULL)
+		wait_for_redis(d);
+	else if (s->state != SESSION_LIVE)
+		drop_delivery(d);
+	else if (!proves_ownership(s, reply))
+		fenced(d);
+	else if (s->lagging ||
+	    clock_mono_ms() - d->asked_ms > PROOF_FRESH_MS)
+		deliver(d);
+	else
+		hand_over_delivery(d);
+}
+
+static bool
+ask_for_proof(struct delivery *d)
+{
+	struct session *s = d->session;
+	struct env_keybuf keybuf;
+	struct slice argv[] = { SLICE("HGET"),
+		env_key(&keybuf, ENV_TRANSPORT, sid_of(s)), SLICE("epoch") };
+
+	return redis_send(s->all->options.commands, argv, ARRAY_LEN(argv),
+	    on_proof, d);
+}
+
+/* The event is in the log, and stays there until the client has caught up. */
+static void
+logged(struct delivery *d)
+{
+	struct session *s = d->session;
+
+	count(s->all, STAT_EVENTS_LAGGED);
+	s->lagged_since_fetch++;
+	s->lag_events++;
+	s->lag_bytes += d->payload_len;
+	finish(d);
+	if (s->lag_events > LAG_EVENTS_MAX || s->lag_bytes > LAG_BYTES_MAX)
+		end_session(s, "slow_client", true);
+	else if (!s->lagging || http_stream_unsent(s->stream) == 0)
+		fetch_log(s);
 }
 
 static void
 on_logged(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct delivery *d = arg;
-	struct sessions *all = d->session->all;
+	struct session *s = d->session;
 
 	(void)r;
 	if (reply == NULL) {
-		TAILQ_INSERT_TAIL(&all->waiting, d, link);
-	} else if (is_fenced(reply)) {
+		d->repeated = true;
+		wait_for_redis(d);
+	} else if (s->state != SESSION_LIVE) {
+		drop_delivery(d);
+	} else if (redis_is_error(reply, "ERR The ID specified in XADD")) {
 		fenced(d);
 	} else if (reply->type == REDIS_REPLY_ERROR) {
-		/*
-		 * Redis is full, or refuses for another reason that waiting does
-		 * not mend. The client is better served without a log.
-		 */
+		/* Redis is full: it has no room for what this client is owed. */
 		log_warn("event not logged", LF("error", reply->str),
-		    LF_S("session", log_session_id(d->session->sid)));
-		logged(d, SLICE_NONE);
+		    LF_S("session", log_session_id(s->sid)));
+		end_session(s, "redis_full", true);
+		drop_delivery(d);
 	} else {
-		logged(d, redis_slice(reply));
+		logged(d);
 	}
+}
+
+/* Redis refuses the id of an owner that has been replaced: see claim_script. */
+static bool
+append_to_log(struct delivery *d)
+{
+	struct session *s = d->session;
+	struct env_keybuf keybuf;
+	struct env_message message = message_of(d);
+	char id[24];
+	size_t n = u64_decimal(id, s->epoch);
+	struct slice argv[3 + ENV_MESSAGE_ARGC] = { SLICE("XADD"),
+		env_key(&keybuf, ENV_EVENTS, sid_of(s)), slice_of(id, n + 2) };
+
+	memcpy(id + n, "-*", 2);
+	return redis_send(s->all->options.commands, argv,
+	    3 + env_message_fields(argv + 3, &message), on_logged, d);
 }
 
 static void
 deliver(struct delivery *d)
 {
-	struct session *s = d->session;
-	struct env_keybuf keybuf;
-	char id[24];
-	size_t n = u64_decimal(id, s->epoch);
-	struct slice argv[] = { SLICE("XADD"),
-		env_key(&keybuf, ENV_EVENTS, sid_of(s)), slice_of(id, n + 2),
-		SLICE("call"), slice_of(d->call, d->call_len), SLICE("payload"),
-		slice_of(d->payload, d->payload_len) };
+	d->asked_ms = clock_mono_ms();
+	if (!(d->session->lagging ? append_to_log(d) : ask_for_proof(d)))
+		wait_for_redis(d);
+}
 
-	memcpy(id + n, "-*", 2);
-	if (!redis_send(s->all->options.commands, argv, ARRAY_LEN(argv),
-		on_logged, d))
-		TAILQ_INSERT_TAIL(&s->all->waiting, d, link);
+/* Only what is marked as a possible repeat is looked up. */
+static bool
+is_repeat(const struct session *s, const struct env_message *message)
+{
+	return !slice_eq_str(message->attempt, "1") &&
+	    recent_has(&s->all->recent, message->call);
 }
 
 void
@@ -467,8 +537,7 @@ session_deliver(struct session *s, const struct env_message *message,
 {
 	struct delivery *d;
 
-	if (!slice_eq_str(message->attempt, "1") &&
-	    recent_has(&s->all->recent, message->call)) {
+	if (is_repeat(s, message)) {
 		count(s->all, STAT_EVENTS_REPEATED);
 		done(arg);
 		return;
@@ -477,6 +546,7 @@ session_deliver(struct session *s, const struct env_message *message,
 	d->session = s;
 	d->done = done;
 	d->arg = arg;
+	d->repeated = !slice_eq_str(message->attempt, "1");
 	d->payload_len = message->payload.n;
 	d->call_len = message->call.n < CALL_ID_LEN ? message->call.n :
 						      CALL_ID_LEN;
@@ -499,16 +569,21 @@ hand_over_entries(struct session *s, const redisReply *entries)
 {
 	struct slice last = SLICE_NONE;
 	struct env_entry entry;
+	struct env_message m;
+	unsigned marks = 0;
 
 	for (size_t i = 0; i < entries->elements; i++) {
-		struct slice payload;
+		size_t at = 0;
 
 		if (!env_entry_at(entries, i, &entry) || entry.fields == NULL)
 			continue;
 		last = entry.id;
-		payload = env_field(entry.fields, "payload");
-		if (payload.p != NULL)
-			hand_over(s, env_field(entry.fields, "call"), payload);
+		while (env_message_next(entry.fields, &at, &m, &marks)) {
+			if (is_repeat(s, &m))
+				count(s->all, STAT_EVENTS_REPEATED);
+			else
+				hand_over(s, m.call, m.payload);
+		}
 	}
 	return last;
 }
@@ -527,6 +602,7 @@ on_fetched(struct redis *r, const redisReply *reply, void *arg)
 	last = hand_over_entries(s, reply);
 	if (last.n > 0) {
 		trim_log(s, last);
+		s->lagging = true;
 	} else if (s->lagged_since_fetch == 0) {
 		s->lagging = false;
 		s->lag_events = 0;

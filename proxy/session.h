@@ -2,20 +2,22 @@
  * The sessions whose streams this event loop holds.
  *
  * A session is claimed in Redis (mcp_session, mcp_transport, mcp_events) under
- * an epoch. Every message goes to the session's event log first and to the
- * socket once Redis has acknowledged it: the log's ids start with the epoch, so
- * Redis itself refuses the write of an owner that has been replaced, and that
- * owner then writes nothing to the client either. An event that was handed to
- * the socket is trimmed from the log: what is in the log is owed.
+ * an epoch that only rises. Before a message goes to the socket, Redis must
+ * confirm that the epoch is still ours; the confirmations of one turn travel
+ * together. A pod that was replaced (or that slept while it was) thus writes
+ * nothing to its client, and passes the message on to the owner. Until then the
+ * message stays in the inbox entry that it came with.
+ *
+ * A client that reads too slowly makes its session lag: events then go to the
+ * session's event log, under ids that start with the epoch, so that Redis
+ * refuses those of a replaced owner too. They are fetched from there when the
+ * socket has drained, and trimmed once handed over: what is in the log is owed.
  *
  * States of a session, each a list:
  *
  *	SESSION_CLAIMING -> stream open, claim on its way (or Redis away)
  *	SESSION_LIVE     -> endpoint sent; ordered by the time of the last ping
  *	SESSION_ENDED    -> stream gone; freed when its last command is answered
- *
- * A client that reads too slowly makes its session lag: events then stay in the
- * log and are fetched from there when its socket has drained.
  */
 #ifndef MCP_SESSION_H
 #define MCP_SESSION_H
@@ -71,7 +73,7 @@ struct session *sessions_find(struct sessions *all, struct slice sid);
 const char *session_api(const struct session *s);
 
 /*
- * Hands a message to the session's client by way of its event log. done(arg) is
+ * Hands a copy of message to the session's client. done(arg) is
  * called when the client's socket (or, lagging, the log) has it, or when the
  * session has ended. Waits for Redis as long as the session lives.
  */

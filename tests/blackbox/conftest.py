@@ -1,0 +1,54 @@
+"""Fixtures of the black-box tests: real programs, real Redis, no mocks."""
+
+import pathlib
+import resource
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from harness import Cluster, tails  # noqa: E402
+
+pytest.register_assert_rewrite("load")
+
+# Tests open thousands of sockets, and the programs inherit the limit.
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows the ends of the logs of what runs at that moment."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        report.sections.append(("programs", tails()))
+
+
+@pytest.fixture(scope="session")
+def system():
+    """Two proxies of two loops, two workers of each API; tests leave it whole."""
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(autouse=True)
+def shared_system_is_whole(request):
+    """No test may make a program of the shared system end."""
+    yield
+    if "system" in request.fixturenames:
+        request.getfixturevalue("system").assert_no_restart()
+
+
+@pytest.fixture
+def client(system):
+    """A session whose stream is on the first proxy."""
+    with system.client(0) as session:
+        yield session
+
+
+@pytest.fixture
+def other(system, client):
+    """A proxy that does not hold the client's stream."""
+    return system.other(client)

@@ -1,0 +1,175 @@
+"""Clients that want too much: slow ones, stuck ones, too many of them."""
+
+import concurrent.futures
+import select
+import socket
+import time
+
+import pytest
+
+from harness import PATIENCE, Cluster, Proxy, RawHttp, Redis, SseClient, request, until
+
+STUCK_STREAMS = 1000
+STUCK_BYTES = 4 * 64 * 1024   # fed to each; far more than its socket takes
+STUCK_SECONDS = int(20 * PATIENCE)
+SLOW_HEADERS = 2000
+HEADER_SECONDS = 3
+
+
+def feed(streams, other, calls, text):
+    """Calls whose answers nobody reads; returns the statuses that came."""
+    statuses = set()
+    for stream in streams:
+        for n in range(calls):
+            statuses.add(stream.post({
+                "jsonrpc": "2.0", "id": n, "method": "tools/call",
+                "params": {"name": "conformance_echo", "arguments": {"text": text}}}, to=other).status)
+        stream.drop_posts()
+    return statuses
+
+
+def test_a_thousand_streams_that_never_read():
+    with Cluster(workers={"conformance": 2},
+                 proxy_env={"SSE_STUCK_TIMEOUT": STUCK_SECONDS}) as system:
+        holder, other = system.proxies
+        files, before = holder.open_files(), holder.rss_bytes()
+        streams = [system.client(0, receive_buffer=4096, timeout=60)
+                   for _ in range(STUCK_STREAMS)]
+        text, calls = "x" * (64 * 1024), STUCK_BYTES // (64 * 1024)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            shares = [streams[n::8] for n in range(8)]
+            assert set().union(*pool.map(lambda share: feed(share, other, calls, text),
+                                         shares)) == {202}
+        until(lambda: system.redis("XLEN", "mcp_requests:{conformance}") == 0, 60, "all calls run")
+        peak, open_now = holder.rss_bytes(), holder.open_files()
+        per_stream = (peak - before) / STUCK_STREAMS
+        print(f"{per_stream / 1024:.0f} KiB of memory for each stuck stream")
+        assert open_now - files >= STUCK_STREAMS * 0.9, "dropped before it was measured"
+        assert per_stream <= 1 << 20
+        with SseClient(holder) as healthy:
+            assert healthy.text("conformance_echo", {"text": "still here"}, to=other) == "still here"
+        until(lambda: holder.open_files() < files + 50, 2 * STUCK_SECONDS,
+              lambda: f"streams dropped, {holder.open_files() - files} are left")
+        for stream in streams:
+            stream.close()
+
+
+def drip(sockets, seconds):
+    """Sends one byte a second on each and notes when the server closed it."""
+    poll = select.epoll()
+    by_fd = {sock.fileno(): sock for sock in sockets}
+    for fd in by_fd:
+        poll.register(fd, select.EPOLLIN | select.EPOLLRDHUP)
+    began = next_byte = time.monotonic()
+    closed = {}
+    while by_fd and time.monotonic() < began + seconds:
+        if time.monotonic() >= next_byte:
+            next_byte += 1
+            for sock in by_fd.values():
+                try:
+                    sock.send(b"x")
+                except OSError:
+                    pass
+        for fd, _ in poll.poll(0.1):
+            closed[fd] = time.monotonic() - began
+            poll.unregister(fd)
+            del by_fd[fd]
+    return closed
+
+
+def test_two_thousand_slow_headers_are_closed_on_time_while_others_are_served():
+    with Cluster(proxies=1, workers={"conformance": 1},
+                 proxy_env={"HTTP_HEADER_TIMEOUT": HEADER_SECONDS}) as system, \
+            system.client() as session, \
+            concurrent.futures.ThreadPoolExecutor(1) as pool:
+        proxy = system.proxies[0]
+        files = proxy.open_files()
+        sockets = [RawHttp(proxy).send(b"GET /sse HTTP/1.1\r\nX-A: ").sock
+                   for _ in range(SLOW_HEADERS)]
+        dripping = pool.submit(drip, sockets, 4 * HEADER_SECONDS * PATIENCE)
+        slowest = calls = 0
+        while not dripping.done():
+            began = time.monotonic()
+            assert session.text("conformance_echo", {"text": "hi"}) == "hi"
+            slowest = max(slowest, time.monotonic() - began)
+            calls += 1
+        closed = dripping.result()
+        print(f"{calls} calls meanwhile, the slowest took {slowest * 1000:.0f} ms")
+        assert len(closed) == SLOW_HEADERS
+        assert max(closed.values()) < (HEADER_SECONDS + 2) * PATIENCE
+        assert calls > 50 and slowest < 1 * PATIENCE
+        for sock in sockets:
+            sock.close()
+        until(lambda: proxy.open_files() <= files + 5, 10, "sockets given back")
+
+
+@pytest.fixture(scope="module")
+def quick():
+    """A proxy with short patience."""
+    with Redis() as redis, Proxy(redis, settings={
+            "HTTP_HEADER_TIMEOUT": 1, "HTTP_BODY_TIMEOUT": 1, "HTTP_IDLE_TIMEOUT": 1}) as proxy:
+        yield proxy
+
+
+@pytest.mark.parametrize("data, status", [
+    (b"GET / HTTP/1.1\r\nHost:", 408),
+    (b"POST /messages/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab", 408),
+    (b"POST /messages/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 408)])
+def test_incomplete_requests_answer_408(quick, data, status):
+    with RawHttp(quick) as connection:
+        assert connection.send(data).response().status == status
+        assert connection.rest(5) == b""
+
+
+def test_idle_connection_is_closed_without_an_answer(quick):
+    with RawHttp(quick) as connection:
+        assert connection.rest(5) == b""
+    with RawHttp(quick) as connection:
+        assert connection.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").response().status == 200
+        assert connection.rest(5) == b""
+
+
+def test_stream_outlives_the_timeouts_of_requests(quick):
+    with SseClient(quick) as session:
+        until(lambda: request(quick, "GET", "/healthz") and
+              time.monotonic() - session.events[0].at > 3, 20, "three seconds passed")
+        session.pump(0)
+        assert session.state == "open"
+
+
+def test_client_junk_on_a_stream_is_dropped(system):
+    proxy = system.proxies[0]
+    with system.client(0) as session:
+        before = proxy.rss_bytes()
+        for _ in range(40):
+            session.connection.send(b"x" * (1 << 20))
+        assert proxy.rss_bytes() - before < 8 << 20
+        session.pump(0)
+        if session.state == "open":
+            assert session.request("ping")["result"] == {}
+
+
+def connect_all(proxy, count):
+    sockets = []
+    for _ in range(count):
+        sock = socket.create_connection((proxy.host, proxy.port), 5)
+        sockets.append(sock)
+    return sockets
+
+
+@pytest.mark.parametrize("nofile, settings", [
+    (128, {}), (None, {"HTTP_MAX_CONNECTIONS": 64})], ids=["files", "connections"])
+def test_listener_pauses_at_its_limit_and_recovers(nofile, settings):
+    with Redis() as redis, Proxy(redis, threads=1, nofile=nofile, settings=settings) as proxy:
+        with SseClient(proxy) as session:
+            session.request("ping")  # its connection for POSTs stays
+            flood = connect_all(proxy, 400)
+            assert session.request("ping")["result"] == {}
+            cpu, began = proxy.cpu_seconds(), time.monotonic()
+            until(lambda: time.monotonic() > began + 2, 5)
+            assert proxy.cpu_seconds() - cpu < 0.5, "spins while it cannot accept"
+            assert session.request("ping")["result"] == {}
+            for sock in flood:
+                sock.close()
+            until(lambda: proxy.probe("/healthz") == 200, 15, "accepts again")
+            assert session.request("ping")["result"] == {}

@@ -1,0 +1,156 @@
+"""Redis going away, coming back, losing everything, hanging."""
+
+import concurrent.futures
+import time
+
+import pytest
+
+from harness import PATIENCE, Cluster, SseClient, until
+from load import Load
+
+
+def test_killed_and_restarted_under_load():
+    with Cluster(appendonly="always") as system:
+        with Load(system) as load:
+            for _ in range(3):
+                until(lambda goal=load.total() + 200: load.total() > goal or load.wrong, 20,
+                      "calls go on")
+                system.redis.kill()
+                system.redis.restart()
+            until(lambda goal=load.total() + 200: load.total() > goal or load.wrong, 20,
+                  "calls go on")
+        print(f"{load.accepted} accepted, refused: {load.refused}")
+        load.check(refused={503})
+        system.assert_no_restart()
+
+
+def call_of(id, text):
+    return {"jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": {"name": "conformance_echo", "arguments": {"text": text}}}
+
+
+def test_post_waits_for_redis_and_succeeds():
+    with Cluster(workers={"conformance": 1}, appendonly="always") as system, \
+            system.client(0) as session, concurrent.futures.ThreadPoolExecutor(1) as pool:
+        session.initialize()
+        system.redis.kill()
+        session.asked.add("7")
+        posting = pool.submit(session.post, call_of(7, "patience"), system.other(session))
+        with pytest.raises(concurrent.futures.TimeoutError):
+            posting.result(1)  # no answer while Redis is away
+        system.redis.restart()
+        assert posting.result(10 * PATIENCE).status == 202
+        assert session.answer(7)["result"]["content"][0]["text"] == "patience"
+
+
+@pytest.fixture
+def hasty():
+    """Waits one second for Redis."""
+    with Cluster(workers={"conformance": 1}, proxy_env={"REDIS_WAIT_TIMEOUT": "1"},
+                 appendonly="always") as system:
+        yield system
+
+
+@pytest.mark.parametrize("how", ["kill", "freeze"])
+def test_post_answers_503_when_redis_stays_away(hasty, how):
+    with hasty.client(0) as session:
+        session.initialize()
+        getattr(hasty.redis, how)()
+        began = time.monotonic()
+        response = session.post(call_of(7, "x"), to=hasty.other(session))
+        took = time.monotonic() - began
+        assert response.status == 503
+        assert response.header("Retry-After") is not None
+        assert 0.5 < took < 12
+        session.pump(0)
+        assert session.state == "open"
+        if how == "kill":
+            hasty.redis.restart()
+        else:
+            hasty.redis.thaw()
+        session.asked.add("7")  # with a frozen Redis its fate was unknown
+        until(lambda: session.post({"jsonrpc": "2.0", "method": "notifications/x"}).status == 202,
+              15, "accepted again")
+        assert session.text("conformance_echo", {"text": "back"}, to=hasty.other(session)) == "back"
+        hasty.assert_no_restart()
+
+
+def test_ping_needs_no_redis_on_the_pod_that_holds_the_stream(hasty):
+    """What needs no tool is answered from what the pod knows, or refused."""
+    with hasty.client(0) as session:
+        session.initialize()
+        hasty.redis.kill()
+        assert session.post({"jsonrpc": "2.0", "id": 9, "method": "ping"}).status in (202, 503)
+        assert all(proxy.probe("/healthz") == 200 for proxy in hasty.proxies)
+        hasty.redis.restart()
+
+
+def test_flushed():
+    with Cluster() as system:
+        sessions = [system.client(n % 2) for n in range(8)]
+        for session in sessions:
+            session.initialize()
+            assert session.text("calculator_add", {"a": 1, "b": 2}, to=system.other(session)) == "3"
+        system.redis.flush()
+        system.wait_catalogue(20)
+
+        def works(session):
+            id = session.next_id
+            session.next_id += 1
+            session.asked.add(str(id))
+            response = session.post(call_of(id, "again"), to=system.other(session))
+            return response.status == 202 and session.answer(id).get("result")
+        for session in sessions:
+            result = until(lambda one=session: works(one), 20, "the session works again")
+            assert result["content"][0]["text"] == "again"
+            assert session.surprises == []
+        with SseClient(system.proxies[1]) as fresh:
+            assert fresh.text("calculator_add", {"a": 20, "b": 22}, to=system.proxies[0]) == "42"
+        system.assert_no_restart()
+
+
+def test_lost_consumer_group_and_scripts_heal():
+    with Cluster(workers={"conformance": 2}) as system, system.client(0) as session:
+        other = system.other(session)
+        assert session.text("conformance_echo", {"text": "1"}, to=other) == "1"
+        system.redis("XGROUP", "DESTROY", "mcp_requests:{conformance}", "workers")
+        assert session.text("conformance_echo", {"text": "2"}, to=other) == "2"
+        system.redis("SCRIPT", "FLUSH")
+        assert session.text("conformance_echo", {"text": "3"}, to=other) == "3"
+        with SseClient(other) as fresh:
+            assert fresh.text("conformance_echo", {"text": "4"}, to=session.server) == "4"
+        for kind in ("normal", "pubsub"):
+            system.redis("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+        assert session.text("conformance_echo", {"text": "5"}, to=other) == "5"
+        assert session.surprises == []
+        system.assert_no_restart()
+
+
+def test_started_before_redis():
+    """Programs wait for Redis instead of ending."""
+    with Cluster(workers={"conformance": 1}, proxies=1) as system:
+        system.redis.kill()
+        proxy, worker = system.proxies[0], system.workers[0]
+        proxy.stop()
+        worker.stop()
+        proxy.start(ready=False)
+        worker.start(ready=False)
+        until(lambda: proxy.probe("/healthz") == 200, 10, "alive without Redis")
+        assert proxy.probe("/readyz") == 503
+        system.redis.restart()
+        until(proxy.is_ready, 10, "ready with Redis")
+        system.wait_catalogue()
+        with system.client() as session:
+            assert session.text("conformance_echo", {"text": "hello"}) == "hello"
+
+
+def test_few_redis_commands_for_each_call(system):
+    """Batches: at 64 calls in flight at most four commands a call."""
+    with Load(system, sessions=64) as load:
+        until(lambda: load.total() > 200, 30, "warm")
+        calls, before = load.total(), sum(system.redis.command_calls().values())
+        until(lambda: load.total() - calls > 2000, 60, "2,000 calls")
+        after, done = sum(system.redis.command_calls().values()), load.total() - calls
+    load.check()
+    print(f"{(after - before) / done:.2f} Redis commands for each call")
+    assert (after - before) / done < 8  # Python's clients leave the batches half empty

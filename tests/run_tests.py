@@ -1,0 +1,163 @@
+"""Runs tests and counts them: run_tests.py {unit,blackbox,fuzz}...
+
+unit        the Check programs in $OUT/tests/unit
+blackbox    pytest on tests/blackbox, against the programs in $BIN
+fuzz        each target in $OUT for FUZZ_SECONDS on a copy of its corpus
+
+The last line is "N passed, N failed". Exit code 1 when anything failed, or when
+there was nothing to run. PYTEST_ARGS adds arguments (e.g. "-k redis -x").
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from harness import ROOT, remove_scratch  # noqa: E402
+
+OUT = ROOT / os.environ.get("OUT", "build/release")
+UNIT_SECONDS = 300
+SUMMARY = re.compile(r"^\d+%: Checks: (\d+), Failures: (\d+), Errors: (\d+)$", re.M)
+
+
+def run(argv, seconds, env=None):
+    """Exit code and output; the code is "timeout" when it took too long.
+
+    The child has its own process group, so that what it started ends with it.
+    """
+    with subprocess.Popen(argv, cwd=ROOT, env=env, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace", start_new_session=True) as child:
+        try:
+            output, _ = child.communicate(timeout=seconds)
+            return child.returncode, output
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            return "timeout", child.communicate()[0]
+
+
+def report(name, passed, failed, output=""):
+    print(f"{'FAIL' if failed else 'ok  '} {name}: {passed} passed, {failed} failed", flush=True)
+    if failed:
+        print(output.rstrip()[-20000:], flush=True)
+    return passed, failed
+
+
+def add(results):
+    return tuple(sum(column) for column in zip((0, 0), *results))
+
+
+# Unit ---------------------------------------------------------------------
+
+def run_unit_program(program):
+    code, output = run([program], UNIT_SECONDS)
+    counts = SUMMARY.findall(output)
+    checks, failures, errors = (sum(int(row[i]) for row in counts) for i in range(3))
+    failed = failures + errors
+    if code != 0 and failed == 0 or checks == 0:
+        failed += 1  # it crashed, or tested nothing
+        output += f"\n{program.name} ended with {code} after {checks} checks"
+    return report(program.name, checks - failures - errors, failed, output)
+
+
+def unit():
+    programs = sorted(path for path in (OUT / "tests/unit").glob("test_*")
+                      if path.is_file() and os.access(path, os.X_OK) and not path.suffix)
+    sources = {path.stem for path in (ROOT / "tests/unit").glob("test_*.c")}
+    return add(run_unit_program(program) for program in programs if program.name in sources)
+
+
+# Black box ----------------------------------------------------------------
+
+def blackbox():
+    result = OUT / "blackbox.xml"
+    result.parent.mkdir(parents=True, exist_ok=True)
+    result.unlink(missing_ok=True)
+    argv = ["/usr/bin/python3", "-m", "pytest", "tests/blackbox", "-p", "no:cacheprovider",
+            f"--junitxml={result}", "--durations=10", *shlex.split(os.environ.get("PYTEST_ARGS", ""))]
+    code = subprocess.run(argv, cwd=ROOT, check=False,
+                          env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}).returncode
+    if not result.exists():
+        return report("blackbox", 0, 1, f"pytest ended with {code} and no result")
+    suites = list(xml.etree.ElementTree.parse(result).iter("testsuite"))
+    tests, failures, errors, skipped = (
+        sum(int(suite.get(key, 0)) for suite in suites)
+        for key in ("tests", "failures", "errors", "skipped"))
+    failed = failures + errors
+    if code != 0 and failed == 0:
+        failed = 1
+    return max(tests - failures - errors - skipped, 0), failed
+
+
+# Fuzz ---------------------------------------------------------------------
+
+def fuzz_corpus(name):
+    """A copy of the target's corpus; the tree's own is never written to."""
+    copy = OUT / "corpus" / name
+    shutil.rmtree(copy, ignore_errors=True)
+    copy.mkdir(parents=True)
+    for folder in (name, name.removeprefix("fuzz_")):
+        source = ROOT / "tests/fuzz/corpus" / folder
+        if source.is_dir():
+            shutil.copytree(source, copy, dirs_exist_ok=True)
+            break
+    return copy
+
+
+def run_fuzz_target(target):
+    seconds = int(os.environ.get("FUZZ_SECONDS", "20"))
+    corpus = fuzz_corpus(target.name)
+    seeds = sum(1 for path in corpus.iterdir() if path.is_file())
+    argv = [target, f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048",
+            "-print_final_stats=1", f"-artifact_prefix={OUT}/crash-{target.name}-"]
+    for stem in (target.name, target.name.removeprefix("fuzz_")):
+        dictionary = ROOT / "tests/fuzz" / f"{stem}.dict"
+        if dictionary.exists():
+            argv.append(f"-dict={dictionary}")
+            break
+    code, output = run([*argv, corpus], seconds + 120)
+    ran = re.search(r"stat::number_of_executed_units: *(\d+)", output)
+    name = f"{target.name} ({seeds} seeds, {ran[1] if ran else 0} runs)"
+    ok = code == 0 and ran and int(ran[1]) > 0
+    return report(name, int(bool(ok)), int(not ok), output)
+
+
+def fuzz():
+    sources = {path.stem for path in (ROOT / "tests/fuzz").glob("fuzz_*.c")}
+    targets = sorted(path for path in OUT.glob("fuzz_*") if path.name in sources)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return add(pool.map(run_fuzz_target, targets))
+
+
+KINDS = {"unit": unit, "blackbox": blackbox, "fuzz": fuzz}
+
+
+def main():
+    kinds = sys.argv[1:]
+    if not kinds or any(kind not in KINDS for kind in kinds):
+        sys.exit(__doc__)
+    if "blackbox" in kinds:
+        remove_scratch()
+    empty, total = 0, (0, 0)
+    for kind in kinds:
+        counts = KINDS[kind]()
+        if counts == (0, 0):
+            print(f"FAIL {kind}: nothing to run", flush=True)
+            empty += 1
+        total = add([total, counts])
+    passed, failed = total[0], total[1] + empty
+    print(f"{passed} passed, {failed} failed", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,425 @@
+/* From an entry to an answer, without Redis: catalogue, dispatch, calls. */
+#include "worker/runtime/dispatch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "tests/unit/reply_of.h"
+#include "worker/runtime/call.h"
+
+#define ID32 "0123456789abcdef0123456789abcdef"
+#define NOW_MS 1000000
+
+/* An API for the tests ---------------------------------------------------- */
+
+static struct call *kept;   /* by "keep", to be answered later */
+
+static void
+run_echo(struct call *call, const cJSON *args)
+{
+	const cJSON *text = cJSON_GetObjectItemCaseSensitive(args, "text");
+
+	call_text(call, slice_str(text->valuestring));
+}
+
+static void
+run_keep(struct call *call, const cJSON *args UNUSED)
+{
+	kept = call;
+}
+
+static void
+run_twice(struct call *call, const cJSON *args UNUSED)
+{
+	call_text(call, SLICE("first"));
+	call_error(call, "second");
+}
+
+static void
+run_structured(struct call *call, const cJSON *args UNUSED)
+{
+	call_json(call, SLICE("1"), SLICE("{\"n\":1}"));
+}
+
+static void
+run_large(struct call *call, const cJSON *args UNUSED)
+{
+	char *text = calloc(1, CALL_ANSWER_MAX + 1);
+
+	memset(text, 'x', CALL_ANSWER_MAX);
+	call_text(call, slice_of(text, CALL_ANSWER_MAX));
+	free(text);
+}
+
+static const struct tool tools[] = {
+	{ .name = "echo", .title = "Echo", .description = "Says \"it\".",
+	    .input_schema = "{ \"type\" : \"object\",\n\t\"properties\":"
+	    "{\"text\":{\"type\":\"string\"}},\"required\":[\"text\"] }",
+	    .promises = TOOL_READ_ONLY | TOOL_NOT_DESTRUCTIVE, .run = run_echo },
+	{ .name = "keep", .description = "k", .run = run_keep },
+	{ .name = "twice", .description = "t", .run = run_twice },
+	{ .name = "structured", .description = "s", .run = run_structured,
+	    .output_schema = "{\"type\":\"object\"}" },
+	{ .name = "large", .description = "l", .run = run_large },
+	{ .name = NULL },
+};
+
+static const struct api test_api = {
+	.name = "test",
+	.instructions = "Two\nlines.",
+	.tools = tools,
+};
+
+static struct catalogue *catalogue;
+static struct inflight *inflight;
+static struct call *answered;
+static unsigned answers, done;
+
+static void
+on_answer(struct call *call, void *arg UNUSED)
+{
+	answered = call;
+	answers++;
+}
+
+static void
+on_done(void *arg UNUSED)
+{
+	done++;
+}
+
+static void
+set_up(void)
+{
+	log_setup("test", "test", LOG_LEVEL_ERROR);
+	clock_fake(NOW_MS);
+	catalogue = catalogue_new(&test_api);
+	ck_assert_ptr_nonnull(catalogue);
+	inflight = inflight_new(&(struct inflight_options){
+		.on_answer = on_answer, .on_done = on_done });
+	answers = done = 0;
+	answered = kept = NULL;
+}
+
+static void
+tear_down(void)
+{
+	inflight_free(inflight);
+	catalogue_free(catalogue);
+	clock_fake(0);
+}
+
+/* Hands in the request as entry "<seq>-0". */
+static void
+hand_in(const struct env_request *request, unsigned seq)
+{
+	struct env_request_argv out;
+	redisReply *fields;
+	char id[32];
+
+	env_request_xadd(&out, SLICE("key"), request);
+	fields = reply_of_strings(out.argv + 3, ENV_REQUEST_ARGC - 3);
+	snprintf(id, sizeof(id), "%u-0", seq);
+	dispatch_entry(catalogue, inflight,
+	    &(struct env_entry){ slice_str(id), fields });
+	freeReplyObject(fields);
+}
+
+static struct env_request
+request_of(struct slice tool, struct slice payload)
+{
+	return (struct env_request){
+		.call = SLICE(ID32),
+		.session = SLICE(ID32),
+		.method = SLICE("tools/call"),
+		.tool = tool,
+		.reply_to = SLICE("pod"),
+		.attempt = 1,
+		.payload = payload,
+	};
+}
+
+static const char *
+answer_text(void)
+{
+	ck_assert_uint_eq(answers, 1);
+	return strbuf_str(&answered->answer);
+}
+
+#define REQUEST(id, tool, args)                                            \
+	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"method\":\"tools/call\","    \
+	"\"params\":{\"name\":\"" tool "\"" args "}}"
+#define RESULT(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":"
+#define TEXT(text) "{\"content\":[{\"type\":\"text\",\"text\":\"" text "\"}]"
+#define ERROR(id, code, message)                                           \
+	"{\"jsonrpc\":\"2.0\",\"id\":" id ",\"error\":{\"code\":" #code    \
+	",\"message\":\"" message "\"}}"
+
+static const struct {
+	struct slice tool, payload;
+	const char *answer;
+} calls[] = {
+	{ SLICE("echo"), SLICE(REQUEST("0", "echo",
+	    ",\"arguments\":{\"text\":\"a\\n\\\"\\u00e4\"}")),
+	    RESULT("0") TEXT("a\\n\\\"\xc3\xa4") "}}" },
+	/* ids come back byte for byte */
+	{ SLICE("echo"), SLICE(REQUEST("9223372036854775808", "echo",
+	    ",\"arguments\":{\"text\":\"\"}")),
+	    RESULT("9223372036854775808") TEXT("") "}}" },
+	{ SLICE("echo"), SLICE(REQUEST("\"\\u0041\"", "echo",
+	    ",\"arguments\":{\"text\":\"\"}")),
+	    RESULT("\"\\u0041\"") TEXT("") "}}" },
+	/* the entry's tool counts: a path may have put a prefix on the other */
+	{ SLICE("echo"), SLICE(REQUEST("1", "test_echo",
+	    ",\"arguments\":{\"text\":\"x\"}")), RESULT("1") TEXT("x") "}}" },
+	{ SLICE("structured"), SLICE(REQUEST("1", "structured", "")),
+	    RESULT("1") TEXT("1") ",\"structuredContent\":{\"n\":1}}}" },
+	{ SLICE("echo"), SLICE(REQUEST("1", "echo", "")),
+	    RESULT("1") TEXT("text: required string is missing")
+	    ",\"isError\":true}}" },
+	{ SLICE("echo"), SLICE(REQUEST("1", "echo",
+	    ",\"arguments\":{\"text\":\"a\\u0000b\"}")),
+	    RESULT("1") TEXT("arguments: \\\\u0000 is not allowed in strings")
+	    ",\"isError\":true}}" },
+	{ SLICE("echo"), SLICE(REQUEST("1", "echo",
+	    ",\"arguments\":{\"text\":\"a\\\\u0000b\"}")),
+	    RESULT("1") TEXT("a\\\\u0000b") "}}" },
+	{ SLICE("twice"), SLICE(REQUEST("1", "twice", "")),
+	    RESULT("1") TEXT("first") "}}" },
+	{ SLICE("structured"), SLICE(REQUEST("1", "structured",
+	    ",\"arguments\":{\"x\":1}")),
+	    RESULT("1") TEXT("x: unknown argument") ",\"isError\":true}}" },
+	{ SLICE("echo"), SLICE(REQUEST("1", "echo", ",\"arguments\":[]")),
+	    ERROR("1", -32602,
+	    "Invalid params: arguments must be an object") },
+	{ SLICE("echo"),
+	    SLICE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\"}"),
+	    ERROR("1", -32602,
+	    "Invalid params: arguments must be an object") },
+	{ SLICE("nope"), SLICE(REQUEST("1", "nope", "")),
+	    ERROR("1", -32602, "Unknown tool: nope") },
+	{ SLICE("Echo"), SLICE(REQUEST("1", "Echo", "")),
+	    ERROR("1", -32602, "Unknown tool: Echo") },
+	{ SLICE(""), SLICE(REQUEST("1", "", "")),
+	    ERROR("1", -32602, "Unknown tool: ") },
+	{ SLICE("large"), SLICE(REQUEST("1", "large", "")),
+	    ERROR("1", -32603, "the tool's answer is larger than 1 MiB") },
+	{ SLICE("echo"), SLICE(REQUEST("1", "echo", "") " x"),
+	    "" },
+	{ SLICE("echo"), SLICE("{}"), "" },
+	{ SLICE("echo"), SLICE("[]"), "" },
+	/* nobody waits for an answer to a notification */
+	{ SLICE("echo"), SLICE("{\"jsonrpc\":\"2.0\",\"method\":\"x\"}"), "" },
+};
+
+START_TEST(test_call)
+{
+	struct env_request request =
+	    request_of(calls[_i].tool, calls[_i].payload);
+
+	hand_in(&request, 1);
+	/* What a parse error's id is, is the parser's to say. */
+	if (calls[_i].answer[0] == '\0')
+		ck_assert_ptr_null(strstr(answer_text(), "\"result\""));
+	else
+		ck_assert_str_eq(answer_text(), calls[_i].answer);
+	ck_assert_uint_eq(inflight_count(inflight), 1);
+	inflight_done(inflight, answered);
+	ck_assert_uint_eq(inflight_count(inflight), 0);
+	ck_assert_uint_eq(done, 1);
+}
+END_TEST
+
+START_TEST(test_long_unknown_name_is_cut_between_characters)
+{
+	struct strbuf name = STRBUF_INIT(1024);
+	struct env_request request;
+
+	strbuf_add_char(&name, 'x');
+	for (int i = 0; i < 100; i++)
+		strbuf_add_str(&name, "\xc3\xa4");
+	request = request_of(strbuf_slice(&name),
+	    SLICE(REQUEST("1", "x", "")));
+	hand_in(&request, 1);
+	/* 128 bytes would end within a character: 1 + 2 * 63. */
+	ck_assert_ptr_nonnull(strstr(answer_text(), "\xa4\"}}"));
+	strbuf_release(&name);
+}
+END_TEST
+
+START_TEST(test_deadline)
+{
+	struct env_request request = request_of(SLICE("echo"),
+	    SLICE(REQUEST("1", "echo", ",\"arguments\":{\"text\":\"x\"}")));
+
+	request.deadline_ms = NOW_MS - 1;
+	hand_in(&request, 1);
+	ck_assert_str_eq(answer_text(), ERROR("1", -32001,
+	    "deadline passed before the call began"));
+	request.deadline_ms = NOW_MS;
+	hand_in(&request, 2);
+	ck_assert_uint_eq(answers, 2);
+	ck_assert_ptr_nonnull(strstr(strbuf_str(&answered->answer),
+	    "\"result\""));
+}
+END_TEST
+
+START_TEST(test_other_method)
+{
+	struct env_request request = request_of(SLICE("x"),
+	    SLICE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"prompts/get\"}"));
+
+	request.method = SLICE("prompts/get");
+	hand_in(&request, 1);
+	ck_assert_str_eq(answer_text(),
+	    ERROR("1", -32601, "Method not found"));
+}
+END_TEST
+
+START_TEST(test_malformed_entry_is_answered_when_it_can_be)
+{
+	struct env_request request = request_of(SLICE("echo"),
+	    SLICE(REQUEST("5", "echo", "")));
+
+	request.call = SLICE("short");
+	hand_in(&request, 1);
+	ck_assert_str_eq(answer_text(),
+	    ERROR("5", -32600, "the queued call is malformed"));
+	request.reply_to = SLICE("");
+	hand_in(&request, 2);
+	ck_assert_uint_eq(answers, 2);
+	ck_assert_uint_eq(answered->answer.n, 0);
+}
+END_TEST
+
+START_TEST(test_deleted_entry_goes_without_answer)
+{
+	dispatch_entry(catalogue, inflight,
+	    &(struct env_entry){ SLICE("1-0"), NULL });
+	ck_assert_uint_eq(answers, 1);
+	ck_assert_uint_eq(answered->answer.n, 0);
+	ck_assert(slice_eq(answered->entry, SLICE("1-0")));
+}
+END_TEST
+
+START_TEST(test_entry_runs_once_while_held)
+{
+	struct env_request request =
+	    request_of(SLICE("keep"), SLICE(REQUEST("1", "keep", "")));
+
+	hand_in(&request, 1);
+	hand_in(&request, 1);
+	ck_assert_uint_eq(inflight_count(inflight), 1);
+	ck_assert_ptr_nonnull(kept);
+	call_text(kept, SLICE("late"));
+	ck_assert_str_eq(answer_text(), RESULT("1") TEXT("late") "}}");
+	hand_in(&request, 1);
+	ck_assert_uint_eq(answers, 1);
+	inflight_done(inflight, answered);
+	hand_in(&request, 1);
+	ck_assert_uint_eq(inflight_count(inflight), 1);
+}
+END_TEST
+
+START_TEST(test_calls_are_recycled_clean)
+{
+	struct env_request request = request_of(SLICE("nope"),
+	    SLICE(REQUEST("\"a long id that leaves its bytes behind\"", "x", "")));
+
+	hand_in(&request, 1);
+	answered->repeated = answered->added = true;
+	inflight_done(inflight, answered);
+	answers = 0;
+	request = request_of(SLICE("twice"), SLICE(REQUEST("1", "twice", "")));
+	hand_in(&request, 2);
+	ck_assert_str_eq(answer_text(), RESULT("1") TEXT("first") "}}");
+	ck_assert(!answered->repeated && !answered->added && !answered->failed);
+	ck_assert(slice_eq(answered->entry, SLICE("2-0")));
+	ck_assert_uint_eq(inflight_totals(inflight).done, 1);
+	ck_assert_uint_eq(inflight_totals(inflight).failed, 1);
+}
+END_TEST
+
+/* The catalogue ----------------------------------------------------------- */
+
+START_TEST(test_catalogue_json)
+{
+	struct slice json = catalogue_json(catalogue);
+	static const char begins[] = "{\"instructions\":\"Two\\nlines.\","
+	    "\"tools\":[{\"name\":\"echo\",\"title\":\"Echo\","
+	    "\"description\":\"Says \\\"it\\\".\",\"inputSchema\":"
+	    "{\"type\":\"object\",\"properties\":{\"text\":"
+	    "{\"type\":\"string\"}},\"required\":[\"text\"]},"
+	    "\"annotations\":{\"readOnlyHint\":true,\"destructiveHint\":false,"
+	    "\"idempotentHint\":false,\"openWorldHint\":true}},"
+	    "{\"name\":\"keep\",\"description\":\"k\",\"inputSchema\":"
+	    "{\"type\":\"object\",\"additionalProperties\":false},"
+	    "\"annotations\":{\"readOnlyHint\":false,\"destructiveHint\":true,";
+	cJSON *parsed = cJSON_ParseWithLength(json.p, json.n);
+
+	ck_assert_ptr_nonnull(parsed);
+	ck_assert_int_eq(cJSON_GetArraySize(
+	    cJSON_GetObjectItemCaseSensitive(parsed, "tools")), 5);
+	ck_assert_int_eq(memcmp(json.p, begins, sizeof(begins) - 1), 0);
+	ck_assert_ptr_null(memchr(json.p, '\n', json.n));
+	ck_assert_uint_eq(strlen(catalogue_digest(catalogue)), SHA256_HEX_LEN);
+	cJSON_Delete(parsed);
+}
+END_TEST
+
+static const struct tool bad_tools[][3] = {
+	{ { .name = "has space", .description = "d", .run = run_keep } },
+	{ { .name = "no-run", .description = "d" } },
+	{ { .name = "no-description", .run = run_keep } },
+	{ { .name = "t", .description = "d", .run = run_keep,
+	    .input_schema = "{" } },
+	{ { .name = "t", .description = "d", .run = run_keep,
+	    .output_schema = "{\"type\":\"float\"}" } },
+	{ { .name = "t", .description = "d", .run = run_keep },
+	    { .name = "t", .description = "d", .run = run_keep } },
+};
+
+START_TEST(test_bad_tool)
+{
+	const struct api bad = { .name = "bad", .tools = bad_tools[_i] };
+
+	ck_assert_ptr_null(catalogue_new(&bad));
+}
+END_TEST
+
+START_TEST(test_bad_api_name)
+{
+	const struct api bad = { .name = "Bad", .tools = tools };
+
+	ck_assert_ptr_null(catalogue_new(&bad));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("worker");
+	TCase *tc = tcase_create("worker");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tc);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_loop_test(tc, test_call, 0, ARRAY_LEN(calls));
+	tcase_add_test(tc, test_long_unknown_name_is_cut_between_characters);
+	tcase_add_test(tc, test_deadline);
+	tcase_add_test(tc, test_other_method);
+	tcase_add_test(tc, test_malformed_entry_is_answered_when_it_can_be);
+	tcase_add_test(tc, test_deleted_entry_goes_without_answer);
+	tcase_add_test(tc, test_entry_runs_once_while_held);
+	tcase_add_test(tc, test_calls_are_recycled_clean);
+	tcase_add_test(tc, test_catalogue_json);
+	tcase_add_loop_test(tc, test_bad_tool, 0, ARRAY_LEN(bad_tools));
+	tcase_add_test(tc, test_bad_api_name);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

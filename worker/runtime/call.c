@@ -1,0 +1,187 @@
+#include "worker/runtime/call.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/jsonrpc.h"
+#include "common/log.h"
+
+static const char *const state_names[] = {
+	[CALL_OPENED] = "opened",
+	[CALL_RUNNING] = "running",
+	[CALL_ANSWERED] = "answered",
+	[CALL_SENT] = "sent",
+};
+
+void
+call_set_state(struct call *call, enum call_state state)
+{
+	log_debug("call state", LF_S("call", call->call),
+	    LF("from", state_names[call->state]),
+	    LF("to", state_names[state]));
+	call->state = state;
+}
+
+/* Coming in -------------------------------------------------------------- */
+
+/* The next n bytes of the copies, as a slice. */
+static struct slice
+next_copy(const struct call *call, size_t *at, size_t n)
+{
+	struct slice s = slice_of(strbuf_str(&call->copies) + *at, n);
+
+	*at += n;
+	return s;
+}
+
+bool
+call_open(struct call *call, const struct env_request *request,
+    struct slice id)
+{
+	struct strbuf *sb = &call->copies;
+	size_t at = 0;
+	bool ok;
+
+	strbuf_add_slice(sb, request->call);
+	strbuf_add_slice(sb, request->session);
+	strbuf_add_slice(sb, request->reply_to);
+	strbuf_add_slice(sb, id);
+	ok = strbuf_ok(sb);
+	/* Only now: the bytes moved while they grew. */
+	call->entry = next_copy(call, &at, call->entry.n);
+	call->call = next_copy(call, &at, ok ? request->call.n : 0);
+	call->session = next_copy(call, &at, ok ? request->session.n : 0);
+	call->reply_to = next_copy(call, &at, ok ? request->reply_to.n : 0);
+	call->id = next_copy(call, &at, ok ? id.n : 0);
+	return ok;
+}
+
+void
+call_run(struct call *call, const struct tool *tool, cJSON *take_params,
+    const cJSON *args)
+{
+	call->params = take_params;
+	call->tool = tool;
+	call_set_state(call, CALL_RUNNING);
+	tool->run(call, args);
+}
+
+/* Going out -------------------------------------------------------------- */
+
+/* Exactly one answer: refuses a second one while the first is on its way. */
+static bool
+may_answer(const struct call *call)
+{
+	if (call->state == CALL_OPENED || call->state == CALL_RUNNING)
+		return true;
+	log_error("second answer refused", LF_S("call", call->call),
+	    LF("tool", call->tool ? call->tool->name : ""));
+	return false;
+}
+
+static void
+error_answer(struct call *call, int code, const char *message)
+{
+	strbuf_reset(&call->answer);
+	jsonrpc_error(&call->answer, call->id, code, message);
+	call->failed = true;
+}
+
+static void
+answered(struct call *call)
+{
+	if (!strbuf_ok(&call->answer))
+		error_answer(call, JSONRPC_INTERNAL_ERROR,
+		    "the tool's answer is larger than 1 MiB");
+	if (!strbuf_ok(&call->answer)) {
+		log_error("answer dropped", LF_S("call", call->call),
+		    LF("reason", "its id leaves no room"));
+		strbuf_reset(&call->answer);
+	}
+	call_set_state(call, CALL_ANSWERED);
+	inflight_answered(call->home, call);
+}
+
+/* {"jsonrpc":…,"result":{"content":[…] — the result is left open. */
+static void
+open_result(struct call *call, struct slice text)
+{
+	struct strbuf *sb = &call->answer;
+
+	jsonrpc_result_open(sb, call->id);
+	strbuf_add_slice(sb,
+	    SLICE("{\"content\":[{\"type\":\"text\",\"text\":"));
+	strbuf_add_json(sb, text);
+	strbuf_add_slice(sb, SLICE("}]"));
+}
+
+static void
+close_result(struct call *call, struct slice end)
+{
+	strbuf_add_slice(&call->answer, end);
+	answered(call);
+}
+
+void
+call_text(struct call *call, struct slice text)
+{
+	if (!may_answer(call))
+		return;
+	open_result(call, text);
+	close_result(call, SLICE("}}"));
+}
+
+void
+call_json(struct call *call, struct slice text, struct slice json)
+{
+	if (!may_answer(call))
+		return;
+	open_result(call, text);
+	strbuf_add_slice(&call->answer, SLICE(",\"structuredContent\":"));
+	strbuf_add_slice(&call->answer, json);
+	close_result(call, SLICE("}}"));
+}
+
+void
+call_error(struct call *call, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	if (!may_answer(call))
+		return;
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	call->failed = true;
+	open_result(call, n < 0 ? SLICE("out of memory") : slice_str(text));
+	close_result(call, SLICE(",\"isError\":true}}"));
+	if (n >= 0)
+		free(text);
+}
+
+void
+call_refuse(struct call *call, int code, const char *message)
+{
+	if (!may_answer(call))
+		return;
+	error_answer(call, code, message);
+	answered(call);
+}
+
+void
+call_drop(struct call *call)
+{
+	if (!may_answer(call))
+		return;
+	strbuf_reset(&call->answer);
+	answered(call);
+}
+
+const struct tool *
+call_tool(const struct call *call)
+{
+	return call->tool;
+}

@@ -1,0 +1,369 @@
+#include "worker/runtime/consume.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+/* Long enough to cost nothing when idle, short enough to notice a lost peer. */
+#define BLOCK_MS 5000
+#define BLOCK_MS_TEXT "5000"
+_Static_assert(BLOCK_MS == 5000, "BLOCK_MS_TEXT says the same");
+/* On top of the block time, for the answer to a blocking read. */
+#define ANSWER_MS 5000
+/* How long after the block time a read on a lost connection may still end. */
+#define LATE_MS 1000
+/* After an error that a retry at once would not change. */
+#define PAUSE_SECONDS 1
+#define ENTRY_ID_MAX 48
+
+enum consume_state {
+	CONSUME_IDLE,      /* nothing on its way: consume_step() decides */
+	CONSUME_GROUP,     /* XGROUP CREATE */
+	CONSUME_HISTORY,   /* XREADGROUP from an id of the own history */
+	CONSUME_READING,   /* XREADGROUP >, blocking */
+	CONSUME_PAUSED,    /* after an error, until the timer */
+	CONSUME_STOPPED    /* for good */
+};
+
+/* When the history is to be read. */
+enum history {
+	HISTORY_NOW,       /* after a connect */
+	HISTORY_AGAIN,     /* at again_ms, see consume.h */
+	HISTORY_CLEAN
+};
+
+struct consume {
+	struct consume_options options;
+	struct redis *blocking;       /* NULL once stopping */
+	struct event *pause;
+	struct event *wake;           /* at the end of this turn */
+	enum consume_state state;
+	bool stopping;
+	bool group_known;             /* the group was there */
+	enum history history;
+	uint64_t again_ms;            /* monotonic */
+	char cursor[ENTRY_ID_MAX];    /* history: read after this id */
+	size_t cursor_n;
+	char batch[20];               /* COUNT of a read, in decimal */
+};
+
+static void consume_step(struct consume *c);
+
+static const char *const state_names[] = {
+	[CONSUME_IDLE] = "idle",
+	[CONSUME_GROUP] = "group",
+	[CONSUME_HISTORY] = "history",
+	[CONSUME_READING] = "reading",
+	[CONSUME_PAUSED] = "paused",
+	[CONSUME_STOPPED] = "stopped",
+};
+
+static void
+consume_set_state(struct consume *c, enum consume_state state)
+{
+	log_debug("consume state", LF("from", state_names[c->state]),
+	    LF("to", state_names[state]));
+	c->state = state;
+}
+
+static void
+set_cursor(struct consume *c, struct slice id)
+{
+	c->cursor_n = id.n < sizeof(c->cursor) ? id.n : sizeof(c->cursor);
+	memcpy(c->cursor, id.p, c->cursor_n);
+}
+
+/* Ends of commands ------------------------------------------------------- */
+
+/* Goes on at once, or after a pause when Redis answered with an error. */
+static void
+settle(struct consume *c, const redisReply *reply)
+{
+	const struct timeval pause = { .tv_sec = PAUSE_SECONDS };
+
+	if (c->state == CONSUME_STOPPED)
+		return;
+	if (reply == NULL || reply->type != REDIS_REPLY_ERROR) {
+		consume_set_state(c, CONSUME_IDLE);
+		consume_step(c);
+	} else if (redis_is_error(reply, "NOGROUP")) {
+		log_warn("consumer group is gone",
+		    LF_S("stream", c->options.requests_key));
+		c->group_known = false;
+		consume_set_state(c, CONSUME_IDLE);
+		consume_step(c);
+	} else {
+		log_error("redis refused", LF("command",
+		    c->state == CONSUME_GROUP ? "XGROUP" : "XREADGROUP"),
+		    LF_S("reason", slice_of(reply->str, (size_t)reply->len)));
+		consume_set_state(c, CONSUME_PAUSED);
+		event_add(c->pause, &pause);
+	}
+}
+
+static void
+on_pause(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct consume *c = arg;
+
+	consume_set_state(c, CONSUME_IDLE);
+	consume_step(c);
+}
+
+static void
+on_wake(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	consume_step(arg);
+}
+
+static void
+on_group(struct redis *redis UNUSED, const redisReply *reply, void *arg)
+{
+	struct consume *c = arg;
+
+	if (redis_is_error(reply, "BUSYGROUP") ||
+	    (reply != NULL && reply->type != REDIS_REPLY_ERROR)) {
+		c->group_known = true;
+		reply = NULL;
+	}
+	settle(c, reply);
+}
+
+/* Hands the entries of a read on; returns how many there were. */
+static size_t
+take_entries(struct consume *c, const redisReply *reply)
+{
+	const redisReply *entries = env_stream_entries(reply);
+	struct env_entry entry;
+	size_t i;
+
+	for (i = 0; env_entry_at(entries, i, &entry); i++) {
+		set_cursor(c, entry.id);
+		c->options.on_entry(&entry, c->options.arg);
+	}
+	return i;
+}
+
+/* The end of the history: what comes after it, and when it is read again. */
+static void
+history_done(struct consume *c)
+{
+	if (c->history == HISTORY_AGAIN || c->stopping) {
+		c->history = HISTORY_CLEAN;
+	} else {
+		c->history = HISTORY_AGAIN;
+		c->again_ms = clock_mono_ms() + BLOCK_MS + LATE_MS;
+	}
+	set_cursor(c, SLICE("0"));
+}
+
+static void
+on_history(struct redis *redis UNUSED, const redisReply *reply, void *arg)
+{
+	struct consume *c = arg;
+
+	if (env_stream_entries(reply) != NULL && take_entries(c, reply) == 0)
+		history_done(c);
+	settle(c, reply);
+}
+
+static void
+on_read(struct redis *redis UNUSED, const redisReply *reply, void *arg)
+{
+	struct consume *c = arg;
+
+	take_entries(c, reply);
+	settle(c, reply);
+}
+
+/* Starts of commands ----------------------------------------------------- */
+
+static bool
+create_group(struct consume *c)
+{
+	const struct slice argv[] = { SLICE("XGROUP"), SLICE("CREATE"),
+		c->options.requests_key, SLICE(ENV_GROUP), SLICE("0"),
+		SLICE("MKSTREAM") };
+
+	return redis_send(c->options.commands, argv, ARRAY_LEN(argv), on_group,
+	    c);
+}
+
+static bool
+read_history(struct consume *c)
+{
+	const struct slice argv[] = { SLICE("XREADGROUP"), SLICE("GROUP"),
+		SLICE(ENV_GROUP), c->options.worker, SLICE("COUNT"),
+		slice_of(c->batch, u64_decimal(c->batch, c->options.batch)),
+		SLICE("STREAMS"), c->options.requests_key,
+		slice_of(c->cursor, c->cursor_n) };
+
+	return redis_send(c->options.commands, argv, ARRAY_LEN(argv),
+	    on_history, c);
+}
+
+/*
+ * Room for a whole batch beside the one that runs or waits to be confirmed:
+ * filling small gaps would cost a read, and later a write, for each.
+ */
+static bool
+has_room(const struct consume *c)
+{
+	return inflight_count(c->options.inflight) <= c->options.batch;
+}
+
+static bool
+read_new(struct consume *c)
+{
+	const struct slice argv[] = { SLICE("XREADGROUP"), SLICE("GROUP"),
+		SLICE(ENV_GROUP), c->options.worker, SLICE("COUNT"),
+		slice_of(c->batch, u64_decimal(c->batch, c->options.batch)),
+		SLICE("BLOCK"), SLICE(BLOCK_MS_TEXT), SLICE("STREAMS"),
+		c->options.requests_key, SLICE(">") };
+
+	return redis_send(c->blocking, argv, ARRAY_LEN(argv), on_read, c);
+}
+
+static bool
+history_due(const struct consume *c)
+{
+	return c->history == HISTORY_NOW ||
+	    (c->history == HISTORY_AGAIN && clock_mono_ms() >= c->again_ms);
+}
+
+/* Sends what is next to do; the states are of what has been sent. */
+static void
+consume_go(struct consume *c, enum consume_state state,
+    bool (*send)(struct consume *c))
+{
+	consume_set_state(c, state);
+	if (!send(c))
+		consume_set_state(c, CONSUME_IDLE);
+}
+
+static void
+stopped(struct consume *c)
+{
+	consume_set_state(c, CONSUME_STOPPED);
+	c->options.on_stopped(c->options.arg);
+}
+
+static void
+consume_step(struct consume *c)
+{
+	bool commands = redis_is_ready(c->options.commands);
+
+	if (c->state != CONSUME_IDLE)
+		return;
+	if (c->stopping && (!commands || c->history == HISTORY_CLEAN))
+		stopped(c);
+	else if (!commands || (!c->stopping && !redis_is_ready(c->blocking)))
+		return;
+	else if (!c->group_known)
+		consume_go(c, CONSUME_GROUP, create_group);
+	else if (history_due(c))
+		consume_go(c, CONSUME_HISTORY, read_history);
+	else if (!c->stopping && has_room(c))
+		consume_go(c, CONSUME_READING, read_new);
+}
+
+/* The object ------------------------------------------------------------- */
+
+static void
+on_blocking_state(struct redis *redis UNUSED, bool ready, void *arg)
+{
+	struct consume *c = arg;
+
+	if (!ready)
+		return;
+	c->history = HISTORY_NOW;
+	set_cursor(c, SLICE("0"));
+	consume_step(c);
+}
+
+struct consume *
+consume_new(const struct consume_options *options)
+{
+	struct consume *c = xcalloc(1, sizeof(*c));
+	struct redis_options redis = options->redis;
+
+	c->options = *options;
+	set_cursor(c, SLICE("0"));
+	c->pause = evtimer_new(options->base, on_pause, c);
+	c->wake = evtimer_new(options->base, on_wake, c);
+	if (c->pause == NULL || c->wake == NULL)
+		abort();
+	redis.command_timeout_ms = BLOCK_MS + ANSWER_MS;
+	redis.on_state = on_blocking_state;
+	redis.arg = c;
+	c->blocking = redis_new(options->base, options->dns, &redis);
+	return c;
+}
+
+void
+consume_free(struct consume *c)
+{
+	if (c == NULL)
+		return;
+	c->state = CONSUME_STOPPED;
+	if (c->blocking != NULL)
+		redis_free(c->blocking);
+	event_free(c->pause);
+	event_free(c->wake);
+	free(c);
+}
+
+void
+consume_open(struct consume *c)
+{
+	redis_open(c->blocking);
+}
+
+void
+consume_commands_ready(struct consume *c, bool ready)
+{
+	/* It may be another Redis, or one that lost its data. */
+	if (ready)
+		c->group_known = false;
+	consume_step(c);
+}
+
+void
+consume_wake(struct consume *c)
+{
+	/*
+	 * Calls come to their end many at a time: a read within the first one's
+	 * callback would ask for a single entry.
+	 */
+	if (c->state == CONSUME_IDLE)
+		event_active(c->wake, EV_TIMEOUT, 0);
+}
+
+void
+consume_regroup(struct consume *c)
+{
+	c->group_known = false;
+	consume_step(c);
+}
+
+void
+consume_stop(struct consume *c)
+{
+	struct redis *blocking = c->blocking;
+
+	if (c->stopping)
+		return;
+	c->stopping = true;
+	c->history = HISTORY_NOW;
+	set_cursor(c, SLICE("0"));
+	/* A read on its way is called back with NULL, which goes on from here. */
+	c->blocking = NULL;
+	redis_free(blocking);
+	if (c->state == CONSUME_PAUSED) {
+		event_del(c->pause);
+		consume_set_state(c, CONSUME_IDLE);
+	}
+	consume_step(c);
+}

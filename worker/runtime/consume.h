@@ -1,0 +1,63 @@
+/*
+ * Reads the API's request stream as a member of the consumer group.
+ *
+ * New entries come by blocking reads on a connection of their own. A reply of
+ * such a read may be lost with its connection; the entries in it are then in
+ * this consumer's history (delivered, not acknowledged), which is read back
+ *
+ *  - on the command connection, where answers are acknowledged too: so history
+ *    never shows an entry that inflight.h has already forgotten;
+ *  - only while no blocking read is on its way: so history never shows an entry
+ *    whose first delivery is still to arrive;
+ *  - after each connect, and once more when a blocking read that Redis may
+ *    still serve to the lost connection has timed out.
+ *
+ * Entries that inflight.h holds are skipped. The consumer's name is unique to
+ * this process, so the history is its own.
+ */
+#ifndef MCP_WORKER_CONSUME_H
+#define MCP_WORKER_CONSUME_H
+
+#include <event2/event.h>
+
+#include "common/envelope.h"
+#include "common/redis.h"
+#include "worker/runtime/inflight.h"
+
+struct consume;
+
+struct consume_options {
+	struct event_base *base;
+	struct evdns_base *dns;        /* may be NULL */
+	struct redis *commands;        /* the command connection, borrowed */
+	struct redis_options redis;    /* for the connection that blocks */
+	struct inflight *inflight;     /* to know how much there is room for */
+	struct slice requests_key;     /* borrowed */
+	struct slice worker;           /* consumer name, borrowed */
+	unsigned batch;                /* entries per read; two are held at most */
+	/* An entry to run, borrowed; it may be one that inflight holds. */
+	void (*on_entry)(const struct env_entry *entry, void *arg);
+	/* After consume_stop(): nothing is being read any more. */
+	void (*on_stopped)(void *arg);
+	void *arg;
+};
+
+struct consume *consume_new(const struct consume_options *options) MUST_CHECK;
+/* The command connection has called back all of its commands before this. */
+void consume_free(struct consume *c);
+
+/* Starts connecting and reading. */
+void consume_open(struct consume *c);
+/* The command connection became ready or was lost. */
+void consume_commands_ready(struct consume *c, bool ready);
+/* There is room for more calls. */
+void consume_wake(struct consume *c);
+/* The group is gone, or may be: makes it before the next read. */
+void consume_regroup(struct consume *c);
+/*
+ * Reads nothing new; what Redis delivered meanwhile is read back once, if the
+ * command connection is there to do it. Then on_stopped, maybe at once.
+ */
+void consume_stop(struct consume *c);
+
+#endif

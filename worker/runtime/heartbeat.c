@@ -1,0 +1,336 @@
+#include "worker/runtime/heartbeat.h"
+
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/envelope.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+
+/* Workers that died leave their place in the list; it is swept after this. */
+#define DEAD_KEPT_MS 3600000
+
+/*
+ * Beat. KEYS: worker, workers, api. ARGV: worker, expiry (ms), its TTL (ms),
+ * the list's life (ms), catalogue's digest, its TTL (ms), then the worker's
+ * fields. Returns 1 when the catalogue is to be published: none is there, or
+ * that of a worker that started earlier.
+ */
+static const struct redis_script beat_script = {
+	.name = "worker beat",
+	.body =
+	"redis.call('HSET', KEYS[1], unpack(ARGV, 7))\n"
+	"redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+	"redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])\n"
+	"redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[2] - ARGV[4])\n"
+	"redis.call('PEXPIRE', KEYS[2], ARGV[4])\n"
+	"local there = redis.call('HMGET', KEYS[3], 'digest', 'since')\n"
+	"if there[1] == ARGV[5] then\n"
+	"	redis.call('PEXPIRE', KEYS[3], ARGV[6])\n"
+	"	return 0\n"
+	"end\n"
+	"local mine = redis.call('HGET', KEYS[1], 'started_ms')\n"
+	"if there[1] and tonumber(there[2] or 0) > tonumber(mine) then\n"
+	"	return 0\n"
+	"end\n"
+	"return 1\n",
+};
+
+/* Publish. KEYS: api. ARGV: TTL (ms), then the fields. */
+static const struct redis_script publish_script = {
+	.name = "catalogue publish",
+	.body =
+	"redis.call('DEL', KEYS[1])\n"
+	"redis.call('HSET', KEYS[1], unpack(ARGV, 2))\n"
+	"return redis.call('PEXPIRE', KEYS[1], ARGV[1])\n",
+};
+
+/*
+ * Leave. KEYS: worker, workers, api, requests. ARGV: worker, now (ms), group.
+ * A consumer that still has entries stays: deleting it would lose them. Returns
+ * 1 when the catalogue went too.
+ */
+static const struct redis_script leave_script = {
+	.name = "worker leave",
+	.body =
+	"redis.call('DEL', KEYS[1])\n"
+	"redis.call('ZREM', KEYS[2], ARGV[1])\n"
+	"local pending = redis.pcall('XPENDING', KEYS[4], ARGV[3],\n"
+	"    '-', '+', 1, ARGV[1])\n"
+	"if not pending.err and #pending == 0 then\n"
+	"	redis.call('XGROUP', 'DELCONSUMER', KEYS[4], ARGV[3], ARGV[1])\n"
+	"end\n"
+	"if redis.call('ZCOUNT', KEYS[2], '(' .. ARGV[2], '+inf') > 0 then\n"
+	"	return 0\n"
+	"end\n"
+	"redis.call('DEL', KEYS[3])\n"
+	"return 1\n",
+};
+
+#define KEYS_MAX 4
+#define ARGS_MAX (KEYS_MAX + 24)
+#define NUMBERS_MAX 8
+
+/* The keys and arguments of a script, with room for what they spell. */
+struct args {
+	struct slice argv[ARGS_MAX];
+	size_t n;
+	struct env_keybuf keys[KEYS_MAX];
+	char numbers[NUMBERS_MAX][20];
+	size_t number_count;
+};
+
+struct heartbeat {
+	struct heartbeat_options options;
+	struct event *timer;
+	struct slice api;
+	uint64_t started_ms;   /* wall clock */
+	bool draining;
+	bool leaving;
+};
+
+/* Arguments -------------------------------------------------------------- */
+
+static void
+add(struct args *a, struct slice s)
+{
+	a->argv[a->n++] = s;
+}
+
+static void
+add_number(struct args *a, uint64_t v)
+{
+	char *text = a->numbers[a->number_count++];
+
+	add(a, slice_of(text, u64_decimal(text, v)));
+}
+
+static void
+add_field(struct args *a, const char *name, const char *value)
+{
+	add(a, slice_str(name));
+	add(a, slice_str(value));
+}
+
+static void
+add_number_field(struct args *a, const char *name, uint64_t v)
+{
+	add(a, slice_str(name));
+	add_number(a, v);
+}
+
+/* The worker's own key comes first where it is used, so n is its place. */
+static void
+add_worker_key(const struct heartbeat *h, struct args *a)
+{
+	add(a, env_worker_key(&a->keys[a->n], h->api,
+	    slice_str(h->options.worker)));
+}
+
+static void
+add_key(const struct heartbeat *h, struct args *a, enum env_key kind)
+{
+	add(a, env_key(&a->keys[a->n], kind, h->api));
+}
+
+/* The list of APIs ------------------------------------------------------- */
+
+/* Its key has another slot than the scripts' keys: a command of its own. */
+static void
+list_api(struct heartbeat *h, const char *command)
+{
+	const struct slice argv[] = { slice_str(command), SLICE(ENV_APIS_KEY),
+		h->api };
+
+	if (!redis_send(h->options.commands, argv, ARRAY_LEN(argv), NULL, NULL))
+		log_warn("API list not updated", LF("command", command));
+}
+
+/* Publishing ------------------------------------------------------------- */
+
+static void
+on_published(struct redis *redis UNUSED, const redisReply *reply, void *arg)
+{
+	struct heartbeat *h = arg;
+
+	if (reply == NULL)
+		return;
+	if (reply->type == REDIS_REPLY_ERROR) {
+		log_error("catalogue not published", LF_S("api", h->api),
+		    LF_S("reason", slice_of(reply->str, (size_t)reply->len)));
+		return;
+	}
+	log_info("catalogue published", LF_S("api", h->api),
+	    LF("digest", catalogue_digest(h->options.catalogue)));
+	h->options.on_published(h->options.arg);
+}
+
+static void
+publish(struct heartbeat *h)
+{
+	const struct catalogue *catalogue = h->options.catalogue;
+	struct args a = { .n = 0 };
+
+	add_key(h, &a, ENV_API);
+	add_number(&a, ENV_CATALOGUE_TTL_MS);
+	add_field(&a, "name", catalogue_api(catalogue)->name);
+	add_field(&a, "title", catalogue_title(catalogue));
+	add_field(&a, "version", catalogue_version(catalogue));
+	add_field(&a, "digest", catalogue_digest(catalogue));
+	add_number_field(&a, "since", h->started_ms);
+	add(&a, SLICE("catalogue"));
+	add(&a, catalogue_json(catalogue));
+	if (!redis_eval(h->options.commands, &publish_script, a.argv, a.n, 1,
+	    on_published, h))
+		log_warn("catalogue not sent", LF_S("api", h->api));
+}
+
+/* Beating ---------------------------------------------------------------- */
+
+static void
+on_beat(struct redis *redis UNUSED, const redisReply *reply, void *arg)
+{
+	struct heartbeat *h = arg;
+
+	if (reply == NULL)
+		return;
+	if (reply->type == REDIS_REPLY_ERROR)
+		log_error("heartbeat refused",
+		    LF_S("reason", slice_of(reply->str, (size_t)reply->len)));
+	else if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 1 &&
+	    !h->leaving)
+		publish(h);
+}
+
+static void
+add_worker_fields(const struct heartbeat *h, struct args *a)
+{
+	struct inflight_totals totals = inflight_totals(h->options.inflight);
+
+	add_field(a, "version", catalogue_version(h->options.catalogue));
+	add_field(a, "pod", h->options.pod);
+	add_number_field(a, "started_ms", h->started_ms);
+	add_number_field(a, "in_flight", inflight_count(h->options.inflight));
+	add_number_field(a, "done", totals.done);
+	add_number_field(a, "failed", totals.failed);
+	add_field(a, "draining", h->draining ? "1" : "0");
+}
+
+static void
+beat(struct heartbeat *h)
+{
+	struct args a = { .n = 0 };
+
+	add_worker_key(h, &a);
+	add_key(h, &a, ENV_WORKERS);
+	add_key(h, &a, ENV_API);
+	add(&a, slice_str(h->options.worker));
+	add_number(&a, clock_wall_ms() + ENV_HEARTBEAT_TTL_MS);
+	add_number(&a, ENV_HEARTBEAT_TTL_MS);
+	add_number(&a, DEAD_KEPT_MS);
+	add(&a, slice_str(catalogue_digest(h->options.catalogue)));
+	add_number(&a, ENV_CATALOGUE_TTL_MS);
+	add_worker_fields(h, &a);
+	if (!redis_eval(h->options.commands, &beat_script, a.argv, a.n, 3,
+	    on_beat, h))
+		log_warn("heartbeat not sent", LF_S("api", h->api));
+	list_api(h, "SADD");
+}
+
+void
+heartbeat_beat(struct heartbeat *h)
+{
+	const struct timeval every = {
+		.tv_sec = ENV_HEARTBEAT_EVERY_MS / 1000,
+		.tv_usec = ENV_HEARTBEAT_EVERY_MS % 1000 * 1000,
+	};
+
+	if (redis_is_ready(h->options.commands))
+		beat(h);
+	event_add(h->timer, &every);
+}
+
+static void
+on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	heartbeat_beat(arg);
+}
+
+void
+heartbeat_set_draining(struct heartbeat *h)
+{
+	h->draining = true;
+	heartbeat_beat(h);
+}
+
+/* Leaving ---------------------------------------------------------------- */
+
+static void
+on_unlisted(struct redis *redis UNUSED, const redisReply *reply UNUSED,
+    void *arg)
+{
+	struct heartbeat *h = arg;
+
+	h->options.on_left(h->options.arg);
+}
+
+static void
+on_withdrawn(struct redis *redis, const redisReply *reply, void *arg)
+{
+	struct heartbeat *h = arg;
+	bool last = reply != NULL && reply->type == REDIS_REPLY_INTEGER &&
+	    reply->integer == 1;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+		log_error("leave refused",
+		    LF_S("reason", slice_of(reply->str, (size_t)reply->len)));
+	/* A worker that starts just now lists the API again with its next beat. */
+	if (last && redis_send_words(redis, on_unlisted, h, "SREM",
+	    ENV_APIS_KEY, catalogue_api(h->options.catalogue)->name, NULL))
+		return;
+	h->options.on_left(h->options.arg);
+}
+
+void
+heartbeat_leave(struct heartbeat *h)
+{
+	struct args a = { .n = 0 };
+
+	h->leaving = true;
+	event_del(h->timer);
+	add_worker_key(h, &a);
+	add_key(h, &a, ENV_WORKERS);
+	add_key(h, &a, ENV_API);
+	add_key(h, &a, ENV_REQUESTS);
+	add(&a, slice_str(h->options.worker));
+	add_number(&a, clock_wall_ms());
+	add(&a, SLICE(ENV_GROUP));
+	if (!redis_eval(h->options.commands, &leave_script, a.argv, a.n, 4,
+	    on_withdrawn, h))
+		h->options.on_left(h->options.arg);
+}
+
+/* The object ------------------------------------------------------------- */
+
+struct heartbeat *
+heartbeat_new(const struct heartbeat_options *options)
+{
+	struct heartbeat *h = xcalloc(1, sizeof(*h));
+
+	h->options = *options;
+	h->api = slice_str(catalogue_api(options->catalogue)->name);
+	h->started_ms = clock_wall_ms();
+	h->timer = evtimer_new(options->base, on_timer, h);
+	if (h->timer == NULL)
+		abort();
+	return h;
+}
+
+void
+heartbeat_free(struct heartbeat *h)
+{
+	if (h == NULL)
+		return;
+	event_free(h->timer);
+	free(h);
+}

@@ -1,0 +1,51 @@
+/*
+ * What Redis knows about this worker and its API, kept true.
+ *
+ * Every ENV_HEARTBEAT_EVERY_MS it writes the worker's hash and its place in the
+ * API's list of workers, and makes sure that the catalogue is published. A Redis
+ * that lost its data is whole again after one beat.
+ *
+ * While workers with different catalogues run (a rollout), the catalogue of the
+ * worker that started last stands; the others leave it alone until it expires.
+ */
+#ifndef MCP_WORKER_HEARTBEAT_H
+#define MCP_WORKER_HEARTBEAT_H
+
+#include <event2/event.h>
+
+#include "common/redis.h"
+#include "worker/runtime/catalogue.h"
+#include "worker/runtime/inflight.h"
+
+struct heartbeat;
+
+struct heartbeat_options {
+	struct event_base *base;
+	struct redis *commands;             /* borrowed, like the rest */
+	const struct catalogue *catalogue;
+	const struct inflight *inflight;
+	const char *worker;
+	const char *pod;
+	/* The catalogue had to be published: other keys may be gone as well. */
+	void (*on_published)(void *arg);
+	/* After heartbeat_leave(). */
+	void (*on_left)(void *arg);
+	void *arg;
+};
+
+struct heartbeat *heartbeat_new(const struct heartbeat_options *options)
+    MUST_CHECK;
+/* The command connection has called back all of its commands before this. */
+void heartbeat_free(struct heartbeat *h);
+
+/* Beats now, and from then on by itself; nothing while Redis is away. */
+void heartbeat_beat(struct heartbeat *h);
+/* From now on beats say that this worker takes no new calls. */
+void heartbeat_set_draining(struct heartbeat *h);
+/*
+ * Takes the worker off the list, and the catalogue away when no other is left;
+ * then on_left, at once if Redis is away.
+ */
+void heartbeat_leave(struct heartbeat *h);
+
+#endif

@@ -1,0 +1,154 @@
+#include "worker/runtime/inflight.h"
+
+#include <stdlib.h>
+
+#include "common/xalloc.h"
+#include "worker/runtime/call.h"
+
+/* Idle calls keep buffers up to this size for the next entry. */
+#define KEEP_BYTES 4096
+/* The short fields and the JSON-RPC id, which a body of 1 MiB limits. */
+#define COPIES_MAX ((size_t)2 << 20)
+
+struct inflight {
+	struct inflight_options options;
+	struct call *by_key;      /* uthash */
+	struct call_list idle;
+	struct inflight_totals totals;
+};
+
+struct inflight *
+inflight_new(const struct inflight_options *options)
+{
+	struct inflight *f = xcalloc(1, sizeof(*f));
+
+	f->options = *options;
+	STAILQ_INIT(&f->idle);
+	return f;
+}
+
+static void
+call_free(struct call *call)
+{
+	cJSON_Delete(call->params);
+	strbuf_release(&call->copies);
+	strbuf_release(&call->answer);
+	free(call);
+}
+
+void
+inflight_free(struct inflight *f)
+{
+	struct call *call, *next;
+
+	if (f == NULL)
+		return;
+	/* The table goes first; its calls stay linked to each other. */
+	call = f->by_key;
+	HASH_CLEAR(hh, f->by_key);
+	for (; call != NULL; call = next) {
+		next = call->hh.next;
+		call_free(call);
+	}
+	while ((call = STAILQ_FIRST(&f->idle)) != NULL) {
+		STAILQ_REMOVE_HEAD(&f->idle, link);
+		call_free(call);
+	}
+	free(f);
+}
+
+static bool
+parse_id(struct slice id, struct call_key *key)
+{
+	const char *dash = memchr(id.p, '-', id.n);
+	size_t n;
+
+	if (dash == NULL)
+		return false;
+	n = (size_t)(dash - id.p);
+	return env_number(slice_of(id.p, n), &key->ms) &&
+	    env_number(slice_of(dash + 1, id.n - n - 1), &key->seq);
+}
+
+/* An idle call with empty buffers. */
+static struct call *
+take_idle(struct inflight *f)
+{
+	struct call *call = STAILQ_FIRST(&f->idle);
+
+	if (call != NULL) {
+		STAILQ_REMOVE_HEAD(&f->idle, link);
+		return call;
+	}
+	call = xcalloc(1, sizeof(*call));
+	call->home = f;
+	strbuf_init(&call->copies, COPIES_MAX);
+	strbuf_init(&call->answer, CALL_ANSWER_MAX);
+	return call;
+}
+
+struct call *
+inflight_add(struct inflight *f, struct slice entry_id)
+{
+	struct call_key key;
+	struct call *call;
+
+	if (!parse_id(entry_id, &key))
+		return NULL;
+	HASH_FIND(hh, f->by_key, &key, sizeof(key), call);
+	if (call != NULL)
+		return NULL;
+	call = take_idle(f);
+	call->key = key;
+	call->state = CALL_OPENED;
+	/* The id's text is needed for XACK; call_open() adds to the copies. */
+	strbuf_add_slice(&call->copies, entry_id);
+	call->entry.n = entry_id.n;
+	HASH_ADD(hh, f->by_key, key, sizeof(key), call);
+	return call;
+}
+
+void
+inflight_answered(struct inflight *f, struct call *call)
+{
+	f->options.on_answer(call, f->options.arg);
+}
+
+static void
+empty(struct strbuf *sb)
+{
+	if (sb->cap > KEEP_BYTES)
+		strbuf_release(sb);
+	else
+		strbuf_reset(sb);
+}
+
+void
+inflight_done(struct inflight *f, struct call *take_call)
+{
+	struct call *call = take_call;
+
+	f->totals.done++;
+	f->totals.failed += call->failed;
+	HASH_DEL(f->by_key, call);
+	cJSON_Delete(call->params);
+	empty(&call->copies);
+	empty(&call->answer);
+	call->tool = NULL;
+	call->params = NULL;
+	call->failed = call->added = call->repeated = false;
+	STAILQ_INSERT_HEAD(&f->idle, call, link);
+	f->options.on_done(f->options.arg);
+}
+
+size_t
+inflight_count(const struct inflight *f)
+{
+	return HASH_COUNT(f->by_key);
+}
+
+struct inflight_totals
+inflight_totals(const struct inflight *f)
+{
+	return f->totals;
+}

@@ -1,0 +1,34 @@
+/*
+ * A JSON Schema, compiled for checking arguments.
+ *
+ * Understood: type (a name or a list), required, properties,
+ * additionalProperties (false or a schema), enum, minimum, maximum, minLength,
+ * maxLength (characters, not bytes), items. Other keywords are for the model to
+ * read; they are not checked.
+ */
+#ifndef MCP_WORKER_SCHEMA_H
+#define MCP_WORKER_SCHEMA_H
+
+#include <cjson/cJSON.h>
+
+#include "common/compiler.h"
+#include "common/strbuf.h"
+
+struct schema;
+
+/*
+ * Compiles a schema; NULL and a static *reason when it is not one. It keeps
+ * copies: text need not live on.
+ */
+struct schema *schema_new(const char *text, const char **reason) MUST_CHECK;
+void schema_free(struct schema *s);
+
+/*
+ * Holds a value against the schema. Returns true when it fits; else appends
+ * what is wrong, "; " between problems and each naming its field, as in
+ * "a: required number is missing; point.x: expected number, got string".
+ */
+bool schema_check(const struct schema *s, const cJSON *value,
+    struct strbuf *problems) MUST_CHECK;
+
+#endif

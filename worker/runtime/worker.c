@@ -1,0 +1,378 @@
+#include "worker/runtime/worker.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <event2/dns.h>
+#include <event2/event.h>
+
+#include "common/envelope.h"
+#include "common/ident.h"
+#include "common/redis.h"
+#include "common/xalloc.h"
+#include "worker/runtime/catalogue.h"
+#include "worker/runtime/consume.h"
+#include "worker/runtime/dispatch.h"
+#include "worker/runtime/heartbeat.h"
+#include "worker/runtime/inflight.h"
+#include "worker/runtime/reply.h"
+
+#define REDIS_TIMEOUT_MS 5000
+/* Unsent answers; more of them wait in their calls. */
+#define REDIS_OUTPUT_MAX ((size_t)64 << 20)
+#define REDIS_PENDING_MAX 4096
+/* What the last words to a Redis that does not answer may take. */
+#define LEAVE_SECONDS 2
+/* Tells apart what one pod starts one after the other. */
+#define START_SUFFIX_LEN 4
+#define WORKER_NAME_MAX (OPTIONS_POD_MAX + 1 + START_SUFFIX_LEN)
+
+enum worker_state {
+	WORKER_SERVING,    /* reads and runs calls */
+	WORKER_DRAINING,   /* reads nothing new, finishes what runs */
+	WORKER_LEAVING,    /* withdraws from Redis */
+	WORKER_LEFT        /* the loop ends */
+};
+
+static const int stop_signals[] = { SIGTERM, SIGINT };
+
+struct worker {
+	const struct worker_options *options;
+	enum worker_state state;
+	const char *stop_reason;
+	bool reading;                  /* consume has not stopped */
+	char name[WORKER_NAME_MAX + 1];
+	struct env_keybuf key;
+	struct slice requests_key;
+	struct redis_url url;
+
+	struct event_base *base;
+	struct evdns_base *dns;
+	struct event *signals[ARRAY_LEN(stop_signals)];
+	struct event *limit;           /* of draining, then of leaving */
+	struct redis *commands;
+
+	struct catalogue *catalogue;
+	struct inflight *inflight;
+	struct reply *reply;
+	struct consume *consume;
+	struct heartbeat *heartbeat;
+};
+
+static void
+worker_set_state(struct worker *w, enum worker_state state)
+{
+	static const char *const names[] = {
+		[WORKER_SERVING] = "serving",
+		[WORKER_DRAINING] = "draining",
+		[WORKER_LEAVING] = "leaving",
+		[WORKER_LEFT] = "left",
+	};
+
+	log_debug("worker state", LF("from", names[w->state]),
+	    LF("to", names[state]));
+	w->state = state;
+}
+
+/* Stopping --------------------------------------------------------------- */
+
+static void
+limit_state(struct worker *w, unsigned seconds)
+{
+	const struct timeval limit = { .tv_sec = seconds };
+
+	event_add(w->limit, &limit);
+}
+
+static void
+leave(struct worker *w, const char *reason)
+{
+	w->stop_reason = reason;
+	worker_set_state(w, WORKER_LEAVING);
+	limit_state(w, LEAVE_SECONDS);
+	heartbeat_leave(w->heartbeat);
+}
+
+static void
+leave_when_drained(struct worker *w)
+{
+	if (w->state == WORKER_DRAINING && !w->reading &&
+	    inflight_count(w->inflight) == 0)
+		leave(w, "signal");
+}
+
+static void
+left(void *arg)
+{
+	struct worker *w = arg;
+
+	worker_set_state(w, WORKER_LEFT);
+	event_base_loopbreak(w->base);
+}
+
+static void
+on_limit(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->state == WORKER_DRAINING)
+		leave(w, "drain_timeout");
+	else
+		left(w);
+}
+
+static void
+on_signal(evutil_socket_t number, short what UNUSED, void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->state != WORKER_SERVING)
+		_exit(EXIT_FAILURE);
+	log_info("worker draining", LF("signal", strsignal((int)number)),
+	    LF_N("in_flight", inflight_count(w->inflight)));
+	worker_set_state(w, WORKER_DRAINING);
+	limit_state(w, w->options->drain_timeout_s);
+	heartbeat_set_draining(w->heartbeat);
+	consume_stop(w->consume);
+}
+
+/* News from the modules -------------------------------------------------- */
+
+static void
+on_commands_state(struct redis *redis UNUSED, bool ready, void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->state == WORKER_LEFT)
+		return;
+	if (ready && w->state != WORKER_LEAVING)
+		heartbeat_beat(w->heartbeat);
+	if (ready)
+		reply_wake(w->reply);
+	consume_commands_ready(w->consume, ready);
+}
+
+static void
+on_entry(const struct env_entry *entry, void *arg)
+{
+	struct worker *w = arg;
+
+	dispatch_entry(w->catalogue, w->inflight, entry);
+}
+
+static void
+on_answer(struct call *call, void *arg)
+{
+	struct worker *w = arg;
+
+	reply_add(w->reply, call);
+}
+
+static void
+on_done(void *arg)
+{
+	struct worker *w = arg;
+
+	consume_wake(w->consume);
+	leave_when_drained(w);
+}
+
+static void
+on_stopped(void *arg)
+{
+	struct worker *w = arg;
+
+	w->reading = false;
+	leave_when_drained(w);
+}
+
+static void
+on_published(void *arg)
+{
+	struct worker *w = arg;
+
+	consume_regroup(w->consume);
+}
+
+/* Making ----------------------------------------------------------------- */
+
+static void
+set_name(struct worker *w)
+{
+	char id[IDENT_HEX_LEN + 1];
+
+	ident_hex(id);
+	snprintf(w->name, sizeof(w->name), "%s.%.*s",
+	    w->options->common.pod_name, START_SUFFIX_LEN, id);
+}
+
+static void
+make_events(struct worker *w)
+{
+	w->base = event_base_new();
+	if (w->base == NULL)
+		abort();
+	w->dns = evdns_base_new(w->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
+	    EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	w->limit = evtimer_new(w->base, on_limit, w);
+	for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++) {
+		w->signals[i] = evsignal_new(w->base, stop_signals[i],
+		    on_signal, w);
+		if (w->signals[i] == NULL ||
+		    event_add(w->signals[i], NULL) != 0)
+			abort();
+	}
+	if (w->limit == NULL)
+		abort();
+}
+
+static struct redis_options
+redis_options(struct worker *w)
+{
+	return (struct redis_options){
+		.url = &w->url,
+		.tls_ca_file = w->options->common.redis_tls_ca,
+		.client_name = w->name,
+		.command_timeout_ms = REDIS_TIMEOUT_MS,
+		.connect_timeout_ms = REDIS_TIMEOUT_MS,
+		.max_output_bytes = REDIS_OUTPUT_MAX,
+		.max_pending = REDIS_PENDING_MAX,
+		.on_state = on_commands_state,
+		.arg = w,
+	};
+}
+
+static void
+make_calls(struct worker *w)
+{
+	w->inflight = inflight_new(&(struct inflight_options){
+		.on_answer = on_answer,
+		.on_done = on_done,
+		.arg = w,
+	});
+	w->reply = reply_new(&(struct reply_options){
+		.base = w->base,
+		.commands = w->commands,
+		.inflight = w->inflight,
+		.requests_key = w->requests_key,
+		/* As consume.h has it: of the history come no others. */
+		.max_calls = 2 * (size_t)w->options->batch,
+	});
+}
+
+static void
+make_consume(struct worker *w)
+{
+	w->consume = consume_new(&(struct consume_options){
+		.base = w->base,
+		.dns = w->dns,
+		.commands = w->commands,
+		.redis = redis_options(w),
+		.inflight = w->inflight,
+		.requests_key = w->requests_key,
+		.worker = slice_str(w->name),
+		.batch = w->options->batch,
+		.on_entry = on_entry,
+		.on_stopped = on_stopped,
+		.arg = w,
+	});
+}
+
+static void
+make_heartbeat(struct worker *w)
+{
+	w->heartbeat = heartbeat_new(&(struct heartbeat_options){
+		.base = w->base,
+		.commands = w->commands,
+		.catalogue = w->catalogue,
+		.inflight = w->inflight,
+		.worker = w->name,
+		.pod = w->options->common.pod_name,
+		.on_published = on_published,
+		.on_left = left,
+		.arg = w,
+	});
+}
+
+struct worker *
+worker_new(const struct api *of, const struct worker_options *options)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+	struct redis_options redis;
+	const char *reason = NULL;
+
+	w->options = options;
+	w->catalogue = catalogue_new(of);
+	if (w->catalogue == NULL)
+		goto fail;
+	if (!redis_url_parse(options->common.redis_url, &w->url, &reason)) {
+		log_error("REDIS_URL refused", LF("reason", reason));
+		goto fail;
+	}
+	w->requests_key = env_key(&w->key, ENV_REQUESTS, slice_str(of->name));
+	set_name(w);
+	make_events(w);
+	redis = redis_options(w);
+	w->commands = redis_new(w->base, w->dns, &redis);
+	if (w->commands == NULL)
+		goto fail;
+	make_calls(w);
+	make_consume(w);
+	make_heartbeat(w);
+	return w;
+fail:
+	worker_free(w);
+	return NULL;
+}
+
+void
+worker_free(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	w->state = WORKER_LEFT;
+	/* First, so that its commands are called back while all are there. */
+	redis_free(w->commands);
+	consume_free(w->consume);
+	reply_free(w->reply);
+	heartbeat_free(w->heartbeat);
+	inflight_free(w->inflight);
+	catalogue_free(w->catalogue);
+	for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++) {
+		if (w->signals[i] != NULL)
+			event_free(w->signals[i]);
+	}
+	if (w->limit != NULL)
+		event_free(w->limit);
+	if (w->dns != NULL)
+		evdns_base_free(w->dns, 0);
+	if (w->base != NULL)
+		event_base_free(w->base);
+	redis_url_release(&w->url);
+	free(w);
+}
+
+/* Running ---------------------------------------------------------------- */
+
+void
+worker_run(struct worker *w)
+{
+	struct inflight_totals totals;
+
+	log_info("worker started",
+	    LF("api", catalogue_api(w->catalogue)->name),
+	    LF("worker", w->name),
+	    LF("version", catalogue_version(w->catalogue)),
+	    LF("redis", w->url.host));
+	w->reading = true;
+	redis_open(w->commands);
+	consume_open(w->consume);
+	event_base_dispatch(w->base);
+	totals = inflight_totals(w->inflight);
+	log_info("worker stopped", LF("reason", w->stop_reason),
+	    LF("worker", w->name), LF_N("done", totals.done),
+	    LF_N("failed", totals.failed),
+	    LF_N("unfinished", inflight_count(w->inflight)));
+}

@@ -1,0 +1,24 @@
+/*
+ * One worker process: an event loop, two Redis connections, and the modules
+ * that read calls, run them, send answers and keep the heartbeat.
+ *
+ *	SERVING --SIGTERM--> DRAINING --no call left, or time out--> LEAVING --> LEFT
+ *
+ * The first SIGTERM or SIGINT drains, a second one ends the process with 1.
+ */
+#ifndef MCP_WORKER_WORKER_H
+#define MCP_WORKER_WORKER_H
+
+#include "worker/runtime/options.h"
+#include "worker/runtime/tool.h"
+
+struct worker;
+
+/* NULL after logging why. The arguments are borrowed. */
+struct worker *worker_new(const struct api *of,
+    const struct worker_options *options) MUST_CHECK;
+/* Serves until it has been told to stop and has left. */
+void worker_run(struct worker *w);
+void worker_free(struct worker *w);
+
+#endif
