@@ -50,13 +50,37 @@ is_plain(struct slice s)
 	return s.n > 0;
 }
 
+/* As JSON, but for bytes beyond ASCII: a terminal may act on C1 controls. */
+static void
+add_quoted(struct strbuf *sb, struct slice s)
+{
+	size_t from = sb->n;
+	struct strbuf json = STRBUF_INIT(LINE_MAX_BYTES);
+
+	strbuf_add_json(&json, s);
+	for (size_t i = 0; i < json.n; i++) {
+		unsigned char c = (unsigned char)json.p[i];
+
+		if (c < 0x7f)
+			strbuf_add_char(sb, json.p[i]);
+		else
+			strbuf_addf(sb, "\\x%02x", c);
+	}
+	if (!strbuf_ok(&json) || !strbuf_ok(sb)) {
+		sb->n = from;
+		sb->failed = false;
+		strbuf_add_str(sb, "\"(too long)\"");
+	}
+	strbuf_release(&json);
+}
+
 static void
 add_text(struct strbuf *sb, struct slice s)
 {
 	if (is_plain(s))
 		strbuf_add_slice(sb, s);
 	else
-		strbuf_add_json(sb, s);
+		add_quoted(sb, s);
 }
 
 static void
@@ -72,9 +96,18 @@ add_time(struct strbuf *sb)
 	strbuf_addf(sb, "ts=%s.%03uZ", text, (unsigned)(ms % 1000));
 }
 
+static void
+add_field(struct strbuf *line, const struct log_field *field)
+{
+	strbuf_addf(line, " %s=", field->key);
+	if (field->text.p != NULL)
+		add_text(line, field->text);
+	else
+		strbuf_addf(line, "%lld", (long long)field->number);
+}
+
 void
-log_write(enum log_level level, const char *event,
-    const struct log_field *fields)
+log_write(enum log_level level, const struct log_field *fields, size_t count)
 {
 	struct strbuf line = STRBUF_INIT(LINE_MAX_BYTES);
 	ssize_t wrote UNUSED;
@@ -86,15 +119,8 @@ log_write(enum log_level level, const char *event,
 		strbuf_add_str(&line, " pod=");
 		add_text(&line, slice_str(logger.pod));
 	}
-	strbuf_add_str(&line, " msg=");
-	add_text(&line, slice_str(event));
-	for (; fields->key != NULL; fields++) {
-		strbuf_addf(&line, " %s=", fields->key);
-		if (fields->text.p != NULL)
-			add_text(&line, fields->text);
-		else
-			strbuf_addf(&line, "%lld", (long long)fields->number);
-	}
+	for (size_t i = 0; i < count; i++)
+		add_field(&line, &fields[i]);
 	line.failed = false;
 	line.max += 1;
 	strbuf_add_char(&line, '\n');

@@ -37,23 +37,25 @@ log_text(const char *s)
 
 #define log_at(level, event, ...)                                          \
 	do {                                                               \
-		if (log_enabled(level))                                    \
-			log_write(level, event,                            \
-			    (const struct log_field[]){                  \
-				__VA_ARGS__ __VA_OPT__(,)              \
-				{ .key = NULL } });                        \
+		if (log_enabled(level)) {                                  \
+			const struct log_field log_fields_[] = {           \
+				LF("msg", event), ##__VA_ARGS__            \
+			};                                                 \
+			log_write(level, log_fields_,                      \
+			    ARRAY_LEN(log_fields_));                       \
+		}                                                          \
 	} while (0)
-#define log_debug(event, ...) log_at(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
-#define log_info(event, ...) log_at(LOG_LEVEL_INFO, event, __VA_ARGS__)
-#define log_warn(event, ...) log_at(LOG_LEVEL_WARN, event, __VA_ARGS__)
-#define log_error(event, ...) log_at(LOG_LEVEL_ERROR, event, __VA_ARGS__)
+#define log_debug(event, ...) log_at(LOG_LEVEL_DEBUG, event, ##__VA_ARGS__)
+#define log_info(event, ...) log_at(LOG_LEVEL_INFO, event, ##__VA_ARGS__)
+#define log_warn(event, ...) log_at(LOG_LEVEL_WARN, event, ##__VA_ARGS__)
+#define log_error(event, ...) log_at(LOG_LEVEL_ERROR, event, ##__VA_ARGS__)
 
 /* program and pod appear on every line; the strings must outlive logging. */
 void log_setup(const char *program, const char *pod, enum log_level level);
 bool log_enabled(enum log_level level);
-/* fields ends with a NULL key. Thread-safe. */
-void log_write(enum log_level level, const char *event,
-    const struct log_field *fields);
+/* The first field is the event. Thread-safe. */
+void log_write(enum log_level level, const struct log_field *fields,
+    size_t count);
 /* The first eight characters: enough to grep, too few to take over a session. */
 struct slice log_session_id(const char *sid);
 

@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/redis_handshake.h"
 #include "common/redis_lookup.h"
 #include "common/redis_pending.h"
 #include "common/redis_tls.h"
@@ -63,6 +64,7 @@ struct redis {
 	 */
 	struct event *timer;
 
+	bool answering;              /* a callback of a command is running */
 	unsigned attempt;            /* failures since it last went well */
 	/* Set where the connection must end but a reply is being handled. */
 	char reason[REASON_BYTES];
@@ -125,6 +127,14 @@ disconnect(struct redis *r)
 	strbuf_release(&r->out);
 }
 
+static void
+answer(struct redis *r, const struct redis_call *call, const redisReply *reply)
+{
+	r->answering = true;
+	call->cb(r, reply, call->arg);
+	r->answering = false;
+}
+
 /* Callbacks find the connection not READY, so that none can queue more. */
 static void
 fail_pending(struct redis *r)
@@ -135,7 +145,7 @@ fail_pending(struct redis *r)
 	r->pending = (struct redis_pending){ 0 };
 	while (redis_pending_pop(&lost, &call)) {
 		if (call.cb != NULL)
-			call.cb(r, NULL, call.arg);
+			answer(r, &call, NULL);
 	}
 	redis_pending_release(&lost);
 }
@@ -399,7 +409,7 @@ dispatch(struct redis *r, const redisReply *reply)
 		return;
 	}
 	if (call.cb != NULL)
-		call.cb(r, reply, call.arg);
+		answer(r, &call, reply);
 	else
 		log_error_reply(r, reply);
 	if (is_unfit(reply))
@@ -572,103 +582,6 @@ on_address(const struct sockaddr *address, int length, const char *error,
 
 /* Handshake ------------------------------------------------------------- */
 
-/* Writes the command's arguments into argv; 0 when it is not needed. */
-typedef size_t handshake_words(const struct redis *r, struct slice *argv,
-    char number[static 20]);
-
-#define HANDSHAKE_ARGC_MAX 3
-
-static size_t
-auth_words(const struct redis *r, struct slice *argv, char *number UNUSED)
-{
-	const struct redis_url *url = r->opt.url;
-	size_t argc = 0;
-
-	if (url->password == NULL)
-		return 0;
-	argv[argc++] = SLICE("AUTH");
-	if (url->user != NULL)
-		argv[argc++] = slice_str(url->user);
-	argv[argc++] = slice_str(url->password);
-	return argc;
-}
-
-static size_t
-select_words(const struct redis *r, struct slice *argv, char *number)
-{
-	if (r->opt.url->db == 0)
-		return 0;
-	argv[0] = SLICE("SELECT");
-	argv[1] = slice_of(number, u64_decimal(number, r->opt.url->db));
-	return 2;
-}
-
-static size_t
-name_words(const struct redis *r, struct slice *argv, char *number UNUSED)
-{
-	if (r->opt.client_name == NULL)
-		return 0;
-	argv[0] = SLICE("CLIENT");
-	argv[1] = SLICE("SETNAME");
-	argv[2] = slice_str(r->opt.client_name);
-	return 3;
-}
-
-static size_t
-role_words(const struct redis *r UNUSED, struct slice *argv, char *n UNUSED)
-{
-	argv[0] = SLICE("ROLE");
-	return 1;
-}
-
-static size_t
-ping_words(const struct redis *r UNUSED, struct slice *argv, char *n UNUSED)
-{
-	argv[0] = SLICE("PING");
-	return 1;
-}
-
-/*
- * Sent in one go, answered in order. An optional step may be forbidden by the
- * server's ACL or unknown to a server that is not quite Redis. ROLE tells a
- * replica, which could not take writes; PING is the one that a server which is
- * still loading its data refuses.
- */
-static const struct handshake_step {
-	const char *name;
-	handshake_words *words;
-	bool optional;
-} handshake_steps[] = {
-	{ "AUTH", auth_words, false },
-	{ "SELECT", select_words, false },
-	{ "CLIENT SETNAME", name_words, true },
-	{ "ROLE", role_words, true },
-	{ "PING", ping_words, false },
-};
-
-static bool
-is_credentials_error(const redisReply *reply)
-{
-	return redis_is_error(reply, "WRONGPASS") ||
-	    redis_is_error(reply, "NOAUTH") ||
-	    redis_is_error(reply, "ERR AUTH") ||
-	    redis_is_error(reply, "ERR invalid password");
-}
-
-static bool
-is_forbidden(const redisReply *reply)
-{
-	return redis_is_error(reply, "NOPERM") ||
-	    redis_is_error(reply, "ERR unknown");
-}
-
-static bool
-is_replica(const redisReply *role)
-{
-	return role->type == REDIS_REPLY_ARRAY && role->elements > 0 &&
-	    slice_eq_str(redis_slice(role->element[0]), "slave");
-}
-
 static void
 handshake_finish(struct redis *r)
 {
@@ -684,36 +597,29 @@ handshake_finish(struct redis *r)
 static void
 on_handshake(struct redis *r, const redisReply *reply, void *arg)
 {
-	const struct handshake_step *step = arg;
+	const struct redis_handshake_step *step = arg;
+	char why[REASON_BYTES];
 
 	if (reply == NULL)
 		return;
-	if (is_credentials_error(reply))
-		doom(r, "REDIS_URL: user or password refused: %s", reply->str);
-	else if (step->optional && is_forbidden(reply))
-		log_debug("redis handshake step refused", LF("step", step->name),
-		    LF("error", reply->str));
-	else if (redis_is_error(reply, ""))
-		doom(r, "%s refused: %s", step->name, reply->str);
-	else if (is_replica(reply))
-		doom(r, "server unfit: it is a replica");
-	else if (step == &handshake_steps[ARRAY_LEN(handshake_steps) - 1])
+	if (!redis_handshake_accept(step, reply, why, sizeof(why)))
+		doom(r, "%s", why);
+	else if (redis_handshake_next(step, &r->opt) == NULL)
 		handshake_finish(r);
 }
 
+/* All steps in one go; their answers come in the same order. */
 static void
 handshake_start(struct redis *r)
 {
-	struct slice argv[HANDSHAKE_ARGC_MAX];
-	char number[20];
+	const struct redis_handshake_step *step = NULL;
+	struct redis_handshake_argv a;
 
 	set_state(r, REDIS_HANDSHAKE);
-	for (size_t i = 0; i < ARRAY_LEN(handshake_steps); i++) {
-		const struct handshake_step *step = &handshake_steps[i];
-		size_t argc = step->words(r, argv, number);
+	while ((step = redis_handshake_next(step, &r->opt)) != NULL) {
+		size_t argc = redis_handshake_words(step, &r->opt, &a);
 
-		if (argc > 0 &&
-		    !queue(r, argv, argc, on_handshake, (void *)step)) {
+		if (!queue(r, a.argv, argc, on_handshake, (void *)step)) {
 			lose(r, "REDIS_URL: user or password too long");
 			return;
 		}
@@ -752,7 +658,7 @@ redis_free(struct redis *r)
 {
 	if (r == NULL)
 		return;
-	redis_flush(r);
+	assert(!r->answering);
 	disconnect(r);
 	set_state(r, REDIS_IDLE);
 	fail_pending(r);

@@ -12,7 +12,8 @@
  * on a pipelined connection everything behind it waits too. A connection used
  * for blocking reads is one of its own, with a timeout above its BLOCK time.
  *
- * Single-threaded: one struct belongs to one event base.
+ * Single-threaded: one struct belongs to one event base. The program ignores
+ * SIGPIPE.
  */
 #ifndef MCP_REDIS_H
 #define MCP_REDIS_H
@@ -83,7 +84,10 @@ struct redis *redis_new(struct event_base *base, struct evdns_base *dns,
     const struct redis_options *options) MUST_CHECK;
 /* Starts connecting; from then on it keeps itself connected. */
 void redis_open(struct redis *r);
-/* Outstanding callbacks get NULL; no callback comes after this returns. */
+/*
+ * Outstanding callbacks get NULL; no callback comes after this returns. What was
+ * not flushed is not sent. Not from inside a callback of this connection.
+ */
 void redis_free(struct redis *r);
 
 bool redis_is_ready(const struct redis *r);
@@ -112,8 +116,8 @@ bool redis_eval(struct redis *r, const struct redis_script *script,
     void *arg) MUST_CHECK;
 
 /*
- * Hands what was queued to the kernel now instead of at the end of this turn of
- * the loop; for a program that is about to block or to leave the loop.
+ * Hands what was queued to the kernel now (TLS: to the bufferevent) instead of at
+ * the end of this turn of the loop.
  */
 void redis_flush(struct redis *r);
 

@@ -3,9 +3,13 @@
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <event2/bufferevent_ssl.h>
+
+#include "common/xalloc.h"
 
 /* OpenSSL wraps what the system calls under it said (no such file, reset). */
 static const char *
@@ -61,6 +65,56 @@ context_new(const char *ca_file)
 	return NULL;
 }
 
+/*
+ * Reading a whole system store takes 20 ms and 2 MB: all connections of a process
+ * share one context. It is read anew after a certificate was refused, so that a
+ * rotated CA is taken up.
+ */
+static struct {
+	pthread_mutex_t lock;
+	char *ca_file;
+	SSL_CTX *ctx;
+} shared = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static void
+shared_clear(void)
+{
+	SSL_CTX_free(shared.ctx);
+	shared.ctx = NULL;
+	free(shared.ca_file);
+	shared.ca_file = NULL;
+}
+
+/* A session in the shared context, which lives as long as one needs it. */
+static SSL *
+shared_session(const char *ca_file)
+{
+	SSL *ssl = NULL;
+
+	pthread_mutex_lock(&shared.lock);
+	if (shared.ctx != NULL &&
+	    !slice_eq(slice_str(shared.ca_file), slice_str(ca_file)))
+		shared_clear();
+	if (shared.ctx == NULL) {
+		shared.ctx = context_new(ca_file);
+		shared.ca_file = ca_file != NULL ? xstrdup(ca_file) : NULL;
+	}
+	if (shared.ctx != NULL)
+		ssl = SSL_new(shared.ctx);
+	else
+		shared_clear();
+	pthread_mutex_unlock(&shared.lock);
+	return ssl;
+}
+
+static void
+shared_forget(void)
+{
+	pthread_mutex_lock(&shared.lock);
+	shared_clear();
+	pthread_mutex_unlock(&shared.lock);
+}
+
 static bool
 is_numeric(const char *host)
 {
@@ -86,18 +140,15 @@ SSL *
 redis_tls_new(const char *host, const char *ca_file, char *why,
     size_t why_size)
 {
-	SSL_CTX *ctx;
 	SSL *ssl;
 
 	ERR_clear_error();
-	ctx = context_new(ca_file);
-	if (ctx == NULL) {
+	ssl = shared_session(ca_file);
+	if (ssl == NULL) {
 		take_errors(why, why_size, ca_file ? ca_file : "TLS");
 		return NULL;
 	}
-	ssl = SSL_new(ctx);
-	SSL_CTX_free(ctx);
-	if (ssl != NULL && expect_host(ssl, host))
+	if (expect_host(ssl, host))
 		return ssl;
 	take_errors(why, why_size, "TLS host name");
 	SSL_free(ssl);
@@ -130,10 +181,12 @@ redis_tls_error(struct bufferevent *bev, char *why, size_t why_size)
 	if (code == 0)
 		return false;
 	verdict = SSL_get_verify_result(bufferevent_openssl_get_ssl(bev));
-	if (verdict != X509_V_OK)
-		snprintf(why, why_size, "TLS certificate refused: %s",
-		    X509_verify_cert_error_string(verdict));
-	else
+	if (verdict == X509_V_OK) {
 		snprintf(why, why_size, "TLS: %s", reason_of(code));
+		return true;
+	}
+	snprintf(why, why_size, "TLS certificate refused: %s",
+	    X509_verify_cert_error_string(verdict));
+	shared_forget();
 	return true;
 }

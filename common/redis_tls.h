@@ -13,8 +13,8 @@
 /*
  * A client session, TLS 1.2 or later, that accepts only a certificate which
  * ca_file (NULL: the system's store) vouches for and which names host: a DNS
- * name by RFC 6125, a numeric address by its iPAddress entry. Each call reads
- * ca_file anew, so that a rotated CA is taken up by the next connection.
+ * name by RFC 6125, a numeric address by its iPAddress entry. ca_file is read
+ * once, and again after a certificate was refused. Thread-safe.
  *
  * The caller owns the session (SSL_free, or a bufferevent that frees it). On
  * failure returns NULL and a reason in why.

@@ -60,8 +60,10 @@ struct http_conn {
 /* What is known of a request whose body is still coming. */
 struct http_body {
 	size_t head_len;
-	uint64_t length;
+	uint64_t length;             /* of a body that is not chunked */
 	bool chunked;
+	bool looked_at;              /* what came with the head has been read */
+	size_t decoded_to;           /* bytes from the head's first on */
 	struct http_chunked decoder;
 	struct strbuf decoded;
 };
@@ -377,6 +379,7 @@ begin_body(struct http_conn *c, const struct http_head *head, size_t head_len)
 	c->body = xcalloc(1, sizeof(*c->body));
 	c->body->head_len = head_len;
 	c->body->length = head->content_length;
+	c->body->decoded_to = head_len;
 	c->body->chunked = head->body == HTTP_BODY_CHUNKED;
 	strbuf_init(&c->body->decoded, c->server->options.limits.body_bytes);
 	set_state(c, HTTP_BODY_PART);
@@ -444,37 +447,31 @@ step_sized_body(struct http_conn *c, const char *p, size_t n)
 	return whole;
 }
 
-/*
- * Decodes what came and takes the raw bytes out of c->in, behind the head,
- * which must stay for dispatch_with_body().
- */
 static size_t
 step_chunked_body(struct http_conn *c, const char *p, size_t n)
 {
 	struct http_body *b = c->body;
-	size_t at = b->head_len, used, head_len = b->head_len;
+	size_t used;
 	struct slice data;
 	int rc = 0;
 
-	while (at < n && rc == 0) {
-		rc = http_chunked_feed(&b->decoder, p + at, n - at,
-		    &c->server->options.limits, &used, &data);
+	while (b->decoded_to < n && rc == 0) {
+		rc = http_chunked_feed(&b->decoder, p + b->decoded_to,
+		    n - b->decoded_to, &c->server->options.limits, &used, &data);
 		strbuf_add_slice(&b->decoded, data);
-		at += used;
-		if (rc == 0 && used == 0)
+		b->decoded_to += used;
+		if (used == 0)
 			break;
 	}
 	if (rc < 0 || !strbuf_ok(&b->decoded)) {
 		refuse(c, rc < 0 ? -rc : 413);
 		return n;
 	}
-	if (rc == 1) {
-		dispatch_with_body(c, p, strbuf_slice(&b->decoded));
-		return at;
-	}
-	memmove(c->in.p + head_len, c->in.p + at, n - at);
-	c->in.n = head_len + (n - at);
-	return 0;
+	if (rc == 0)
+		return 0;
+	used = b->decoded_to;
+	dispatch_with_body(c, p, strbuf_slice(&b->decoded));
+	return used;
 }
 
 static size_t
@@ -482,7 +479,6 @@ step(struct http_conn *c, const char *p, size_t n)
 {
 	if (c->state != HTTP_BODY_PART)
 		return step_head(c, p, n);
-	/* The chunk decoder edits c->in, so the bytes must be there. */
 	return c->body->chunked ? step_chunked_body(c, p, n) :
 				  step_sized_body(c, p, n);
 }
@@ -523,6 +519,26 @@ settle(struct http_conn *c)
 		conn_resume(&c->conn);
 }
 
+/* Serves the requests at the front of the bytes; returns what it is done with. */
+static size_t
+serve(struct http_conn *c, const char *p, size_t n)
+{
+	size_t at = 0, used;
+	bool body_began;
+
+	while (at < n && may_read(c)) {
+		used = step(c, p + at, n - at);
+		body_began = used == 0 && c->state == HTTP_BODY_PART &&
+		    !c->body->looked_at;
+		if (body_began)
+			c->body->looked_at = true;
+		else if (used == 0)
+			break;
+		at += used;
+	}
+	return at;
+}
+
 /*
  * Serves the requests in c->in followed by the n bytes at p. In the common case
  * c->in is empty and a whole request is served from p without copying a byte.
@@ -533,43 +549,19 @@ process(struct http_conn *c, const char *p, size_t n)
 	size_t used;
 
 	c->processing = true;
-	if (c->in.n > 0 || (c->body != NULL && c->body->chunked)) {
-		if (!keep(c, p, n))
-			goto out;
+	if (c->in.n == 0) {
+		used = serve(c, p, n);
+		p += used;
+		n -= used;
+	} else if (keep(c, p, n)) {
 		n = 0;
-	}
-	while (may_read(c)) {
-		bool kept = c->in.n > 0;
-		size_t have = kept ? c->in.n : n;
-
-		if (have == 0)
-			break;
-		used = step(c, kept ? c->in.p : p, have);
-		if (c->state == HTTP_DEAD || c->state == HTTP_LINGER)
-			goto out;
-		if (used == 0 && !kept) {
-			/* Now as kept bytes: the body may be chunked. */
-			if (!keep(c, p, n))
-				goto out;
-			n = 0;
-			if (c->body == NULL || !c->body->chunked)
-				break;
-			continue;
-		}
-		if (used == 0)
-			break;
-		if (kept) {
-			strbuf_drain(&c->in, used);
-		} else {
-			p += used;
-			n -= used;
-		}
+		used = serve(c, c->in.p, c->in.n);
+		strbuf_drain(&c->in, used);
 	}
 	if (c->state == HTTP_STREAM)
 		strbuf_release(&c->in);
-	else
+	else if (c->state != HTTP_DEAD && c->state != HTTP_LINGER)
 		(void)keep(c, p, n);
-out:
 	c->processing = false;
 	settle(c);
 }

@@ -1,6 +1,5 @@
 #include "proxy/loop.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -354,21 +353,15 @@ make_http(struct loop *loop)
 		.stats = loop->stats,
 	};
 	struct sockaddr_storage addr;
-	int len = sizeof(addr);
-	char text[256];
+	socklen_t len;
 
-	snprintf(text, sizeof(text), strchr(o->host, ':') ? "[%s]:%u" : "%s:%u",
-	    o->host, o->port);
-	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)&addr, &len) < 0) {
-		log_error("MCP_SERVER_HOST is not an IPv4 or IPv6 address",
-		    LF("value", o->host));
+	if (!proxy_options_address(o, &addr, &len))
 		return false;
-	}
-	loop->http = http_server_new(loop->base, (struct sockaddr *)&addr,
-	    (socklen_t)len, &options);
+	loop->http = http_server_new(loop->base, (struct sockaddr *)&addr, len,
+	    &options);
 	if (loop->http == NULL)
-		log_error("cannot listen", LF("address", text),
-		    LF("error", strerror(errno)));
+		log_error("cannot listen", LF("host", o->host),
+		    LF_N("port", o->port), LF("error", strerror(errno)));
 	return loop->http != NULL;
 }
 

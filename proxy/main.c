@@ -15,19 +15,11 @@
 #include "common/xalloc.h"
 #include "proxy/loop.h"
 
-static bool
-check(void *config, struct strbuf *errors)
-{
-	struct options *options = config;
-
-	return options_check(&options->common, errors);
-}
-
 static const struct cli cli = {
 	.program = "mcp-proxy",
 	.summary = "holds MCP clients' streams, forwards their calls to workers",
 	.tables = option_tables,
-	.check = check,
+	.check = proxy_options_check,
 };
 
 /* Every stream is a file: take what the system grants. */

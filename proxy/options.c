@@ -1,5 +1,8 @@
 #include "proxy/options.h"
 
+#include <event2/util.h>
+#include <stdio.h>
+
 #define FIELD(name) CONFIG_FIELD(struct options, name)
 #define UINT(env, field, fallback, lo, hi, text) \
 	{ env, CONFIG_UINT, FIELD(field), fallback, lo, hi, NULL, text }
@@ -61,3 +64,33 @@ static const struct config_option proxy_options[] = {
 const struct config_option *const option_tables[] = {
 	common_option_table, proxy_options, NULL
 };
+
+bool
+proxy_options_address(const struct options *o, struct sockaddr_storage *addr,
+    socklen_t *len)
+{
+	char text[256];
+	int size = sizeof(*addr);
+
+	snprintf(text, sizeof(text), strchr(o->host, ':') ? "[%s]:%u" : "%s:%u",
+	    o->host, o->port);
+	if (evutil_parse_sockaddr_port(text, (struct sockaddr *)addr, &size) < 0)
+		return false;
+	*len = (socklen_t)size;
+	return true;
+}
+
+bool
+proxy_options_check(void *config, struct strbuf *errors)
+{
+	struct options *o = config;
+	struct sockaddr_storage addr;
+	socklen_t len;
+	bool ok = options_check(&o->common, errors);
+
+	if (proxy_options_address(o, &addr, &len))
+		return ok;
+	strbuf_addf(errors,
+	    "MCP_SERVER_HOST: \"%s\" is not an IPv4 or IPv6 address\n", o->host);
+	return false;
+}

@@ -4,6 +4,8 @@
 #ifndef MCP_PROXY_OPTIONS_H
 #define MCP_PROXY_OPTIONS_H
 
+#include <sys/socket.h>
+
 #include "common/options.h"
 
 struct options {
@@ -33,5 +35,14 @@ struct options {
 };
 
 extern const struct config_option *const option_tables[];
+
+/*
+ * After config_load(): checks what a row alone cannot say. Returns false and one
+ * line per problem in *errors. config is a struct options.
+ */
+bool proxy_options_check(void *config, struct strbuf *errors) MUST_CHECK;
+/* The address to listen on; false when host is not a numeric one. */
+bool proxy_options_address(const struct options *o,
+    struct sockaddr_storage *addr, socklen_t *len) MUST_CHECK;
 
 #endif

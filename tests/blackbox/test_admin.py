@@ -68,7 +68,8 @@ def test_log_lines_are_structured_and_keep_secrets():
         with system.client() as session:
             session.text("conformance_echo", {"text": "a-secret-payload"})
             sid = session.session_id
-        until(lambda: "reason=" in proxy.log_text(), 5, "end of the stream in the log")
+        until(lambda: f"session={sid[:8]} reason=" in proxy.log_text(), 5,
+              "end of the stream in the log")
         text = proxy.log_text()
         assert "a-secret-payload" not in text
         assert sid not in text and sid[:8] in text

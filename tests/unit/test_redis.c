@@ -367,6 +367,7 @@ setup(void)
 	dup2(log, STDERR_FILENO);
 	close(log);
 	log_setup("test", "", LOG_LEVEL_DEBUG);
+	signal(SIGPIPE, SIG_IGN);
 	base = event_base_new();
 	dns = evdns_base_new(base, 0);
 	snprintf(hosts, sizeof(hosts), "%s/hosts", temp_dir);
@@ -1315,6 +1316,22 @@ START_TEST(tls_refuses_an_expired_certificate)
 }
 END_TEST
 
+/* The file is replaced while connections are being refused. */
+START_TEST(tls_takes_up_a_rotated_authority)
+{
+	struct client c;
+
+	shell("cp other.crt rotated.crt");
+	run_tls_server("server");
+	tls_client_init(&c, "rediss://redis.test:%u", "rotated.crt");
+	client_open(&c);
+	WAIT(logged("TLS certificate refused"));
+	shell("cp ca.crt rotated.crt");
+	WAIT(redis_is_ready(c.r));
+	client_free(&c);
+}
+END_TEST
+
 START_TEST(tls_carries_large_binary_values)
 {
 	struct client c;
@@ -1445,6 +1462,7 @@ main(void)
 	tcase_add_loop_test(tc, tls_believes_only_the_right_certificate, 0,
 	    (int)ARRAY_LEN(tls_cases));
 	tcase_add_test(tc, tls_refuses_an_expired_certificate);
+	tcase_add_test(tc, tls_takes_up_a_rotated_authority);
 	tcase_add_test(tc, tls_carries_large_binary_values);
 	tcase_add_test(tc, tls_to_a_server_without_it_fails);
 	tcase_add_test(tc, tls_survives_a_restart);
