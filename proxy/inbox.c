@@ -20,6 +20,7 @@ enum entry_state {
 	ENTRY_OPEN,      /* some message is not dealt with */
 	ENTRY_DONE,      /* to be deleted */
 	ENTRY_DELETING,  /* XDEL sent; the list is in the order of sending */
+	ENTRY_GONE,      /* deleted, but a read sent before may still bring it */
 	ENTRY_STATES
 };
 
@@ -34,6 +35,11 @@ struct inbox_entry {
 
 TAILQ_HEAD(entry_list, inbox_entry);
 
+/* An entry's id as numbers, to be compared. */
+struct position {
+	uint64_t ms, seq;
+};
+
 struct inbox {
 	struct redis *commands;
 	struct redis *reader;
@@ -42,8 +48,9 @@ struct inbox {
 	struct env_keybuf keybuf;
 	struct slice key;
 	char last_id[ENTRY_ID_MAX + 1];
+	struct position newest;        /* of all entries ever read */
 	bool reading;                  /* an XREAD is on its way */
-	bool again;                    /* from the beginning, after a reconnect */
+	bool again;                    /* re-reading what is not newer than that */
 	struct entry_list entries[ENTRY_STATES];
 	unsigned in_hand;
 	struct event *turn_end;
@@ -70,8 +77,27 @@ static void
 forget(struct inbox_entry *e)
 {
 	TAILQ_REMOVE(&e->inbox->entries[e->state], e, link);
-	e->inbox->in_hand--;
 	free(e);
+}
+
+static void
+forget_all(struct entry_list *list)
+{
+	struct inbox_entry *e;
+
+	while ((e = TAILQ_FIRST(list)) != NULL)
+		forget(e);
+}
+
+/* Redis has deleted it. */
+static void
+deleted(struct inbox_entry *e)
+{
+	e->inbox->in_hand--;
+	if (e->inbox->again)
+		set_state(e, ENTRY_GONE);
+	else
+		forget(e);
 }
 
 /* Deleting --------------------------------------------------------------- */
@@ -113,7 +139,7 @@ on_deleted(struct redis *r, const redisReply *reply, void *arg)
 		if (reply == NULL)
 			set_state(e, ENTRY_DONE);
 		else
-			forget(e);
+			deleted(e);
 	}
 	free(d);
 }
@@ -183,6 +209,44 @@ is_in_hand(const struct inbox *in, struct slice id)
 }
 
 static void
+end_rereading(struct inbox *in)
+{
+	in->again = false;
+	forget_all(&in->entries[ENTRY_GONE]);
+}
+
+static bool
+read_position(struct slice id, struct position *out)
+{
+	const char *dash = memchr(id.p, '-', id.n);
+
+	return dash != NULL &&
+	    env_number(slice_of(id.p, (size_t)(dash - id.p)), &out->ms) &&
+	    env_number(slice_of(dash + 1, id.n - (size_t)(dash - id.p) - 1),
+		&out->seq);
+}
+
+/*
+ * After a reconnect, is this an entry that we have already? The first one that
+ * is newer than all before ends the re-reading.
+ */
+static bool
+is_read_again(struct inbox *in, struct slice id)
+{
+	struct position at;
+
+	if (!read_position(id, &at))
+		return false;
+	if (at.ms > in->newest.ms ||
+	    (at.ms == in->newest.ms && at.seq > in->newest.seq)) {
+		in->newest = at;
+		end_rereading(in);
+		return false;
+	}
+	return in->again && is_in_hand(in, id);
+}
+
+static void
 take_entry(struct inbox *in, const struct env_entry *entry)
 {
 	struct inbox_entry *e;
@@ -190,7 +254,7 @@ take_entry(struct inbox *in, const struct env_entry *entry)
 	unsigned malformed = 0;
 	size_t at = 0;
 
-	if (entry->fields == NULL || (in->again && is_in_hand(in, entry->id)))
+	if (entry->fields == NULL || is_read_again(in, entry->id))
 		return;
 	e = xcalloc(1, sizeof(*e));
 	e->inbox = in;
@@ -243,7 +307,7 @@ on_read(struct redis *r, const redisReply *reply, void *arg)
 	if (entries != NULL)
 		take_entries(in, entries);
 	else
-		in->again = false;
+		end_rereading(in);
 	read_more(in);
 }
 
@@ -304,13 +368,9 @@ inbox_open(struct inbox *in)
 void
 inbox_free(struct inbox *in)
 {
-	struct inbox_entry *e;
-
 	redis_free(in->reader);
-	for (size_t i = 0; i < ENTRY_STATES; i++) {
-		while ((e = TAILQ_FIRST(&in->entries[i])) != NULL)
-			forget(e);
-	}
+	for (size_t i = 0; i < ENTRY_STATES; i++)
+		forget_all(&in->entries[i]);
 	event_free(in->turn_end);
 	free(in);
 }

@@ -14,7 +14,7 @@
 /* Errors of this server, in JSON-RPC's range for implementations. */
 enum {
 	MCP_ERROR_BUSY = -32000,         /* the API's queue is full */
-	MCP_ERROR_UNKNOWN_OUTCOME = -32001
+	MCP_ERROR_UNKNOWN_OUTCOME = -32002
 };
 
 struct mcp_scope {

@@ -14,22 +14,35 @@ digest(struct slice call)
 }
 
 void
-recent_add(struct recent *r, struct slice call)
+recent_add(struct recent *r, struct slice call, bool again)
 {
-	r->calls[r->next] = digest(call);
+	uint64_t id = digest(call);
+
+	r->calls[r->next] = id;
 	r->next = (r->next + 1) % RECENT_CALLS;
+	if (!again)
+		return;
+	r->doubled[r->doubled_next] = id;
+	r->doubled_next = (r->doubled_next + 1) % RECENT_DOUBLED;
 }
 
-bool
-recent_has(const struct recent *r, struct slice call)
+static bool
+contains(const uint64_t *ids, size_t count, uint64_t id)
 {
-	uint64_t wanted = digest(call);
-
-	if (wanted == 0)
-		return false;
-	for (unsigned i = 0; i < RECENT_CALLS; i++) {
-		if (r->calls[i] == wanted)
+	for (size_t i = 0; i < count; i++) {
+		if (ids[i] == id)
 			return true;
 	}
 	return false;
+}
+
+bool
+recent_has(const struct recent *r, struct slice call, bool again)
+{
+	uint64_t id = digest(call);
+
+	if (id == 0)
+		return false;
+	return again ? contains(r->calls, RECENT_CALLS, id) :
+		       contains(r->doubled, RECENT_DOUBLED, id);
 }

@@ -350,12 +350,20 @@ fenced(struct delivery *d)
 	unref(s);
 }
 
+/* Writes a message to the client, unless it is one that the client has had. */
 static void
-hand_over(struct session *s, struct slice call, struct slice payload)
+hand_over(struct session *s, const struct env_message *message)
 {
-	sse_message(s->stream, payload);
+	struct recent *recent = &s->all->recent;
+	bool again = !slice_eq_str(message->attempt, "1");
+
+	if (recent_has(recent, message->call, again)) {
+		count(s->all, STAT_EVENTS_REPEATED);
+		return;
+	}
+	sse_message(s->stream, message->payload);
 	s->events++;
-	recent_add(&s->all->recent, call);
+	recent_add(recent, message->call, again);
 	count(s->all, STAT_EVENTS);
 }
 
@@ -401,7 +409,7 @@ hand_over_delivery(struct delivery *d)
 	struct session *s = d->session;
 	struct env_message message = message_of(d);
 
-	hand_over(s, message.call, message.payload);
+	hand_over(s, &message);
 	s->lagging = http_stream_unsent(s->stream) >
 	    s->all->options.max_buffer;
 	finish(d);
@@ -523,25 +531,12 @@ deliver(struct delivery *d)
 		wait_for_redis(d);
 }
 
-/* Only what is marked as a possible repeat is looked up. */
-static bool
-is_repeat(const struct session *s, const struct env_message *message)
-{
-	return !slice_eq_str(message->attempt, "1") &&
-	    recent_has(&s->all->recent, message->call);
-}
-
 void
 session_deliver(struct session *s, const struct env_message *message,
     session_done_cb *done, void *arg)
 {
 	struct delivery *d;
 
-	if (is_repeat(s, message)) {
-		count(s->all, STAT_EVENTS_REPEATED);
-		done(arg);
-		return;
-	}
 	d = xmalloc(sizeof(*d) + message->payload.n);
 	d->session = s;
 	d->done = done;
@@ -578,12 +573,8 @@ hand_over_entries(struct session *s, const redisReply *entries)
 		if (!env_entry_at(entries, i, &entry) || entry.fields == NULL)
 			continue;
 		last = entry.id;
-		while (env_message_next(entry.fields, &at, &m, &marks)) {
-			if (is_repeat(s, &m))
-				count(s->all, STAT_EVENTS_REPEATED);
-			else
-				hand_over(s, m.call, m.payload);
-		}
+		while (env_message_next(entry.fields, &at, &m, &marks))
+			hand_over(s, &m);
 	}
 	return last;
 }

@@ -48,6 +48,7 @@ call_open(struct call *call, const struct env_request *request,
 	strbuf_add_slice(sb, request->reply_to);
 	strbuf_add_slice(sb, id);
 	ok = strbuf_ok(sb);
+	call->repeated = request->attempt > 1;
 	/* Only now: the bytes moved while they grew. */
 	call->entry = next_copy(call, &at, call->entry.n);
 	call->call = next_copy(call, &at, ok ? request->call.n : 0);

@@ -54,7 +54,7 @@ struct call {
 	struct strbuf answer;        /* a JSON-RPC message; empty: none to send */
 	bool failed;                 /* the answer is an error */
 	bool added;                  /* reply's: Redis has the answer */
-	bool repeated;               /* reply's: Redis may have the answer */
+	bool repeated;               /* the client may have an answer already */
 };
 
 STAILQ_HEAD(call_list, call);
