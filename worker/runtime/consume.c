@@ -36,7 +36,8 @@ enum history {
 
 struct consume {
 	struct consume_options options;
-	struct redis *blocking;       /* NULL once stopping */
+	struct redis *blocking;
+	uint64_t blocking_id;         /* Redis's id of that connection; 0: none */
 	struct event *pause;
 	struct event *wake;           /* at the end of this turn */
 	enum consume_state state;
@@ -269,15 +270,62 @@ consume_step(struct consume *c)
 		consume_go(c, CONSUME_READING, read_new);
 }
 
+/* Ending a blocking read --------------------------------------------------- */
+
+static void unblock(struct consume *c);
+
+/*
+ * 0: the connection is not blocked. The read is still on its way there, or its
+ * reply on its way back.
+ */
+static void
+on_unblocked(struct redis *redis UNUSED, const redisReply *reply, void *arg)
+{
+	struct consume *c = arg;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER &&
+	    reply->integer == 0)
+		unblock(c);
+}
+
+/*
+ * Closing the connection instead would lose what Redis gives to the read before
+ * it notices. Without the right to do this, the read ends with its block time.
+ */
+static void
+unblock(struct consume *c)
+{
+	char id[20];
+	const struct slice argv[] = { SLICE("CLIENT"), SLICE("UNBLOCK"),
+		slice_of(id, u64_decimal(id, c->blocking_id)) };
+
+	if (c->state != CONSUME_READING || c->blocking_id == 0)
+		return;
+	(void)!redis_send(c->options.commands, argv, ARRAY_LEN(argv),
+	    on_unblocked, c);
+}
+
+static void
+on_client_id(struct redis *redis UNUSED, const redisReply *reply, void *arg)
+{
+	struct consume *c = arg;
+
+	c->blocking_id = 0;
+	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
+		c->blocking_id = (uint64_t)reply->integer;
+}
+
 /* The object ------------------------------------------------------------- */
 
 static void
 on_blocking_state(struct redis *redis UNUSED, bool ready, void *arg)
 {
 	struct consume *c = arg;
+	const struct slice argv[] = { SLICE("CLIENT"), SLICE("ID") };
 
 	if (!ready)
 		return;
+	(void)!redis_send(c->blocking, argv, ARRAY_LEN(argv), on_client_id, c);
 	c->history = HISTORY_NOW;
 	set_cursor(c, SLICE("0"));
 	consume_step(c);
@@ -308,8 +356,7 @@ consume_free(struct consume *c)
 	if (c == NULL)
 		return;
 	c->state = CONSUME_STOPPED;
-	if (c->blocking != NULL)
-		redis_free(c->blocking);
+	redis_free(c->blocking);
 	event_free(c->pause);
 	event_free(c->wake);
 	free(c);
@@ -351,16 +398,12 @@ consume_regroup(struct consume *c)
 void
 consume_stop(struct consume *c)
 {
-	struct redis *blocking = c->blocking;
-
 	if (c->stopping)
 		return;
 	c->stopping = true;
 	c->history = HISTORY_NOW;
 	set_cursor(c, SLICE("0"));
-	/* A read on its way is called back with NULL, which goes on from here. */
-	c->blocking = NULL;
-	redis_free(blocking);
+	unblock(c);
 	if (c->state == CONSUME_PAUSED) {
 		event_del(c->pause);
 		consume_set_state(c, CONSUME_IDLE);
