@@ -109,6 +109,12 @@ struct env_message {
 	struct slice payload;  /* one-line JSON-RPC message, ready for the client */
 };
 
+/*
+ * A message of this call is not for the client: the session's new owner tells
+ * the former one to close its stream; the payload is the new epoch.
+ */
+#define ENV_CALL_TAKEN_OVER "taken_over"
+
 #define ENV_MESSAGE_ARGC (2 * 4)
 /* Groups per entry; keeps an entry well under Redis's listpack and reply sizes. */
 #define ENV_MESSAGES_PER_ENTRY 128

@@ -441,7 +441,8 @@ catalog_list_tools(const struct catalog *c, struct slice api,
 
 	if (cursor.n > 0) {
 		page.after = find_listed(c, SLICE_NONE, cursor);
-		if (page.after == NULL)
+		if (page.after == NULL ||
+		    (api.n > 0 && !slice_eq_str(api, page.after->tool.api)))
 			return false;
 	}
 	strbuf_add_str(out, "{\"tools\":[");

@@ -52,7 +52,7 @@ struct conn {
 	struct event event;
 	struct conn_group *group;
 	struct evbuffer *out;        /* NULL: nothing waits to be sent */
-	uint64_t blocked_since_ms;   /* of the last byte that the peer took */
+	uint64_t blocked_since_ms;   /* when the socket last took a byte */
 	TAILQ_ENTRY(conn) blocked_entry;
 	int fd;                      /* -1 once closed */
 	short interest;              /* EV_READ, EV_WRITE as registered */

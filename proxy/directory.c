@@ -58,15 +58,22 @@ drop_old(struct directory *d)
 }
 
 static void
-remember(struct directory *d, const char *sid,
-    const struct directory_entry *entry)
+forget(struct directory *d, const char *sid)
 {
 	struct cached *c = NULL;
 
 	HASH_FIND(hh, d->table, sid, SID_LEN, c);
 	if (c != NULL)
 		drop(d, c);
-	c = xcalloc(1, sizeof(*c));
+}
+
+static void
+remember(struct directory *d, const char *sid,
+    const struct directory_entry *entry)
+{
+	struct cached *c = xcalloc(1, sizeof(*c));
+
+	forget(d, sid);
 	c->entry = *entry;
 	c->fetched_ms = clock_mono_ms();
 	memcpy(c->sid, sid, SID_LEN);
@@ -100,7 +107,7 @@ copy_text(char *to, size_t size, const redisReply *from)
 	return true;
 }
 
-/* A Lua table ends at its first nil: fewer than two elements is "unknown". */
+/* A field that does not exist is nil in the answer: the session is unknown. */
 static enum directory_result
 judge(const redisReply *reply, struct directory_entry *out)
 {
@@ -123,6 +130,8 @@ on_answer(struct redis *r, const redisReply *reply, void *arg)
 	(void)r;
 	if (result == DIRECTORY_FOUND)
 		remember(q->directory, q->sid, &entry);
+	else if (result == DIRECTORY_UNKNOWN)
+		forget(q->directory, q->sid);
 	q->cb(result, result == DIRECTORY_FOUND ? &entry : NULL, q->arg);
 	free(q);
 }

@@ -33,6 +33,7 @@ enum http_state {
 	HTTP_TIMED_STATES,  /* those above live in server->lists[] */
 	HTTP_BUSY = HTTP_TIMED_STATES,
 	HTTP_STREAM,
+	HTTP_LAST,
 	HTTP_DEAD
 };
 
@@ -53,6 +54,7 @@ struct http_conn {
 	bool chunked;                  /* of the response stream */
 	bool close_after;              /* the response at hand is the last */
 	bool http10;
+	bool bodiless;                 /* it answers a HEAD */
 	bool eof;
 	bool processing;
 };
@@ -75,7 +77,7 @@ struct http_server {
 	struct conn_group group;
 	struct evconnlistener *listener;
 	struct http_list lists[HTTP_TIMED_STATES];
-	struct http_list others;     /* busy and streaming */
+	struct http_list others;     /* busy, streaming, sending the last */
 	struct http_list dead;
 	struct event *reaper;        /* frees the dead on the next turn */
 	uint64_t accept_again_ms;    /* 0: accepting */
@@ -242,13 +244,14 @@ linger(struct http_conn *c)
 {
 	strbuf_release(&c->in);
 	free_body(c);
-	if (c->eof && conn_unsent(&c->conn) == 0) {
+	if (conn_unsent(&c->conn) > 0) {
+		set_state(c, HTTP_LAST);
+	} else if (c->eof) {
 		kill_conn(c, "done");
-		return;
-	}
-	set_state(c, HTTP_LINGER);
-	if (conn_unsent(&c->conn) == 0)
+	} else {
+		set_state(c, HTTP_LINGER);
 		conn_shutdown_write(&c->conn);
+	}
 	if (!c->eof)
 		conn_resume(&c->conn);
 }
@@ -299,7 +302,7 @@ write_response(struct http_conn *c, const struct http_response *r)
 	strbuf_add_str(head, "\r\n");
 	iov[0] = (struct iovec){ head->p, head->n };
 	iov[1] = (struct iovec){ (char *)r->body.p, r->body.n };
-	if (!strbuf_ok(head) || !conn_write(&c->conn, iov, 2))
+	if (!strbuf_ok(head) || !conn_write(&c->conn, iov, c->bodiless ? 1 : 2))
 		kill_conn(c, "write_failed");
 	else if (conn_unsent(&c->conn) > UNSENT_MAX)
 		kill_conn(c, "unread_answers");
@@ -352,6 +355,7 @@ refuse(struct http_conn *c, int status)
 	free_body(c);
 	set_state(c, HTTP_BUSY);
 	c->close_after = true;
+	c->bodiless = false;
 	log_debug("request refused", LF_N("status", status));
 	http_respond_status(c, status, NULL, NULL);
 }
@@ -367,6 +371,7 @@ dispatch(struct http_conn *c, const struct http_head *head, struct slice body)
 	set_state(c, HTTP_BUSY);
 	c->close_after = !head->keep_alive;
 	c->http10 = head->minor == 0;
+	c->bodiless = head->method == HTTP_HEAD;
 	stat_add(s->options.stats, STAT_REQUESTS, 1);
 	s->options.handler(c, &req, s->options.arg);
 }
@@ -502,12 +507,36 @@ keep(struct http_conn *c, const char *p, size_t n)
 	return c->state != HTTP_DEAD;
 }
 
+/*
+ * The bytes of a chunked body that have been decoded give way, so that c->in
+ * holds no more of a body in tiny chunks than of any other.
+ */
+static void
+drop_decoded(struct http_conn *c)
+{
+	struct http_body *b = c->body;
+
+	if (b == NULL || !b->chunked)
+		return;
+	memmove(c->in.p + b->head_len, c->in.p + b->decoded_to,
+	    c->in.n - b->decoded_to);
+	c->in.n -= b->decoded_to - b->head_len;
+	b->decoded_to = b->head_len;
+}
+
+/* Is nothing more to be answered? What comes then is read and dropped. */
+static bool
+has_said_all(const struct http_conn *c)
+{
+	return c->state == HTTP_STREAM || c->state == HTTP_LAST ||
+	    c->state == HTTP_LINGER || c->state == HTTP_DEAD;
+}
+
 /* After a turn's requests: read on, or wait for the handler with input off. */
 static void
 settle(struct http_conn *c)
 {
-	if (c->state == HTTP_DEAD || c->state == HTTP_STREAM ||
-	    c->state == HTTP_LINGER)
+	if (has_said_all(c))
 		return;
 	if (c->in.n == 0)
 		strbuf_release(&c->in);
@@ -558,10 +587,10 @@ process(struct http_conn *c, const char *p, size_t n)
 		used = serve(c, c->in.p, c->in.n);
 		strbuf_drain(&c->in, used);
 	}
-	if (c->state == HTTP_STREAM)
+	if (has_said_all(c))
 		strbuf_release(&c->in);
-	else if (c->state != HTTP_DEAD && c->state != HTTP_LINGER)
-		(void)keep(c, p, n);
+	else if (keep(c, p, n))
+		drop_decoded(c);
 	c->processing = false;
 	settle(c);
 }
@@ -580,9 +609,8 @@ on_data(struct conn *conn, const char *p, size_t n)
 	struct http_conn *c = http_of(conn);
 
 	/* A client has nothing to say on a stream, nor after the last answer. */
-	if (c->state == HTTP_STREAM || c->state == HTTP_LINGER)
-		return;
-	process(c, p, n);
+	if (!has_said_all(c))
+		process(c, p, n);
 }
 
 static void
@@ -591,10 +619,12 @@ on_eof(struct conn *conn)
 	struct http_conn *c = http_of(conn);
 
 	c->eof = true;
-	if (c->state == HTTP_BUSY ||
-	    (c->state == HTTP_LINGER && conn_unsent(conn) > 0))
+	if (c->state == HTTP_BUSY || c->state == HTTP_LAST)
 		return;
-	kill_conn(c, "client_closed");
+	if (c->state == HTTP_STREAM || conn_unsent(conn) == 0)
+		kill_conn(c, "client_closed");
+	else
+		linger(c);
 }
 
 static void
@@ -602,7 +632,7 @@ on_drained(struct conn *conn)
 {
 	struct http_conn *c = http_of(conn);
 
-	if (c->state == HTTP_LINGER)
+	if (c->state == HTTP_LAST)
 		linger(c);
 	else if (c->state == HTTP_STREAM && c->stream_ops != NULL)
 		c->stream_ops->drained(c, c->stream_arg);
@@ -837,8 +867,15 @@ http_server_stop_listening(struct http_server *s)
 void
 http_server_drain(struct http_server *s)
 {
+	struct http_conn *c;
+
 	s->draining = true;
-	kill_list(&s->lists[HTTP_IDLE], "drain");
+	while ((c = TAILQ_FIRST(&s->lists[HTTP_IDLE])) != NULL) {
+		if (conn_unsent(&c->conn) > 0)
+			linger(c);
+		else
+			kill_conn(c, "drain");
+	}
 }
 
 unsigned

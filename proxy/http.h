@@ -8,14 +8,15 @@
  * socket. Everything that a client can make the proxy keep has a cap and an
  * age limit.
  *
- * States of a connection; each but HTTP_BUSY and HTTP_STREAM is a list, ordered
- * by deadline because all its members have the same time to live:
+ * States of a connection; each with a time is a list, ordered by deadline because
+ * all its members have the same time to live:
  *
  *	HTTP_IDLE    -> no byte of a request yet        (idle_timeout_ms)
  *	HTTP_HEAD    -> part of a head                  (head_timeout_ms, 408)
  *	HTTP_BODY    -> head read, part of the body     (body_timeout_ms, 408)
  *	HTTP_BUSY    -> the handler has the request
  *	HTTP_STREAM  -> a response without end
+ *	HTTP_LAST    -> last answer written, but not yet taken by the socket
  *	HTTP_LINGER  -> last answer sent, waits for the peer's FIN, so that a
  *	                reset does not destroy the answer on its way (2 s)
  *	HTTP_DEAD    -> closed; freed on the next turn of the loop, or when the
@@ -42,7 +43,7 @@ struct http_request {
 
 /*
  * Called for each complete request. The request's bytes are gone when it
- * returns. It must answer with http_respond() or http_stream_open(), now or
+ * returns, and when it has answered. It must answer with http_respond() or http_stream_open(), now or
  * later; to answer later it takes a hold first.
  */
 typedef void http_handler(struct http_conn *c, const struct http_request *req,

@@ -120,28 +120,34 @@ inbox_done(struct inbox_entry *e)
 	at_turn_end(e->inbox);
 }
 
+static void read_more(struct inbox *in);
+
 /*
- * When the outcome is unknown the entries may still be in Redis: they stay in
- * our hands, so that re-reading skips them, and are deleted once more.
+ * When it failed, or its outcome is unknown, the entries may still be in Redis:
+ * they stay in our hands, so that re-reading skips them, and are deleted once
+ * more. Otherwise there is room again for what waits in Redis.
  */
 static void
 on_deleted(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct deletion *d = arg;
 	struct inbox *in = d->inbox;
+	bool ok = reply != NULL && reply->type != REDIS_REPLY_ERROR;
 
 	(void)r;
-	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+	if (reply != NULL && !ok)
 		log_warn("inbox entries not deleted", LF("error", reply->str));
 	for (; d->count > 0; d->count--) {
 		struct inbox_entry *e = TAILQ_FIRST(&in->entries[ENTRY_DELETING]);
 
-		if (reply == NULL)
-			set_state(e, ENTRY_DONE);
-		else
+		if (ok)
 			deleted(e);
+		else
+			set_state(e, ENTRY_DONE);
 	}
 	free(d);
+	if (ok)
+		read_more(in);
 }
 
 /* Sends one XDEL for up to DELETE_MAX entries; false when there is no more. */
@@ -170,8 +176,6 @@ delete_some(struct inbox *in)
 		set_state(TAILQ_FIRST(&in->entries[ENTRY_DONE]), ENTRY_DELETING);
 	return true;
 }
-
-static void read_more(struct inbox *in);
 
 static void
 on_turn_end(evutil_socket_t fd, short what, void *arg)

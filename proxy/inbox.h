@@ -30,6 +30,7 @@ struct inbox *inbox_new(struct event_base *base, struct evdns_base *dns,
     struct redis *commands, const struct redis_options *reader_options,
     struct slice pod, inbox_cb *cb, void *arg) MUST_CHECK;
 void inbox_open(struct inbox *in);
+/* commands must be broken or freed, and nobody may call inbox_done() any more. */
 void inbox_free(struct inbox *in);
 
 /* One message of the entry has been dealt with. NULL is fine. */

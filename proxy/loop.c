@@ -109,8 +109,16 @@ on_message(const struct env_message *message, struct inbox_entry *entry,
     void *arg)
 {
 	struct loop *loop = arg;
-	struct session *s = sessions_find(loop->sessions, message->session);
+	struct session *s;
+	uint64_t epoch;
 
+	if (slice_eq_str(message->call, ENV_CALL_TAKEN_OVER)) {
+		if (env_number(message->payload, &epoch))
+			sessions_yield(loop->sessions, message->session, epoch);
+		inbox_done(entry);
+		return;
+	}
+	s = sessions_find(loop->sessions, message->session);
 	if (s != NULL)
 		session_deliver(s, message, on_inbox_done, entry);
 	else

@@ -107,13 +107,15 @@ on_turn_end(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+/* The turn's parcel for that pod with room for so many bytes, or a new one. */
 static struct parcel *
-parcel_for(struct outbox *o, struct slice pod)
+parcel_for(struct outbox *o, struct slice pod, size_t bytes)
 {
 	struct parcel *parcel;
 
 	TAILQ_FOREACH(parcel, &o->collecting, link) {
 		if (parcel->count < ENV_MESSAGES_PER_ENTRY &&
+		    bytes <= PARCEL_MAX - parcel->bytes.n &&
 		    slice_eq(slice_of(parcel->pod, parcel->pod_len), pod))
 			return parcel;
 	}
@@ -135,13 +137,12 @@ outbox_send(struct outbox *o, struct slice pod,
 	struct parcel *parcel;
 	size_t total = message->call.n + message->session.n +
 	    message->attempt.n + message->payload.n;
-	char *to;
 
-	if (!redis_is_ready(o->commands) || pod.n > POD_NAME_MAX)
+	if (!redis_is_ready(o->commands) || pod.n > POD_NAME_MAX ||
+	    total > PARCEL_MAX)
 		return false;
-	parcel = parcel_for(o, pod);
-	to = strbuf_reserve(&parcel->bytes, total);
-	if (to == NULL) {
+	parcel = parcel_for(o, pod, total);
+	if (strbuf_reserve(&parcel->bytes, total) == NULL) {
 		parcel->bytes.failed = false;
 		return false;
 	}

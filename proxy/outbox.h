@@ -28,7 +28,7 @@ void outbox_free(struct outbox *o);
 
 /*
  * Queues a copy of message for the inbox of pod. False, and no callback, when
- * Redis is away or the turn's entry for that pod is full.
+ * Redis is away or the message is too large for an entry.
  */
 bool outbox_send(struct outbox *o, struct slice pod,
     const struct env_message *message, outbox_cb *cb, void *arg) MUST_CHECK;

@@ -22,18 +22,25 @@
 #define LAG_EVENTS_MAX 256
 #define LAG_BYTES_MAX (1024 * 1024)
 /* Events fetched from the log at a time once a slow client has caught up. */
-#define FETCH_COUNT "16"
+#define FETCH_COUNT 16
 /* Records written anew per tick after Redis lost its data. */
 #define REBUILD_PER_TICK 2000
 /* How long a stream may wait for Redis to take its claim. */
 #define CLAIM_PATIENCE_MS 30000
 /*
- * A proof of ownership that came so long ago that another pod may have taken
- * over since: this process, or the machine, stood still in between.
+ * How long a proof of ownership holds. A pod that takes a session over says so
+ * in our inbox, ahead of every message that it causes; the proof is for the case
+ * that we slept through that (stopped, frozen, cut off), and a second is far
+ * below any time in which another pod takes a sleeper's sessions.
  */
 #define PROOF_FRESH_MS 1000
 /* The log must outlive the ownership record: it carries the fence. */
 #define LOG_EXTRA_TTL_MS 60000
+
+/* The id of an entry in an event log: "<ms>-<seq>", ms being an owner's epoch. */
+struct event_id {
+	uint64_t ms, seq;
+};
 
 enum session_state {
 	SESSION_CLAIMING,
@@ -51,11 +58,14 @@ struct session {
 	uint64_t created_ms;
 	uint64_t pinged_ms;
 	uint64_t refreshed_ms;
+	uint64_t claimed_ms;           /* when the claim was sent */
+	uint64_t proven_ms;            /* when the last proof was asked for */
 	unsigned refs;                 /* commands and deliveries on their way */
 	unsigned events;
 	unsigned generation;           /* of the records in Redis */
-	unsigned lag_events;           /* in the log since it lags */
+	unsigned lag_events;           /* in the log, not handed over */
 	size_t lag_bytes;
+	struct event_id handed;        /* the last one taken from the log */
 	unsigned lagged_since_fetch;
 	enum session_state state;
 	bool claim_sent;
@@ -148,7 +158,8 @@ on_claimed(struct redis *r, const redisReply *reply, void *arg)
 	(void)r;
 	s->claim_sent = false;
 	if (s->state == SESSION_ENDED || reply == NULL) {
-		/* Away: sessions_on_ready() claims again. */
+		/* Away: a tick claims again, or writes the records again. */
+		s->generation = s->all->generation - 1;
 	} else if (reply->type != REDIS_REPLY_INTEGER) {
 		log_error("session not claimed",
 		    LF_S("session", log_session_id(s->sid)),
@@ -160,6 +171,7 @@ on_claimed(struct redis *r, const redisReply *reply, void *arg)
 	} else {
 		s->epoch = (uint64_t)reply->integer;
 		s->refreshed_ms = clock_mono_ms();
+		s->proven_ms = s->claimed_ms;
 		if (s->state == SESSION_CLAIMING) {
 			char path[ENDPOINT_MAX];
 
@@ -192,6 +204,7 @@ claim(struct session *s)
 	if (s->claim_sent || !session_claim_send(o->commands, &c, on_claimed, s))
 		return;
 	s->claim_sent = true;
+	s->claimed_ms = clock_mono_ms();
 	s->generation = s->all->generation;
 	s->refs++;
 }
@@ -303,6 +316,18 @@ sessions_find(struct sessions *all, struct slice sid)
 	return s != NULL && s->state == SESSION_LIVE ? s : NULL;
 }
 
+void
+sessions_yield(struct sessions *all, struct slice sid, uint64_t epoch)
+{
+	struct session *s = sessions_find(all, sid);
+
+	if (s == NULL || s->epoch >= epoch)
+		return;
+	count(all, STAT_SESSIONS_FENCED);
+	s->epoch = 0;
+	end_session(s, "taken_over", true);
+}
+
 const char *
 session_api(const struct session *s)
 {
@@ -367,36 +392,34 @@ hand_over(struct session *s, const struct env_message *message)
 	count(s->all, STAT_EVENTS);
 }
 
-/*
- * Removes events that have been handed over, up to the one with that id. Redis
- * may refuse to take the command now: then the next fetch repeats them, which
- * recent_has() notices.
- */
-static void
-trim_log(struct session *s, struct slice event_id)
+static bool
+read_event_id(struct slice text, struct event_id *out)
 {
-	struct env_keybuf keybuf;
-	char next[48];
-	struct slice argv[] = { SLICE("XTRIM"),
-		env_key(&keybuf, ENV_EVENTS, sid_of(s)), SLICE("MINID"),
-		SLICE_NONE };
-	const char *dash = memchr(event_id.p, '-', event_id.n);
-	size_t head;
-	uint64_t seq;
+	const char *dash = text.n > 0 ? memchr(text.p, '-', text.n) : NULL;
+	size_t head = dash != NULL ? (size_t)(dash - text.p) : 0;
 
-	if (dash == NULL)
-		return;
-	head = (size_t)(dash - event_id.p) + 1;
-	if (head > sizeof(next) - 20 ||
-	    !env_number(slice_of(dash + 1, event_id.n - head), &seq))
-		return;
-	memcpy(next, event_id.p, head);
-	argv[3] = slice_of(next, head + u64_decimal(next + head, seq + 1));
-	(void)!redis_send(s->all->options.commands, argv, ARRAY_LEN(argv), NULL,
-	    NULL);
+	return dash != NULL && env_number(slice_of(text.p, head), &out->ms) &&
+	    env_number(slice_of(dash + 1, text.n - head - 1), &out->seq);
 }
 
-/* Redis is away: sessions_on_ready() tries again. */
+/*
+ * Removes from the log what has been handed over, and fetches count more. What
+ * was removed too late, because Redis went away, is not fetched again: the
+ * removal comes first, in the same script.
+ */
+static bool
+ask_log(struct session *s, uint64_t count_wanted, redis_cb *cb, void *arg)
+{
+	char from[2 * 20 + 1];
+	size_t n = u64_decimal(from, s->handed.ms);
+
+	from[n++] = '-';
+	n += u64_decimal(from + n, s->handed.seq + 1);
+	return session_fetch_send(s->all->options.commands, sid_of(s), s->epoch,
+	    slice_of(from, n), count_wanted, cb, arg);
+}
+
+/* Redis is away or does not take it now: sessions_on_ready() tries again. */
 static void
 wait_for_redis(struct delivery *d)
 {
@@ -404,15 +427,11 @@ wait_for_redis(struct delivery *d)
 }
 
 static void
-hand_over_delivery(struct delivery *d)
+hand_over_or_lag(struct session *s, const struct env_message *message)
 {
-	struct session *s = d->session;
-	struct env_message message = message_of(d);
-
-	hand_over(s, &message);
+	hand_over(s, message);
 	s->lagging = http_stream_unsent(s->stream) >
 	    s->all->options.max_buffer;
-	finish(d);
 }
 
 static void
@@ -439,17 +458,16 @@ on_proof(struct redis *r, const redisReply *reply, void *arg)
 	struct session *s = d->session;
 
 	(void)r;
-	if (reply == NULL)
+	if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
 		wait_for_redis(d);
 	else if (s->state != SESSION_LIVE)
 		drop_delivery(d);
 	else if (!proves_ownership(s, reply))
 		fenced(d);
-	else if (s->lagging ||
-	    clock_mono_ms() - d->asked_ms > PROOF_FRESH_MS)
+	else {
+		s->proven_ms = d->asked_ms;
 		deliver(d);
-	else
-		hand_over_delivery(d);
+	}
 }
 
 static bool
@@ -466,10 +484,15 @@ ask_for_proof(struct delivery *d)
 
 /* The event is in the log, and stays there until the client has caught up. */
 static void
-logged(struct delivery *d)
+logged(struct delivery *d, struct slice event_id)
 {
 	struct session *s = d->session;
+	struct event_id id;
 
+	/* A log that begins anew was lost: what it holds is all owed. */
+	if (read_event_id(event_id, &id) && id.ms == s->handed.ms &&
+	    id.seq <= s->handed.seq)
+		s->handed = (struct event_id){ 0 };
 	count(s->all, STAT_EVENTS_LAGGED);
 	s->lagged_since_fetch++;
 	s->lag_events++;
@@ -502,7 +525,7 @@ on_logged(struct redis *r, const redisReply *reply, void *arg)
 		end_session(s, "redis_full", true);
 		drop_delivery(d);
 	} else {
-		logged(d);
+		logged(d, redis_slice(reply));
 	}
 }
 
@@ -523,21 +546,34 @@ append_to_log(struct delivery *d)
 	    3 + env_message_fields(argv + 3, &message), on_logged, d);
 }
 
+static bool
+is_proven(const struct session *s)
+{
+	return clock_mono_ms() - s->proven_ms <= PROOF_FRESH_MS;
+}
+
 static void
 deliver(struct delivery *d)
 {
+	struct session *s = d->session;
+
 	d->asked_ms = clock_mono_ms();
-	if (!(d->session->lagging ? append_to_log(d) : ask_for_proof(d)))
+	if (!s->lagging && is_proven(s)) {
+		struct env_message message = message_of(d);
+
+		hand_over_or_lag(s, &message);
+		finish(d);
+	} else if (!(s->lagging ? append_to_log(d) : ask_for_proof(d))) {
 		wait_for_redis(d);
+	}
 }
 
-void
-session_deliver(struct session *s, const struct env_message *message,
+static void
+copy_and_deliver(struct session *s, const struct env_message *message,
     session_done_cb *done, void *arg)
 {
-	struct delivery *d;
+	struct delivery *d = xmalloc(sizeof(*d) + message->payload.n);
 
-	d = xmalloc(sizeof(*d) + message->payload.n);
 	d->session = s;
 	d->done = done;
 	d->arg = arg;
@@ -549,20 +585,41 @@ session_deliver(struct session *s, const struct env_message *message,
 		memcpy(d->call, message->call.p, d->call_len);
 	memcpy(d->payload, message->payload.p, message->payload.n);
 	s->refs++;
+	deliver(d);
+}
+
+void
+session_deliver(struct session *s, const struct env_message *message,
+    session_done_cb *done, void *arg)
+{
 	if (!s->used) {
 		s->used = true;
 		refresh(s);
 	}
-	deliver(d);
+	if (s->lagging || !is_proven(s)) {
+		copy_and_deliver(s, message, done, arg);
+		return;
+	}
+	hand_over_or_lag(s, message);
+	done(arg);
 }
 
 /* Catching up --------------------------------------------------------------- */
 
+static void
+hand_over_logged(struct session *s, const struct env_message *message)
+{
+	size_t n = message->payload.n;
+
+	hand_over(s, message);
+	s->lag_events -= s->lag_events > 0;
+	s->lag_bytes -= n < s->lag_bytes ? n : s->lag_bytes;
+}
+
 /* Entries without a payload are an owner's marks, not events. */
-static struct slice
+static void
 hand_over_entries(struct session *s, const redisReply *entries)
 {
-	struct slice last = SLICE_NONE;
 	struct env_entry entry;
 	struct env_message m;
 	unsigned marks = 0;
@@ -572,52 +629,54 @@ hand_over_entries(struct session *s, const redisReply *entries)
 
 		if (!env_entry_at(entries, i, &entry) || entry.fields == NULL)
 			continue;
-		last = entry.id;
 		while (env_message_next(entry.fields, &at, &m, &marks))
-			hand_over(s, &m);
+			hand_over_logged(s, &m);
+		(void)!read_event_id(entry.id, &s->handed);
 	}
-	return last;
+}
+
+/* Of the events in the log. */
+static void
+fenced_from_log(struct session *s)
+{
+	count(s->all, STAT_SESSIONS_FENCED);
+	s->epoch = 0;
+	end_session(s, "taken_over", true);
 }
 
 static void
 on_fetched(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct session *s = arg;
-	struct slice last;
 
 	(void)r;
 	s->fetching = false;
-	if (s->state != SESSION_LIVE || reply == NULL ||
-	    reply->type != REDIS_REPLY_ARRAY)
-		goto out;
-	last = hand_over_entries(s, reply);
-	if (last.n > 0) {
-		trim_log(s, last);
-		s->lagging = true;
-	} else if (s->lagged_since_fetch == 0) {
+	if (s->state != SESSION_LIVE || reply == NULL) {
+		/* Away: sessions_on_ready() fetches again. */
+	} else if (reply->type == REDIS_REPLY_INTEGER) {
+		fenced_from_log(s);
+	} else if (reply->type != REDIS_REPLY_ARRAY) {
+		log_warn("event log not read", LF("error", reply->str));
+	} else if (reply->elements == 0 && s->lagged_since_fetch == 0) {
 		s->lagging = false;
 		s->lag_events = 0;
 		s->lag_bytes = 0;
-		goto out;
+	} else {
+		hand_over_entries(s, reply);
+		s->lagging = true;
+		if (http_stream_unsent(s->stream) == 0)
+			fetch_log(s);
+		else
+			(void)!ask_log(s, 0, NULL, NULL);
 	}
-	if (http_stream_unsent(s->stream) == 0)
-		fetch_log(s);
-out:
 	unref(s);
 }
 
 static void
 fetch_log(struct session *s)
 {
-	struct env_keybuf keybuf;
-	struct slice argv[] = { SLICE("XRANGE"),
-		env_key(&keybuf, ENV_EVENTS, sid_of(s)), SLICE("-"), SLICE("+"),
-		SLICE("COUNT"), SLICE(FETCH_COUNT) };
-
-	if (s->fetching || s->state != SESSION_LIVE)
-		return;
-	if (!redis_send(s->all->options.commands, argv, ARRAY_LEN(argv),
-		on_fetched, s))
+	if (s->fetching || s->state != SESSION_LIVE ||
+	    !ask_log(s, FETCH_COUNT, on_fetched, s))
 		return;
 	s->fetching = true;
 	s->lagged_since_fetch = 0;
@@ -673,7 +732,7 @@ sessions_on_ready(struct sessions *all)
 	TAILQ_FOREACH(s, &all->lists[SESSION_CLAIMING], link)
 		claim(s);
 	TAILQ_FOREACH(s, &all->lists[SESSION_LIVE], link) {
-		if (s->lagging)
+		if (s->lagging && http_stream_unsent(s->stream) == 0)
 			fetch_log(s);
 	}
 }
@@ -725,6 +784,9 @@ sessions_tick(struct sessions *all)
 	uint64_t now = clock_mono_ms();
 	struct session *s;
 
+	/* What Redis refused, or the connection had no room for. */
+	if (redis_is_ready(all->options.commands))
+		sessions_on_ready(all);
 	if (all->generation > 0)
 		rebuild_some(all);
 	while ((s = TAILQ_FIRST(&all->lists[SESSION_LIVE])) != NULL &&

@@ -2,11 +2,13 @@
  * The sessions whose streams this event loop holds.
  *
  * A session is claimed in Redis (mcp_session, mcp_transport, mcp_events) under
- * an epoch that only rises. Before a message goes to the socket, Redis must
- * confirm that the epoch is still ours; the confirmations of one turn travel
- * together. A pod that was replaced (or that slept while it was) thus writes
- * nothing to its client, and passes the message on to the owner. Until then the
- * message stays in the inbox entry that it came with.
+ * an epoch that only rises. Who claims a session from another pod tells it so in
+ * its inbox before anything else (ENV_CALL_TAKEN_OVER), so that every message
+ * that the new owner causes comes behind that notice. Against a pod that slept
+ * meanwhile, a message goes to the socket only on a fresh proof: within the last
+ * second Redis confirmed that the epoch is still ours. A pod that was replaced
+ * passes the message on to the owner. Until then the message stays in the inbox
+ * entry that it came with.
  *
  * A client that reads too slowly makes its session lag: events then go to the
  * session's event log, under ids that start with the epoch, so that Redis
@@ -73,14 +75,18 @@ struct session *sessions_find(struct sessions *all, struct slice sid);
 const char *session_api(const struct session *s);
 
 /*
- * Hands a copy of message to the session's client. done(arg) is
- * called when the client's socket (or, lagging, the log) has it, or when the
- * session has ended. Waits for Redis as long as the session lives.
+ * Hands a message to the session's client; copies it if it must wait. done(arg)
+ * is called, maybe at once, when the client's socket (or, lagging, the log) has
+ * it, or when the session has ended. Waits for Redis as long as the session
+ * lives.
  */
 void session_deliver(struct session *s, const struct env_message *message,
     session_done_cb *done, void *arg);
 
-/* The command connection came back: repeats what had to wait. */
+/* Another pod has taken the session over under that epoch: closes our stream. */
+void sessions_yield(struct sessions *all, struct slice sid, uint64_t epoch);
+
+/* Repeats what had to wait: for the command connection to come back, mostly. */
 void sessions_on_ready(struct sessions *all);
 /* Redis lost its data: writes the records of all live sessions anew. */
 void sessions_rebuild(struct sessions *all);

@@ -62,6 +62,14 @@ static const struct redis_script refresh_script = {
 	"return redis.call('PEXPIRE', KEYS[3], ARGV[2])\n"
 };
 
+static const struct redis_script fetch_script = {
+	"session_fetch",
+	"local epoch = redis.call('HGET', KEYS[1], 'epoch')\n"
+	"if epoch and epoch ~= ARGV[1] then return 0 end\n"
+	"redis.call('XTRIM', KEYS[2], 'MINID', ARGV[2])\n"
+	"return redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[3])\n"
+};
+
 static const struct redis_script release_script = {
 	"session_release",
 	"if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return 0 end\n"
@@ -96,6 +104,19 @@ session_refresh_send(struct redis *r, struct slice sid, uint64_t ttl_ms,
 		decimal(&n[2], now_ms) };
 	return redis_eval(r, &refresh_script, args, ARRAY_LEN(args), KEYS, NULL,
 	    NULL);
+}
+
+bool
+session_fetch_send(struct redis *r, struct slice sid, uint64_t epoch,
+    struct slice from, uint64_t count, redis_cb *cb, void *arg)
+{
+	struct session_keys k;
+	struct number n[2];
+
+	session_keys(&k, sid);
+	struct slice args[] = { k.key[1], k.key[2], decimal(&n[0], epoch), from,
+		decimal(&n[1], count) };
+	return redis_eval(r, &fetch_script, args, ARRAY_LEN(args), 2, cb, arg);
 }
 
 /* Only on a record that exists: it must not outlive its session. */

@@ -27,6 +27,13 @@ bool session_claim_send(struct redis *r, const struct session_claim *claim,
 /* Pushes the expiry of all three keys out. False: Redis is away. */
 bool session_refresh_send(struct redis *r, struct slice sid, uint64_t ttl_ms,
     uint64_t log_ttl_ms, uint64_t now_ms) MUST_CHECK;
+/*
+ * Trims the event log below the id from, and fetches the next count entries. The
+ * reply is their array, or 0, with the log untouched, when epoch does not own the
+ * session any more. Returns as redis_eval().
+ */
+bool session_fetch_send(struct redis *r, struct slice sid, uint64_t epoch,
+    struct slice from, uint64_t count, redis_cb *cb, void *arg) MUST_CHECK;
 /* Notes what initialize told about the client; lost without Redis. */
 void session_client_send(struct redis *r, struct slice sid,
     const char *protocol, struct slice name, struct slice version);
