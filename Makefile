@@ -51,7 +51,7 @@ WORKERS := $(patsubst %,$(BIN)/mcp-worker-%,$(APIS) conformance)
 PROGRAMS := $(BIN)/mcp-proxy $(WORKERS)
 
 .PHONY: all deps run test unit blackbox interop bench asan fuzz fuzz-smoke lint \
-	format check-format clean help
+	format clean help
 .DEFAULT_GOAL := all
 .SECONDARY:
 
@@ -98,7 +98,8 @@ $(eval $(call worker_rule,conformance,tests/conformance))
 
 # Tests ----------------------------------------------------------------------
 
-$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(OUT)/libproxy.a $(OUT)/libworker.a $(OUT)/libcommon.a
+$(OUT)/libunit.a: $(call obj,$(wildcard tests/unit/*/*.c))
+$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(OUT)/libunit.a $(OUT)/libproxy.a $(OUT)/libworker.a $(OUT)/libcommon.a
 	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS_WORKER) $(LIBS_CHECK) -o $@
 
 UNIT_BIN := $(UNIT:%=$(OUT)/tests/unit/%)
@@ -154,16 +155,13 @@ fuzz-smoke: fuzz ## each fuzz target for FUZZ_SECONDS on its corpus
 
 # Looks ----------------------------------------------------------------------
 
-C_FILES := $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 print-cflags: # quoted for a shell, for .ci/lint
 	@:$(info $(CPPFLAGS) $(CFLAGS))
 .PHONY: print-cflags
 lint: deps ## gcc and clang without a warning, clang-tidy, cppcheck, headers alone
 	@.ci/lint
-format: ## rewrite the sources with clang-format
-	clang-format -i $(C_FILES)
-check-format:
-	clang-format --dry-run -Werror $(C_FILES)
+format: ## rewrite FILES with clang-format
+	clang-format -i $(FILES)
 
 run: deps ## a whole system on this machine: Redis, proxies, workers, load balancer
 	@$(MAKE) --no-print-directory programs

@@ -802,11 +802,14 @@ sessions_end_all(struct sessions *all, const char *reason)
 {
 	static const enum session_state states[] = { SESSION_CLAIMING,
 		SESSION_LIVE };
-	struct session *s;
 
 	for (size_t i = 0; i < ARRAY_LEN(states); i++) {
-		while ((s = TAILQ_FIRST(&all->lists[states[i]])) != NULL)
+		struct session *s = TAILQ_FIRST(&all->lists[states[i]]), *next;
+
+		for (; s != NULL; s = next) {
+			next = TAILQ_NEXT(s, link);
 			end_session(s, reason, true);
+		}
 	}
 }
 
