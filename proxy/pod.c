@@ -109,6 +109,14 @@ pod_lost_recently(const struct pod *p)
 	return p->lost_ms != 0 && clock_mono_ms() - p->lost_ms < RECOVERY_MS;
 }
 
+bool
+pod_probe(struct pod *p, redis_cb *cb, void *arg)
+{
+	struct slice argv[] = { SLICE("EXISTS"), p->key };
+
+	return redis_send(p->commands, argv, ARRAY_LEN(argv), cb, arg);
+}
+
 void
 pod_leave(struct pod *p)
 {

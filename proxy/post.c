@@ -101,6 +101,11 @@ refuse(struct post *p, int status, const char *headers, int code,
 	struct strbuf body = STRBUF_INIT(4096);
 
 	jsonrpc_error(&body, p->msg.id, code, message);
+	if (!strbuf_ok(&body)) {
+		/* An id that long has to do without its echo. */
+		strbuf_reset(&body);
+		jsonrpc_error(&body, SLICE_NONE, code, message);
+	}
 	respond(p, &(struct http_response){ .status = status,
 		.type = "application/json", .headers = headers,
 		.body = strbuf_slice(&body) });
@@ -348,9 +353,39 @@ handle(struct post *p, const struct owner *owner)
 	tool = mcp_request(&scope, &p->msg, &payload);
 	if (tool != NULL)
 		call_tool(p, owner, tool);
-	else
+	else if (strbuf_ok(&payload))
 		answer(p, owner, strbuf_slice(&payload));
+	else
+		answer_error(p, owner, JSONRPC_INTERNAL_ERROR,
+		    "the answer is too long");
 	strbuf_release(&payload);
+}
+
+static void
+on_probed(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct post *p = arg;
+	struct pod *self = p->all->options.self;
+
+	(void)r;
+	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER &&
+	    reply->integer == 1 && !pod_lost_recently(self)) {
+		refuse_unknown_session(p);
+	} else {
+		pod_hurry(self);
+		park(p);
+	}
+}
+
+/*
+ * After a flush its owner may not have noticed yet, nor may we: the session is
+ * unknown only to a Redis that still knows ourselves.
+ */
+static void
+doubt_session(struct post *p)
+{
+	if (!pod_probe(p->all->options.self, on_probed, p))
+		park(p);
 }
 
 static void
@@ -358,7 +393,6 @@ on_looked_up(enum directory_result result, const struct directory_entry *entry,
     void *arg)
 {
 	struct post *p = arg;
-	struct pod *self = p->all->options.self;
 	struct owner owner;
 
 	switch (result) {
@@ -371,11 +405,7 @@ on_looked_up(enum directory_result result, const struct directory_entry *entry,
 		park(p);
 		break;
 	case DIRECTORY_UNKNOWN:
-		/* After a flush its owner may not have noticed yet. */
-		if (pod_lost_recently(self))
-			park(p);
-		else
-			refuse_unknown_session(p);
+		doubt_session(p);
 		break;
 	}
 }

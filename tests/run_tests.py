@@ -82,8 +82,9 @@ def blackbox():
     result = OUT / "blackbox.xml"
     result.parent.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
+    extra = shlex.split(os.environ.get("PYTEST_ARGS", ""))
     argv = ["/usr/bin/python3", "-m", "pytest", "tests/blackbox", "-p", "no:cacheprovider",
-            f"--junitxml={result}", "--durations=10", *shlex.split(os.environ.get("PYTEST_ARGS", ""))]
+            f"--junitxml={result}", "--durations=10", *extra]
     code = subprocess.run(argv, cwd=ROOT, check=False,
                           env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}).returncode
     if not result.exists():

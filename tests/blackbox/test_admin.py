@@ -22,7 +22,8 @@ def test_not_ready_without_redis_but_healthy():
         until(lambda: proxy.probe("/readyz") == 200, 15, "ready again")
 
 
-SAMPLE = re.compile(r'mcp_proxy_[a-z0-9_]+(\{[a-z_]+="[^"\\\n]*"(,[a-z_]+="[^"\\\n]*")*\})? -?\d+(\.\d+)?')
+LABEL = r'[a-z_]+="[^"\\\n]*"'
+SAMPLE = re.compile(rf"mcp_proxy_[a-z0-9_]+(\{{{LABEL}(,{LABEL})*\}})? -?\d+(\.\d+)?")
 
 
 def test_metrics_are_prometheus_text(system):

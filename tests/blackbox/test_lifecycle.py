@@ -1,6 +1,7 @@
 """Programs that start and stop while others go on."""
 
 import signal
+import time
 
 import pytest
 
@@ -13,15 +14,21 @@ def echo(text):
 
 
 def test_worker_drains_on_sigterm():
+    """Rolling restarts under load: a read that was blocking in Redis when the
+    signal came must not take a call along."""
+    def go_on(count):
+        goal = load.total() + count
+        until(lambda: load.total() > goal or load.wrong, 40, "calls go on")
+
     with Cluster(workers={"conformance": 2}) as system:
         with Load(system) as load:
-            for worker in list(system.workers):
-                until(lambda goal=load.total() + 300: load.total() > goal or load.wrong, 20,
-                      "calls go on")
+            for worker in system.workers * 4:
+                go_on(200)
                 worker.stop()
-                until(lambda goal=load.total() + 300: load.total() > goal or load.wrong, 20,
-                      "calls go on without it")
+                go_on(200)
                 worker.start()
+                if load.wrong:
+                    break
         load.check()
 
 
@@ -48,7 +55,8 @@ def test_worker_killed_while_another_goes_on():
     with Cluster(workers={"conformance": 2}) as system, system.client(0) as session:
         system.workers[0].checked_kill()
         for n in range(50):
-            assert session.text("conformance_echo", {"text": f"{n}"}, to=system.proxies[1]) == f"{n}"
+            text = f"call {n}"
+            assert session.text("conformance_echo", {"text": text}, to=system.proxies[1]) == text
 
 
 def test_calls_wait_for_a_worker_that_comes_back():
@@ -98,3 +106,36 @@ def test_killed_proxy_does_not_disturb_the_other():
         for session in held:
             session.pump(0)
             assert session.state == "open" and session.surprises == []
+
+
+def test_call_is_not_begun_after_its_deadline():
+    with Cluster(workers={"conformance": 1}, proxy_env={"CALL_TIMEOUT": "1"}) as system, \
+            system.client(0) as session:
+        system.workers[0].checked_kill()
+        began = time.monotonic()
+        id = session.ask("tools/call", echo("too late"), to=system.proxies[1])
+        until(lambda: time.monotonic() > began + 1.5, 10)
+        system.workers[0].start()
+        answer = session.answer(id)
+        assert answer["error"]["message"], answer
+        assert session.text("conformance_echo", {"text": "in time"}) == "in time"
+
+
+def test_full_queue_refuses_calls():
+    with Cluster(workers={"conformance": 1}, proxy_env={"QUEUE_MAX": "5"}) as system, \
+            system.client(0) as session:
+        system.workers[0].checked_kill()
+        asked = []
+
+        def refused():
+            asked.append(session.ask("tools/call", echo(f"{len(asked)}")))
+            session.pump(0.01)
+            return any("error" in answer for answer in session.answers.values())
+        until(refused, 10, "a call is refused")
+        assert system.redis("XLEN", "mcp_requests:{conformance}") >= 5
+        assert len(asked) > 5
+        system.workers[0].start()
+        for n, id in enumerate(asked):
+            answer = session.answer(id)
+            assert "error" in answer or answer["result"]["content"][0]["text"] == f"{n}"
+        until(lambda: "result" in session.request("tools/call", echo("again")), 10, "room again")

@@ -19,11 +19,11 @@ HEADER_SECONDS = 3
 def feed(streams, other, calls, text):
     """Calls whose answers nobody reads; returns the statuses that came."""
     statuses = set()
+    params = {"name": "conformance_echo", "arguments": {"text": text}}
     for stream in streams:
         for n in range(calls):
-            statuses.add(stream.post({
-                "jsonrpc": "2.0", "id": n, "method": "tools/call",
-                "params": {"name": "conformance_echo", "arguments": {"text": text}}}, to=other).status)
+            message = {"jsonrpc": "2.0", "id": n, "method": "tools/call", "params": params}
+            statuses.add(stream.post(message, to=other).status)
         stream.drop_posts()
     return statuses
 
@@ -47,7 +47,8 @@ def test_a_thousand_streams_that_never_read():
         assert open_now - files >= STUCK_STREAMS * 0.9, "dropped before it was measured"
         assert per_stream <= 1 << 20
         with SseClient(holder) as healthy:
-            assert healthy.text("conformance_echo", {"text": "still here"}, to=other) == "still here"
+            text = "still here"
+            assert healthy.text("conformance_echo", {"text": text}, to=other) == text
         until(lambda: holder.open_files() < files + 50, 2 * STUCK_SECONDS,
               lambda: f"streams dropped, {holder.open_files() - files} are left")
         for stream in streams:

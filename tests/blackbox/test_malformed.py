@@ -73,7 +73,7 @@ CASES = [
     ("obs-fold", sized("X-A: b\r\n c"), BAD),
     ("obs-fold with a tab", sized("X-A: b\r\n\tc"), BAD),
     ("fold before the first field", sized(host=" x\r\nHost: localhost\r\n"), BAD),
-    ("bare LF after the request line", get(host="Host: localhost\r\n").replace("\r\n", "\n", 1), BAD),
+    ("bare LF after the request line", get().replace("\r\n", "\n", 1), BAD),
     ("bare LF after a field", sized("X-A: b\nX-B: c"), BAD),
     ("bare LF everywhere", sized().replace("\r\n", "\n"), BAD),
     ("LF before the last CRLF", "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\n\r\n", BAD),
@@ -187,8 +187,9 @@ def test_refused_closed_and_nothing_smuggled(system, victim, data, statuses):
     assert request(proxy, "GET", "/healthz").status == 200
 
 
-@pytest.mark.parametrize("data", [b"", b"\r\n", b"G", b"GET /healthz HTTP/1.1\r\nHost: x",
-                                  b"POST /messages/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"])
+@pytest.mark.parametrize("data", [
+    b"", b"\r\n", b"G", b"GET /healthz HTTP/1.1\r\nHost: x",
+    b"POST /messages/ HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"])
 def test_cut_requests_are_not_answered_as_whole_ones(system, data):
     with RawHttp(system.proxies[0]) as connection:
         rest = connection.send(data).shutdown().rest(5)

@@ -9,17 +9,26 @@ Standard library only. Put tests/ on sys.path and import what you need:
             client.initialize()
             text = client.text("calculator_add", {"a": 1, "b": 2}, to=system.proxies[1])
 
-| name | what |
-|---|---|
-| Cluster(proxies, threads, workers, proxy_env, worker_env, balancer, appendonly) | all of it; .redis .proxies .workers .balancer, .client(i), .other(client), .assert_no_restart() |
-| Redis(appendonly) | own server; redis("XLEN", key), .hash(key), .flush(), .kill(), .freeze(), .thaw(), .restart(), .monitor(), .command_calls(), .url, .port |
-| Proxy(redis, name, threads, settings, nofile) | .url .host .port, .probe(path), .stop() checks exit 0 and sanitizers |
-| Worker(api, redis, name, settings) | .stop() the same |
-| LoadBalancer(servers) | haproxy, round robin, no stickiness, 60 s idle timeout; .url |
-| SseClient(server, path, headers) | legacy HTTP+SSE client: .initialize(), .call(), .text(), .request(), .ask() + .answer(), .post(), .notify(), .tools(), .wait(), .pump(), .events, .answers, .surprises, .state, .session_id, .endpoint |
-| RawHttp(server) | bytes out, responses in: .send(), .response(), .rest(), .closed() |
-| request(server, method, target, body, headers), metrics(server) | one-shot HTTP |
-| until(condition, seconds, what) | polls with a deadline |
+Cluster(proxies, threads, workers, proxy_env, worker_env, balancer, appendonly)
+    All of it: .redis .proxies .workers .balancer, .client(i), .other(client),
+    .assert_no_restart().
+Redis(appendonly)
+    A server of its own: redis("XLEN", key), .hash(key), .flush(), .kill(),
+    .restart(), .freeze(), .thaw(), .monitor(), .command_calls(), .url, .port.
+Proxy(redis, name, threads, settings, nofile), Worker(api, redis, name, settings)
+    .url .host .port, .probe(path); .stop() checks exit code 0 and sanitizers.
+LoadBalancer(servers)
+    haproxy, round robin, no stickiness, 60 s idle timeout: .url.
+SseClient(server, path, headers)
+    A legacy HTTP+SSE client: .initialize(), .call(), .text(), .tools(),
+    .request(), .ask() and .answer(), .post(), .notify(), .wait(), .pump(),
+    .events, .answers, .surprises, .state, .session_id, .endpoint.
+RawHttp(server)
+    Bytes out, responses in: .send(), .response(), .rest(), .closed().
+request(server, method, target, body, headers), metrics(server)
+    One request on a connection of its own.
+until(condition, seconds, what)
+    Polls with a deadline.
 
 Tools carry their API's name on /sse (calculator_add); on /calculator/sse they do
 not (add). Programs are found in $BIN (default bin/, below the repository's root). They see

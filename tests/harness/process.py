@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 
-from .wait import PATIENCE, until
+from .wait import PATIENCE
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = ROOT / os.environ.get("BIN", "bin")
@@ -210,7 +210,3 @@ def remove_scratch():
 def tails():
     """The ends of the logs of all processes that run now."""
     return "\n".join(process.tail() for process in Process.running)
-
-
-__all__ = ["BIN", "ROOT", "SCRATCH", "Process", "clean_environment", "free_port",
-           "port_is_free", "remove_scratch", "tails", "until", "work_directory"]

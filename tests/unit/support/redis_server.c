@@ -66,6 +66,14 @@ reach(void)
 	return false;
 }
 
+static void
+stop(void)
+{
+	redisFree(admin);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 void
 server_setup(void)
 {
@@ -87,9 +95,7 @@ server_teardown(void)
 	if (last != NULL)
 		freeReplyObject(last);
 	last = NULL;
-	redisFree(admin);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
+	stop();
 	rmdir(dir);
 	redis_url_release(&url);
 }
@@ -107,10 +113,35 @@ server_thaw(void)
 	kill(pid, SIGCONT);
 }
 
+#define CUT "CLIENT KILL TYPE normal SKIPME yes"
+
 void
 server_cut_connections(void)
 {
-	server_do("CLIENT KILL TYPE normal SKIPME yes");
+	server_do(CUT);
+}
+
+/* Frozen, it finds this in the same turn as what came before. */
+void
+server_thaw_and_cut(void)
+{
+	void *reply = NULL;
+	int done = 0;
+
+	ck_assert_int_eq(redisAppendCommand(admin, CUT), REDIS_OK);
+	while (!done)
+		ck_assert_int_eq(redisBufferWrite(admin, &done), REDIS_OK);
+	server_thaw();
+	ck_assert_int_eq(redisGetReply(admin, &reply), REDIS_OK);
+	freeReplyObject(reply);
+}
+
+void
+server_restart(void)
+{
+	stop();
+	spawn();
+	WAIT(reach());
 }
 
 /* The blocking way ---------------------------------------------------------- */

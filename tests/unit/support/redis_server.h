@@ -15,10 +15,17 @@ void server_freeze(void);
 void server_thaw(void);
 /* Ends all connections but our own blocking one. */
 void server_cut_connections(void);
+/*
+ * After server_freeze(): lets it go on, and ends the connections before they get
+ * an answer. What they had sent may have been done or not.
+ */
+void server_thaw_and_cut(void);
+/* Kills it and starts an empty one in its place. */
+void server_restart(void);
 
 /*
- * The blocking way. format is hiredis's (%s, %d, %b …). An error reply fails the
- * test.
+ * The blocking way. format is hiredis's (%s, %d, %b and so on). An error reply
+ * fails the test.
  */
 void server_do(const char *format, ...);
 long long server_int(const char *format, ...);

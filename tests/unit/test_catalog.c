@@ -1,0 +1,364 @@
+/* The published catalogues in a real Redis, as a loop sees them. */
+#include "proxy/catalog.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/wait.h"
+
+#define PAGE_SIZE 3
+#define LONG_ENOUGH_MS 1000
+
+static struct redis *commands;
+static struct catalog *catalog;
+static struct strbuf page = STRBUF_INIT(1 << 20);
+
+static void
+setup(void)
+{
+	wait_setup();
+	server_setup();
+	commands = server_connect(NULL);
+	catalog = catalog_new(commands, PAGE_SIZE);
+}
+
+static void
+teardown(void)
+{
+	redis_free(commands);
+	catalog_free(catalog);
+	strbuf_release(&page);
+	server_teardown();
+	wait_teardown();
+}
+
+static void
+publish(const char *api, const char *digest, const char *catalogue)
+{
+	server_do("HSET mcp_api:{%s} digest %s catalogue %s", api, digest,
+	    catalogue);
+	server_do("SADD mcp_apis %s", api);
+}
+
+/* Reads what is published now. */
+static void
+look(void)
+{
+	clock_fake(clock_mono_ms() + LONG_ENOUGH_MS);
+	catalog_tick(catalog);
+	WAIT(redis_pending_count(commands) == 0);
+}
+
+#define ADD "{\"name\":\"add\",\"annotations\":{\"readOnlyHint\":true}}"
+#define DIV "{\"name\":\"divide\",\"annotations\":{\"readOnlyHint\":false}}"
+#define CALC "{\"tools\":[" ADD "," DIV "]}"
+
+static const struct catalog_tool *
+find(const char *api, const char *name)
+{
+	return catalog_find(catalog, slice_str(api), slice_str(name));
+}
+
+/* A page of the tools of api after cursor, or NULL when it is refused. */
+static const char *
+list(const char *api, const char *cursor)
+{
+	strbuf_reset(&page);
+	return catalog_list_tools(catalog, slice_str(api), slice_str(cursor),
+	    &page) ? strbuf_str(&page) : NULL;
+}
+
+START_TEST(nothing_is_known_at_first)
+{
+	ck_assert(!catalog_is_loaded(catalog));
+	ck_assert(!catalog_has_api(catalog, SLICE("calc")));
+	ck_assert_ptr_null(find("calc", "add"));
+	look();
+	ck_assert(catalog_is_loaded(catalog));
+	ck_assert_str_eq(list("", ""), "{\"tools\":[]}");
+}
+END_TEST
+
+START_TEST(a_published_tool_is_found_under_both_names)
+{
+	const struct catalog_tool *tool;
+
+	publish("calc", "d1", CALC);
+	look();
+	ck_assert(catalog_is_loaded(catalog));
+	ck_assert(catalog_has_api(catalog, SLICE("calc")));
+	tool = find("calc", "add");
+	ck_assert_ptr_nonnull(tool);
+	ck_assert_ptr_eq(tool, find("", "calc_add"));
+	ck_assert_str_eq(tool->api, "calc");
+	ck_assert_str_eq(tool->name, "add");
+	ck_assert_ptr_null(find("", "add"));
+	ck_assert_ptr_null(find("calc", "calc_add"));
+	ck_assert_ptr_null(find("other", "add"));
+	ck_assert_ptr_null(find("calc", "ad"));
+	ck_assert_ptr_null(find("calc", ""));
+	ck_assert_ptr_null(find("", ""));
+}
+END_TEST
+
+static const struct {
+	const char *annotations;
+	bool safe;
+} hints[] = {
+	{ "{\"readOnlyHint\":true}", true },
+	{ "{\"idempotentHint\":true}", true },
+	{ "{\"readOnlyHint\":false,\"idempotentHint\":true}", true },
+	{ "{\"readOnlyHint\":false}", false },
+	{ "{\"readOnlyHint\":\"true\"}", false },
+	{ "{\"readonlyhint\":true}", false },
+	{ "{\"destructiveHint\":false}", false },
+	{ "{}", false },
+	{ "null", false },
+	{ "[true]", false },
+};
+
+START_TEST(a_tool_is_safe_only_when_it_says_so)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+	    "{\"tools\":[{\"name\":\"t\",\"annotations\":%s}]}",
+	    hints[_i].annotations);
+	publish("x", "d", text);
+	look();
+	ck_assert_int_eq(find("x", "t")->safe, hints[_i].safe);
+}
+END_TEST
+
+START_TEST(a_listing_names_tools_as_they_are_called)
+{
+	publish("calc", "d1", CALC);
+	publish("b", "d2", "{\"tools\":[{\"name\":\"x\",\"title\":\"X\"}]}");
+	look();
+	ck_assert_str_eq(list("calc", ""), CALC);
+	ck_assert_str_eq(list("", ""), "{\"tools\":["
+	    "{\"name\":\"b_x\",\"title\":\"X\"},"
+	    "{\"name\":\"calc_add\",\"annotations\":{\"readOnlyHint\":true}},"
+	    "{\"name\":\"calc_divide\","
+	    "\"annotations\":{\"readOnlyHint\":false}}]}");
+	ck_assert_str_eq(list("none", ""), "{\"tools\":[]}");
+}
+END_TEST
+
+#define T(name) "{\"name\":\"" name "\"}"
+
+START_TEST(a_long_listing_comes_in_pages)
+{
+	publish("a", "d1", "{\"tools\":[" T("1") "," T("2") "," T("3") ","
+	    T("4") "]}");
+	publish("b", "d2", "{\"tools\":[" T("1") "," T("2") "]}");
+	look();
+	ck_assert_str_eq(list("", ""), "{\"tools\":[" T("a_1") "," T("a_2") ","
+	    T("a_3") "],\"nextCursor\":\"a_3\"}");
+	ck_assert_str_eq(list("", "a_3"), "{\"tools\":[" T("a_4") "," T("b_1")
+	    "," T("b_2") "]}");
+	ck_assert_str_eq(list("", "b_2"), "{\"tools\":[]}");
+	ck_assert_str_eq(list("a", "a_3"), "{\"tools\":[" T("4") "]}");
+}
+END_TEST
+
+START_TEST(a_cursor_that_names_no_tool_is_refused)
+{
+	publish("a", "d1", "{\"tools\":[" T("1") "]}");
+	publish("b", "d2", "{\"tools\":[" T("1") "]}");
+	look();
+	ck_assert_ptr_null(list("", "a_2"));
+	ck_assert_ptr_null(list("", "1"));
+	ck_assert_ptr_null(list("", "x"));
+	ck_assert_ptr_null(list("a", "b_1"));
+}
+END_TEST
+
+START_TEST(a_new_digest_brings_new_tools)
+{
+	publish("calc", "d1", CALC);
+	look();
+	publish("calc", "d1", "{\"tools\":[" T("not looked at") "]}");
+	look();
+	ck_assert_ptr_nonnull(find("calc", "add"));
+	publish("calc", "d2", "{\"tools\":[" T("sum") "]}");
+	look();
+	ck_assert_ptr_null(find("calc", "add"));
+	ck_assert_ptr_nonnull(find("calc", "sum"));
+}
+END_TEST
+
+START_TEST(an_api_that_is_withdrawn_is_gone)
+{
+	publish("calc", "d1", CALC);
+	publish("b", "d2", "{\"tools\":[" T("1") "]}");
+	look();
+	server_do("DEL mcp_api:{calc}");
+	look();
+	ck_assert(!catalog_has_api(catalog, SLICE("calc")));
+	ck_assert_ptr_null(find("calc", "add"));
+	ck_assert_str_eq(list("", ""), "{\"tools\":[" T("b_1") "]}");
+	publish("calc", "d1", CALC);
+	look();
+	ck_assert_ptr_nonnull(find("calc", "add"));
+	server_do("SREM mcp_apis calc");
+	look();
+	ck_assert(!catalog_has_api(catalog, SLICE("calc")));
+	ck_assert_ptr_null(find("", "calc_add"));
+}
+END_TEST
+
+/* What no worker of ours would publish; nothing of it may be served. */
+static const char *const bad_catalogues[] = {
+	"", "{", "[]", "null", "{\"tools\":{}}", "{\"tools\":[]}",
+	"{\"tools\":[1,null,{},{\"name\":1},{\"name\":\"\"}]}",
+};
+
+START_TEST(a_bad_catalogue_has_no_tools)
+{
+	publish("x", "d", bad_catalogues[_i]);
+	publish("calc", "d1", CALC);
+	look();
+	ck_assert(catalog_is_loaded(catalog));
+	ck_assert_str_eq(list("x", ""), "{\"tools\":[]}");
+	ck_assert_str_eq(list("calc", ""), CALC);
+}
+END_TEST
+
+START_TEST(of_two_tools_of_a_name_the_first_counts)
+{
+	publish("x", "d", "{\"tools\":[" ADD "," T("add") "," T("b") "]}");
+	look();
+	ck_assert_str_eq(list("x", ""), "{\"tools\":[" ADD "," T("b") "]}");
+	ck_assert(find("x", "add")->safe);
+}
+END_TEST
+
+START_TEST(names_that_are_none_are_no_apis)
+{
+	publish("Calc", "d", CALC);
+	publish("a_b", "d", CALC);
+	publish("calc-", "d", CALC);
+	publish("abcdefghijklmnopqrstuvwxyzabcdefg", "d", CALC);
+	look();
+	ck_assert(catalog_is_loaded(catalog));
+	ck_assert_str_eq(list("", ""), "{\"tools\":[]}");
+}
+END_TEST
+
+START_TEST(the_queue_is_measured)
+{
+	publish("calc", "d1", CALC);
+	look();
+	ck_assert_uint_eq(catalog_queue_length(catalog, "calc"), 0);
+	server_do("XADD mcp_requests:{calc} * a b");
+	server_do("XADD mcp_requests:{calc} * a b");
+	look();
+	ck_assert_uint_eq(catalog_queue_length(catalog, "calc"), 2);
+	ck_assert_uint_eq(catalog_queue_length(catalog, "none"), 0);
+}
+END_TEST
+
+START_TEST(it_looks_once_a_second)
+{
+	uint64_t before;
+
+	look();
+	before = redis_commands_sent(commands);
+	clock_fake(clock_mono_ms() + LONG_ENOUGH_MS - 1);
+	catalog_tick(catalog);
+	ck_assert_uint_eq(redis_commands_sent(commands), before);
+	clock_fake(clock_mono_ms() + 1);
+	catalog_tick(catalog);
+	ck_assert_uint_eq(redis_commands_sent(commands), before + 1);
+	WAIT(redis_pending_count(commands) == 0);
+}
+END_TEST
+
+START_TEST(what_is_known_stays_while_redis_is_away)
+{
+	publish("calc", "d1", CALC);
+	look();
+	server_freeze();
+	clock_fake(clock_mono_ms() + LONG_ENOUGH_MS);
+	catalog_tick(catalog);
+	redis_flush(commands);
+	server_thaw_and_cut();
+	WAIT(!redis_is_ready(commands));
+	clock_fake(clock_mono_ms() + LONG_ENOUGH_MS);
+	catalog_tick(catalog);
+	ck_assert_ptr_nonnull(find("calc", "add"));
+	WAIT(redis_is_ready(commands));
+	publish("calc", "d2", "{\"tools\":[" T("sum") "]}");
+	look();
+	ck_assert_ptr_nonnull(find("calc", "sum"));
+}
+END_TEST
+
+START_TEST(half_a_reading_is_none)
+{
+	publish("calc", "d1", CALC);
+	server_freeze();
+	catalog_tick(catalog);
+	redis_flush(commands);
+	server_thaw_and_cut();
+	WAIT(!redis_is_ready(commands));
+	ck_assert(!catalog_is_loaded(catalog));
+	WAIT(redis_is_ready(commands));
+	look();
+	ck_assert(catalog_is_loaded(catalog));
+	ck_assert_ptr_nonnull(find("calc", "add"));
+}
+END_TEST
+
+START_TEST(a_tool_with_a_long_name_is_found)
+{
+	char name[256], text[512];
+
+	memset(name, 'n', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	snprintf(text, sizeof(text), "{\"tools\":[{\"name\":\"%s\"}]}", name);
+	publish("abcdefghijklmnopqrstuvwxyzabcdef", "d", text);
+	look();
+	ck_assert_ptr_nonnull(find("abcdefghijklmnopqrstuvwxyzabcdef", name));
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("catalog");
+	TCase *tc = tcase_create("catalog");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, nothing_is_known_at_first);
+	tcase_add_test(tc, a_published_tool_is_found_under_both_names);
+	tcase_add_loop_test(tc, a_tool_is_safe_only_when_it_says_so, 0,
+	    (int)ARRAY_LEN(hints));
+	tcase_add_test(tc, a_listing_names_tools_as_they_are_called);
+	tcase_add_test(tc, a_long_listing_comes_in_pages);
+	tcase_add_test(tc, a_cursor_that_names_no_tool_is_refused);
+	tcase_add_test(tc, a_new_digest_brings_new_tools);
+	tcase_add_test(tc, an_api_that_is_withdrawn_is_gone);
+	tcase_add_loop_test(tc, a_bad_catalogue_has_no_tools, 0,
+	    (int)ARRAY_LEN(bad_catalogues));
+	tcase_add_test(tc, of_two_tools_of_a_name_the_first_counts);
+	tcase_add_test(tc, names_that_are_none_are_no_apis);
+	tcase_add_test(tc, the_queue_is_measured);
+	tcase_add_test(tc, it_looks_once_a_second);
+	tcase_add_test(tc, what_is_known_stays_while_redis_is_away);
+	tcase_add_test(tc, half_a_reading_is_none);
+	tcase_add_test(tc, a_tool_with_a_long_name_is_found);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

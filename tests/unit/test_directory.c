@@ -1,0 +1,246 @@
+/* Where sessions live: records in a real Redis, and the cache before them. */
+#include "proxy/directory.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/wait.h"
+
+#define SID "0123456789abcdef0123456789abcdef"
+#define SESSION "mcp_session:{" SID "}"
+#define TRANSPORT "mcp_transport:{" SID "}"
+
+static struct redis *commands;
+static struct directory *directory;
+
+static unsigned answers;
+static enum directory_result last_result;
+static struct directory_entry last_entry;
+
+static void
+setup(void)
+{
+	wait_setup();
+	server_setup();
+	commands = server_connect(NULL);
+	directory = directory_new(commands);
+}
+
+static void
+teardown(void)
+{
+	redis_free(commands);
+	directory_free(directory);
+	server_teardown();
+	wait_teardown();
+}
+
+static void
+on_answer(enum directory_result result, const struct directory_entry *entry,
+    void *arg)
+{
+	ck_assert_ptr_eq(arg, &directory);
+	ck_assert_int_eq(result == DIRECTORY_FOUND, entry != NULL);
+	answers++;
+	last_result = result;
+	if (entry != NULL)
+		last_entry = *entry;
+}
+
+static bool
+ask(void)
+{
+	return directory_fetch(directory, SLICE(SID), on_answer, &directory);
+}
+
+static enum directory_result
+fetch(void)
+{
+	unsigned before = answers;
+
+	ck_assert(ask());
+	WAIT(answers > before);
+	return last_result;
+}
+
+static void
+put_record(const char *pod)
+{
+	server_do("HSET " SESSION " api calc");
+	server_do("HSET " TRANSPORT " pod %s epoch 1", pod);
+}
+
+static const struct directory_entry *
+cached(void)
+{
+	return directory_find(directory, SLICE(SID));
+}
+
+START_TEST(a_session_is_found)
+{
+	put_record("pod-a");
+	ck_assert_ptr_null(cached());
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	ck_assert_str_eq(last_entry.pod, "pod-a");
+	ck_assert_str_eq(last_entry.api, "calc");
+}
+END_TEST
+
+START_TEST(a_session_for_all_apis_is_found)
+{
+	server_do("HSET " SESSION " api %s", "");
+	server_do("HSET " TRANSPORT " pod pod-a");
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	ck_assert_str_eq(last_entry.api, "");
+}
+END_TEST
+
+static const char *const incomplete[] = {
+	"PING",
+	"HSET " SESSION " api calc",
+	"HSET " SESSION " state live",
+	"HSET " TRANSPORT " pod pod-a",
+};
+
+START_TEST(half_a_record_is_no_session)
+{
+	server_do(incomplete[_i]);
+	ck_assert_int_eq(fetch(), DIRECTORY_UNKNOWN);
+	ck_assert_ptr_null(cached());
+}
+END_TEST
+
+START_TEST(a_record_without_its_pod_is_no_session)
+{
+	server_do("HSET " SESSION " api calc");
+	server_do("HSET " TRANSPORT " epoch 1");
+	ck_assert_int_eq(fetch(), DIRECTORY_UNKNOWN);
+}
+END_TEST
+
+START_TEST(names_that_cannot_be_are_no_session)
+{
+	char name[POD_NAME_MAX + 2];
+
+	memset(name, 'x', sizeof(name));
+	name[POD_NAME_MAX + 1] = '\0';
+	put_record(name);
+	ck_assert_int_eq(fetch(), DIRECTORY_UNKNOWN);
+	name[POD_NAME_MAX] = '\0';
+	put_record(name);
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	ck_assert_str_eq(last_entry.pod, name);
+}
+END_TEST
+
+START_TEST(what_was_found_is_remembered_for_a_while)
+{
+	uint64_t now = clock_mono_ms();
+
+	clock_fake(now);
+	put_record("pod-a");
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	clock_fake(now + DIRECTORY_TTL_MS - 1);
+	ck_assert_str_eq(cached()->pod, "pod-a");
+	clock_fake(now + DIRECTORY_TTL_MS);
+	ck_assert_ptr_null(cached());
+}
+END_TEST
+
+START_TEST(what_was_fetched_last_counts)
+{
+	uint64_t now = clock_mono_ms();
+
+	clock_fake(now);
+	put_record("pod-a");
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	put_record("pod-b");
+	ck_assert_str_eq(cached()->pod, "pod-a");
+	clock_fake(now + DIRECTORY_TTL_MS - 1);
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	ck_assert_str_eq(cached()->pod, "pod-b");
+	clock_fake(now + DIRECTORY_TTL_MS);
+	ck_assert_str_eq(cached()->pod, "pod-b");
+}
+END_TEST
+
+/* Redis has just said that there is none. */
+START_TEST(a_session_that_ended_is_forgotten)
+{
+	put_record("pod-a");
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	server_do("DEL " SESSION " " TRANSPORT);
+	ck_assert_int_eq(fetch(), DIRECTORY_UNKNOWN);
+	ck_assert_ptr_null(cached());
+}
+END_TEST
+
+START_TEST(an_id_of_another_length_is_not_found)
+{
+	ck_assert_ptr_null(directory_find(directory, SLICE("0123")));
+}
+END_TEST
+
+START_TEST(without_redis_there_is_no_answer)
+{
+	put_record("pod-a");
+	server_cut_connections();
+	WAIT(!redis_is_ready(commands));
+	ck_assert(!ask());
+	ck_assert_uint_eq(answers, 0);
+}
+END_TEST
+
+START_TEST(an_answer_that_was_lost_is_no_answer)
+{
+	put_record("pod-a");
+	server_freeze();
+	ck_assert(ask());
+	redis_flush(commands);
+	server_thaw_and_cut();
+	WAIT(answers == 1);
+	ck_assert_int_eq(last_result, DIRECTORY_AWAY);
+	ck_assert_ptr_null(cached());
+}
+END_TEST
+
+START_TEST(an_error_is_no_answer)
+{
+	put_record("pod-a");
+	server_do("SET " SESSION " text");
+	ck_assert_int_eq(fetch(), DIRECTORY_AWAY);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("directory");
+	TCase *tc = tcase_create("directory");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, a_session_is_found);
+	tcase_add_test(tc, a_session_for_all_apis_is_found);
+	tcase_add_loop_test(tc, half_a_record_is_no_session, 0,
+	    (int)ARRAY_LEN(incomplete));
+	tcase_add_test(tc, a_record_without_its_pod_is_no_session);
+	tcase_add_test(tc, names_that_cannot_be_are_no_session);
+	tcase_add_test(tc, what_was_found_is_remembered_for_a_while);
+	tcase_add_test(tc, what_was_fetched_last_counts);
+	tcase_add_test(tc, a_session_that_ended_is_forgotten);
+	tcase_add_test(tc, an_id_of_another_length_is_not_found);
+	tcase_add_test(tc, without_redis_there_is_no_answer);
+	tcase_add_test(tc, an_answer_that_was_lost_is_no_answer);
+	tcase_add_test(tc, an_error_is_no_answer);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

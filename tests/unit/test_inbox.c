@@ -1,0 +1,418 @@
+/* A loop's inbox on a real Redis: nothing leaves it before it was dealt with. */
+#include "proxy/inbox.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/wait.h"
+
+#define POD "pod-a.0.abcd"
+#define KEY "mcp_replies:{" POD "}"
+#define SID "0123456789abcdef0123456789abcdef"
+#define IDS_MAX 8192
+/* inbox.c's: entries in hand before reading pauses, entries per read. */
+#define IN_HAND_MAX 1024
+#define READ_COUNT 128
+
+static struct redis *commands;
+static struct inbox *inbox;
+
+/* What came, by the number in the payload. */
+static unsigned came[IDS_MAX];
+static unsigned came_count;
+static struct inbox_entry *entries[IDS_MAX];
+static bool deals_at_once;
+
+static void
+on_message(const struct env_message *m, struct inbox_entry *entry, void *arg)
+{
+	unsigned id;
+
+	ck_assert_ptr_eq(arg, &inbox);
+	ck_assert(slice_eq_str(m->session, SID));
+	ck_assert_int_eq(sscanf(m->payload.p, "{\"id\":%u}", &id), 1);
+	ck_assert_uint_lt(id, IDS_MAX);
+	came[id]++;
+	came_count++;
+	entries[id] = entry;
+	if (deals_at_once)
+		inbox_done(entry);
+}
+
+static void
+open_inbox(void)
+{
+	struct redis_options reader = server_options();
+
+	inbox = inbox_new(base, NULL, commands, &reader, SLICE(POD), on_message,
+	    &inbox);
+	inbox_open(inbox);
+	WAIT(inbox_is_ready(inbox));
+}
+
+static void
+setup(void)
+{
+	wait_setup();
+	server_setup();
+	commands = server_connect(NULL);
+	open_inbox();
+}
+
+static void
+teardown(void)
+{
+	redis_free(commands);
+	inbox_free(inbox);
+	server_teardown();
+	wait_teardown();
+}
+
+/* Puts an entry with messages first to last into the inbox. */
+static void
+put(unsigned first, unsigned last)
+{
+	struct strbuf command = STRBUF_INIT(1 << 16);
+
+	strbuf_add_str(&command, "XADD " KEY " *");
+	for (unsigned i = first; i <= last; i++)
+		strbuf_addf(&command, " call %032u session " SID
+		    " attempt 1 payload {\"id\":%u}", i, i);
+	server_do(strbuf_str(&command));
+	strbuf_release(&command);
+}
+
+static long long
+left(void)
+{
+	return server_int("XLEN " KEY);
+}
+
+static void
+done(unsigned id)
+{
+	inbox_done(entries[id]);
+	entries[id] = NULL;
+}
+
+/* Were messages 1 to last brought, each once? */
+static void
+check_came(unsigned last)
+{
+	for (unsigned i = 1; i <= last; i++)
+		ck_assert_msg(came[i] == 1, "%u came %u times", i, came[i]);
+	ck_assert_uint_eq(came_count, last);
+}
+
+/* Cuts both connections, and waits until both are back. */
+static void
+reconnect(void)
+{
+	server_cut_connections();
+	WAIT(!inbox_is_ready(inbox));
+	WAIT(inbox_is_ready(inbox) && redis_is_ready(commands));
+}
+
+START_TEST(an_entry_stays_until_it_is_dealt_with)
+{
+	put(1, 1);
+	WAIT(came_count == 1);
+	inbox_tick(inbox);
+	turn();
+	ck_assert_int_eq(left(), 1);
+	done(1);
+	WAIT(left() == 0);
+	check_came(1);
+}
+END_TEST
+
+START_TEST(an_entry_stays_until_all_of_it_is_dealt_with)
+{
+	put(1, 3);
+	WAIT(came_count == 3);
+	ck_assert_ptr_eq(entries[1], entries[3]);
+	done(3);
+	done(1);
+	inbox_tick(inbox);
+	WAIT(redis_pending_count(commands) == 0);
+	ck_assert_int_eq(left(), 1);
+	done(2);
+	WAIT(left() == 0);
+	check_came(3);
+}
+END_TEST
+
+START_TEST(entries_may_be_dealt_with_in_any_order)
+{
+	for (unsigned i = 1; i <= 3; i++)
+		put(i, i);
+	WAIT(came_count == 3);
+	done(2);
+	WAIT(left() == 2);
+	ck_assert_uint_eq(server_count("XRANGE " KEY " - +"), 2);
+	done(3);
+	WAIT(left() == 1);
+	done(1);
+	WAIT(left() == 0);
+}
+END_TEST
+
+START_TEST(what_waited_before_the_start_is_read)
+{
+	redis_free(commands);
+	inbox_free(inbox);
+	commands = server_connect(NULL);
+	put(1, 2);
+	put(3, 3);
+	deals_at_once = true;
+	open_inbox();
+	WAIT(left() == 0);
+	check_came(3);
+}
+END_TEST
+
+START_TEST(a_turn_costs_one_deletion)
+{
+	uint64_t before;
+
+	for (unsigned i = 1; i <= 100; i++)
+		put(i, i);
+	WAIT(came_count == 100);
+	before = redis_commands_sent(commands);
+	for (unsigned i = 1; i <= 100; i++)
+		done(i);
+	WAIT(left() == 0);
+	ck_assert_uint_eq(redis_commands_sent(commands) - before, 1);
+}
+END_TEST
+
+START_TEST(many_messages_come_in_order_and_once)
+{
+	deals_at_once = true;
+	for (unsigned i = 0; i < 60; i++)
+		put(i * 100 + 1, i * 100 + 100);
+	WAIT(left() == 0);
+	check_came(6000);
+}
+END_TEST
+
+/* Nobody would ever deal with them. */
+START_TEST(malformed_messages_are_deleted)
+{
+	deals_at_once = true;
+	server_do("XADD " KEY " * call x");
+	server_do("XADD " KEY " * foo bar");
+	server_do("XADD " KEY " * call x session " SID " call y session " SID
+		  " attempt 1 payload {\"id\":1}");
+	WAIT(left() == 0);
+	check_came(1);
+}
+END_TEST
+
+START_TEST(nothing_is_no_entry)
+{
+	inbox_done(NULL);
+}
+END_TEST
+
+/* Connections that break ------------------------------------------------------ */
+
+START_TEST(a_reconnect_brings_nothing_twice)
+{
+	put(1, 2);
+	put(3, 3);
+	WAIT(came_count == 3);
+	done(1);
+	reconnect();
+	put(4, 4);
+	WAIT(came[4] == 1);
+	check_came(4);
+	done(2);
+	done(3);
+	done(4);
+	WAIT(left() == 0);
+}
+END_TEST
+
+START_TEST(a_reconnect_brings_what_came_meanwhile)
+{
+	put(1, 1);
+	WAIT(came_count == 1);
+	server_cut_connections();
+	put(2, 2);
+	WAIT(!inbox_is_ready(inbox));
+	put(3, 3);
+	WAIT(came_count == 3);
+	check_came(3);
+}
+END_TEST
+
+START_TEST(what_is_done_while_redis_is_away_is_deleted_later)
+{
+	put(1, 1);
+	put(2, 2);
+	WAIT(came_count == 2);
+	server_cut_connections();
+	WAIT(!redis_is_ready(commands));
+	done(1);
+	turn();
+	WAIT(redis_is_ready(commands) && inbox_is_ready(inbox));
+	inbox_tick(inbox);
+	WAIT(left() == 1);
+	done(2);
+	WAIT(left() == 0);
+	put(3, 3);
+	WAIT(came[3] == 1);
+	check_came(3);
+}
+END_TEST
+
+/* The deletion may have happened or not; the reader looks again meanwhile. */
+START_TEST(a_deletion_with_unknown_outcome_is_repeated)
+{
+	for (unsigned i = 1; i <= 10; i++)
+		put(i, i);
+	WAIT(came_count == 10);
+	server_freeze();
+	for (unsigned i = 1; i <= 9; i++)
+		done(i);
+	turn();
+	ck_assert_uint_ge(redis_pending_count(commands), 1);
+	server_thaw_and_cut();
+	WAIT(!redis_is_ready(commands));
+	WAIT(redis_is_ready(commands) && inbox_is_ready(inbox));
+	inbox_tick(inbox);
+	WAIT(left() == 1);
+	done(10);
+	WAIT(left() == 0);
+	put(11, 11);
+	WAIT(came[11] == 1);
+	check_came(11);
+}
+END_TEST
+
+START_TEST(a_deletion_that_did_not_happen_is_repeated)
+{
+	put(1, 1);
+	WAIT(came_count == 1);
+	server_do("ACL SETUSER default -xdel");
+	done(1);
+	WAIT(redis_pending_count(commands) > 0);
+	WAIT(redis_pending_count(commands) == 0);
+	ck_assert_int_eq(left(), 1);
+	reconnect();
+	put(2, 2);
+	WAIT(came[2] == 1);
+	check_came(2);
+	server_do("ACL SETUSER default +xdel");
+	inbox_tick(inbox);
+	WAIT(left() == 1);
+}
+END_TEST
+
+START_TEST(an_inbox_that_redis_lost_goes_on)
+{
+	uint64_t then_ms = clock_wall_ms();
+
+	put(1, 1);
+	WAIT(came_count == 1);
+	server_do("FLUSHALL");
+	done(1);
+	/* Ids are times: a later entry's is higher only when time has passed. */
+	WAIT(clock_wall_ms() > then_ms + 100);
+	put(2, 2);
+	WAIT(came_count == 2);
+	done(2);
+	WAIT(left() == 0);
+	server_restart();
+	WAIT(!inbox_is_ready(inbox));
+	put(3, 3);
+	WAIT(came_count == 3);
+	check_came(3);
+}
+END_TEST
+
+START_TEST(a_read_that_failed_is_repeated)
+{
+	server_do("SET " KEY " text");
+	WAIT(inbox_commands_sent(inbox) > 0);
+	reconnect();
+	inbox_tick(inbox);
+	turn();
+	server_do("DEL " KEY);
+	put(1, 1);
+	inbox_tick(inbox);
+	WAIT(came_count == 1 || (inbox_tick(inbox), false));
+	check_came(1);
+}
+END_TEST
+
+/* Too much at once ------------------------------------------------------------ */
+
+START_TEST(what_cannot_be_dealt_with_waits_in_redis)
+{
+	for (unsigned i = 1; i <= 3000; i++)
+		put(i, i);
+	WAIT(came_count > IN_HAND_MAX);
+	for (unsigned i = 0; i < 20; i++) {
+		inbox_tick(inbox);
+		turn();
+	}
+	ck_assert_uint_le(came_count, IN_HAND_MAX + READ_COUNT);
+	ck_assert_int_eq(left(), 3000);
+	/* From now on no tick is needed to go on. */
+	deals_at_once = true;
+	for (unsigned i = 1, last = came_count; i <= last; i++)
+		done(i);
+	WAIT(left() == 0);
+	check_came(3000);
+}
+END_TEST
+
+START_TEST(an_inbox_may_be_freed_with_entries_in_hand)
+{
+	put(1, 3);
+	put(4, 4);
+	WAIT(came_count == 4);
+	done(1);
+	done(4);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("inbox");
+	TCase *tc = tcase_create("inbox");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tc, 60);
+	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_test(tc, an_entry_stays_until_it_is_dealt_with);
+	tcase_add_test(tc, an_entry_stays_until_all_of_it_is_dealt_with);
+	tcase_add_test(tc, entries_may_be_dealt_with_in_any_order);
+	tcase_add_test(tc, what_waited_before_the_start_is_read);
+	tcase_add_test(tc, a_turn_costs_one_deletion);
+	tcase_add_test(tc, many_messages_come_in_order_and_once);
+	tcase_add_test(tc, malformed_messages_are_deleted);
+	tcase_add_test(tc, nothing_is_no_entry);
+	tcase_add_test(tc, a_reconnect_brings_nothing_twice);
+	tcase_add_test(tc, a_reconnect_brings_what_came_meanwhile);
+	tcase_add_test(tc, what_is_done_while_redis_is_away_is_deleted_later);
+	tcase_add_test(tc, a_deletion_with_unknown_outcome_is_repeated);
+	tcase_add_test(tc, a_deletion_that_did_not_happen_is_repeated);
+	tcase_add_test(tc, an_inbox_that_redis_lost_goes_on);
+	tcase_add_test(tc, a_read_that_failed_is_repeated);
+	tcase_add_test(tc, what_cannot_be_dealt_with_waits_in_redis);
+	tcase_add_test(tc, an_inbox_may_be_freed_with_entries_in_hand);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_ENV);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
