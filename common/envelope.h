@@ -53,6 +53,11 @@ struct slice env_worker_key(struct env_keybuf *buf, struct slice api,
 #define ENV_GROUP "workers"          /* consumer group of request streams */
 #define ENV_APIS_KEY "mcp_apis"      /* set: names of the published APIs */
 #define ENV_PODS_KEY "mcp_pods"      /* zset: pods by heartbeat expiry (ms) */
+/*
+ * string: the key of user hashes, made by the first proxy when USER_HASH_SECRET
+ * is not set. Only proxies may read it.
+ */
+#define ENV_USER_SECRET_KEY "mcp_user_secret"
 
 /* Heartbeats: written every third of their life. */
 #define ENV_HEARTBEAT_TTL_MS 15000

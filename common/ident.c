@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/rand.h>
 
 /* One system-wide reseed check and one AES-CTR run per 256 ids. */
@@ -22,8 +23,8 @@ no_randomness(void)
 	abort();
 }
 
-static void
-hex(char *out, const unsigned char *bytes, size_t n)
+void
+hex_encode(char *out, const unsigned char *bytes, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -46,17 +47,82 @@ ident_hex(char out[static IDENT_HEX_LEN + 1])
 	}
 	pool.left -= IDENT_BYTES;
 	bytes = pool.bytes + pool.left;
-	hex(out, bytes, IDENT_BYTES);
+	hex_encode(out, bytes, IDENT_BYTES);
 	/* A later read of this memory must not reveal ids that are in use. */
 	memset(bytes, 0, IDENT_BYTES);
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool
+hex_decode(unsigned char *out, size_t n, struct slice text)
+{
+	if (text.n != 2 * n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		int high = hex_digit(text.p[2 * i]);
+		int low = hex_digit(text.p[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return false;
+		out[i] = (unsigned char)(high << 4 | low);
+	}
+	return true;
+}
+
+/*
+ * Fetched once per thread: EVP_sha256() would look the algorithm up among
+ * OpenSSL's providers for each digest, which costs more than the digest.
+ */
+static _Thread_local struct {
+	EVP_MD *md;
+	EVP_MD_CTX *ctx;
+} sha256;
+
+static void
+sha256_ready(void)
+{
+	if (sha256.ctx != NULL)
+		return;
+	sha256.md = EVP_MD_fetch(NULL, "SHA256", NULL);
+	sha256.ctx = EVP_MD_CTX_new();
+	if (sha256.md == NULL || sha256.ctx == NULL) {
+		fputs("SHA-256 is missing from OpenSSL\n", stderr);
+		abort();
+	}
+}
+
+void
+ident_sha256(unsigned char out[static SHA256_LEN], struct slice data)
+{
+	sha256_ready();
+	if (EVP_DigestInit_ex2(sha256.ctx, sha256.md, NULL) != 1 ||
+	    EVP_DigestUpdate(sha256.ctx, data.p, data.n) != 1 ||
+	    EVP_DigestFinal_ex(sha256.ctx, out, NULL) != 1)
+		abort();
+}
+
+void
+ident_hmac_sha256(unsigned char out[static SHA256_LEN], struct slice key,
+    struct slice data)
+{
+	if (HMAC(EVP_sha256(), key.p, (int)key.n,
+		(const unsigned char *)data.p, data.n, out, NULL) == NULL)
+		abort();
 }
 
 void
 ident_sha256_hex(char out[static SHA256_HEX_LEN + 1], struct slice data)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
+	unsigned char digest[SHA256_LEN];
 
-	if (EVP_Digest(data.p, data.n, digest, NULL, EVP_sha256(), NULL) != 1)
-		abort();
-	hex(out, digest, SHA256_HEX_LEN / 2);
+	ident_sha256(digest, data);
+	hex_encode(out, digest, sizeof(digest));
 }

@@ -33,6 +33,7 @@ struct question {
 static const struct redis_script lookup_script = {
 	"session_lookup",
 	"return { redis.call('HGET', KEYS[1], 'api'),\n"
+	"    redis.call('HGET', KEYS[1], 'user'),\n"
 	"    redis.call('HGET', KEYS[2], 'pod') }\n"
 };
 
@@ -113,9 +114,10 @@ judge(const redisReply *reply, struct directory_entry *out)
 {
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
 		return DIRECTORY_AWAY;
-	if (reply->elements != 2 ||
+	if (reply->elements != 3 ||
 	    !copy_text(out->api, sizeof(out->api), reply->element[0]) ||
-	    !copy_text(out->pod, sizeof(out->pod), reply->element[1]))
+	    !hex_decode(out->user, SHA256_LEN, redis_slice(reply->element[1])) ||
+	    !copy_text(out->pod, sizeof(out->pod), reply->element[2]))
 		return DIRECTORY_UNKNOWN;
 	return DIRECTORY_FOUND;
 }

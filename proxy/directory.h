@@ -9,6 +9,7 @@
 #define MCP_DIRECTORY_H
 
 #include "common/envelope.h"
+#include "common/ident.h"
 #include "common/redis.h"
 
 #define DIRECTORY_TTL_MS 5000
@@ -19,6 +20,7 @@ struct directory;
 struct directory_entry {
 	char pod[POD_NAME_MAX + 1];
 	char api[API_NAME_MAX + 1];  /* empty: all APIs */
+	unsigned char user[SHA256_LEN];  /* whose session it is */
 };
 
 enum directory_result {

@@ -207,6 +207,12 @@ http_peer(const struct http_conn *c, char buf[static INET6_ADDRSTRLEN])
 		inet_ntop(AF_INET6, &c->peer, buf, INET6_ADDRSTRLEN);
 }
 
+const struct in6_addr *
+http_peer_address(const struct http_conn *c)
+{
+	return &c->peer;
+}
+
 /* Responses ------------------------------------------------------------- */
 
 /* The Date field's value (RFC 9110, section 6.6.1), made once a second. */
@@ -363,10 +369,11 @@ refuse(struct http_conn *c, int status)
 /* Requests -------------------------------------------------------------- */
 
 static void
-dispatch(struct http_conn *c, const struct http_head *head, struct slice body)
+dispatch(struct http_conn *c, const struct http_head *head,
+    struct slice head_bytes, struct slice body)
 {
 	struct http_server *s = c->server;
-	struct http_request req = { head, body };
+	struct http_request req = { head, head_bytes, body };
 
 	set_state(c, HTTP_BUSY);
 	c->close_after = !head->keep_alive;
@@ -418,7 +425,8 @@ step_head(struct http_conn *c, const char *p, size_t n)
 	have = n - (size_t)len;
 	if (head.body == HTTP_BODY_NONE ||
 	    (head.body == HTTP_BODY_LENGTH && head.content_length <= have)) {
-		dispatch(c, &head, slice_of(p + len, head.content_length));
+		dispatch(c, &head, slice_of(p, (size_t)len),
+		    slice_of(p + len, head.content_length));
 		return (size_t)len + head.content_length;
 	}
 	begin_body(c, &head, (size_t)len);
@@ -435,7 +443,7 @@ dispatch_with_body(struct http_conn *c, const char *p, struct slice body)
 	c->body = NULL;
 	if (http_head_parse(p, held->head_len, &c->server->options.limits,
 		&head) == 0)
-		dispatch(c, &head, body);
+		dispatch(c, &head, slice_of(p, held->head_len), body);
 	strbuf_release(&held->decoded);
 	free(held);
 }

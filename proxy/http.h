@@ -38,6 +38,7 @@ struct http_conn;
 
 struct http_request {
 	const struct http_head *head;
+	struct slice head_bytes;   /* what head was parsed from */
 	struct slice body;
 };
 
@@ -82,6 +83,8 @@ void http_hold(struct http_conn *c);
 void http_release(struct http_conn *c);
 /* The client's address as text; lives as long as the connection's struct. */
 void http_peer(const struct http_conn *c, char buf[static INET6_ADDRSTRLEN]);
+/* The same, IPv4 as ::ffff:a.b.c.d; borrowed from the connection. */
+const struct in6_addr *http_peer_address(const struct http_conn *c);
 
 struct http_response {
 	int status;

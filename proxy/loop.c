@@ -12,11 +12,13 @@
 #include "common/xalloc.h"
 #include "proxy/catalog.h"
 #include "proxy/directory.h"
+#include "proxy/gate.h"
 #include "proxy/http.h"
 #include "proxy/inbox.h"
 #include "proxy/outbox.h"
 #include "proxy/pod.h"
 #include "proxy/post.h"
+#include "proxy/principal.h"
 #include "proxy/router.h"
 #include "proxy/session.h"
 #include "proxy/stray.h"
@@ -53,6 +55,8 @@ struct loop {
 	struct posts *posts;
 	struct strays *strays;
 	struct pod *pod;
+	struct principals *principals;
+	struct gate *gate;
 	struct http_server *http;
 	struct router router;
 	struct event *tick;
@@ -86,6 +90,7 @@ on_redis_state(struct redis *r, bool ready, void *arg)
 	}
 	loop->redis_lost_ms = 0;
 	pod_hurry(loop->pod);
+	principals_on_ready(loop->principals);
 	sessions_on_ready(loop->sessions);
 	posts_on_ready(loop->posts);
 }
@@ -95,6 +100,7 @@ on_redis_data_lost(void *arg)
 {
 	struct loop *loop = arg;
 
+	principals_on_ready(loop->principals);
 	sessions_rebuild(loop->sessions);
 }
 
@@ -244,6 +250,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	catalog_tick(loop->catalog);
 	inbox_tick(loop->inbox);
 	sessions_tick(loop->sessions);
+	gate_tick(loop->gate);
 	posts_tick(loop->posts);
 	strays_tick(loop->strays);
 	give_up_without_redis(loop);
@@ -302,6 +309,33 @@ make_sessions(struct loop *loop)
 }
 
 static void
+on_users_known(void *arg)
+{
+	struct loop *loop = arg;
+
+	gate_retry(loop->gate);
+}
+
+static void
+make_gate(struct loop *loop)
+{
+	const struct options *o = loop->process->options;
+	struct gate_options gate = {
+		.base = loop->base,
+		.trusted_hops = o->trusted_hops,
+		.wait_ms = o->redis_wait_s * 1000,
+		.limits = { o->max_header, o->max_uri, o->max_body },
+		.admitted = router_admitted,
+		.arg = &loop->router,
+	};
+
+	loop->principals = principals_new(loop->redis, o->user_hash_secret,
+	    on_users_known, loop);
+	gate.principals = loop->principals;
+	loop->gate = gate_new(&gate);
+}
+
+static void
 make_posts(struct loop *loop)
 {
 	const struct options *o = loop->process->options;
@@ -325,6 +359,7 @@ make_posts(struct loop *loop)
 	posts.self = loop->pod;
 	loop->posts = posts_new(&posts);
 	loop->router = (struct router){
+		.gate = loop->gate,
 		.sse = { loop->sessions, loop->posts, loop->catalog },
 		.admin = { loop->process },
 	};
@@ -411,6 +446,7 @@ loop_new(struct process *process, unsigned index)
 		EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	make_redis(loop);
 	make_sessions(loop);
+	make_gate(loop);
 	make_posts(loop);
 	loop->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->stop = event_new(loop->base, loop->stop_fd, EV_READ | EV_PERSIST,
@@ -445,6 +481,8 @@ loop_free(struct loop *loop)
 	strays_free(loop->strays);
 	sessions_free(loop->sessions);
 	posts_free(loop->posts);
+	gate_free(loop->gate);
+	principals_free(loop->principals);
 	if (loop->http != NULL)
 		http_server_free(loop->http);
 	inbox_free(loop->inbox);

@@ -11,6 +11,8 @@
 
 #define KIB 1024u
 #define MIB (1024u * KIB)
+#define SECRET_MIN 16
+#define SECRET_MAX 256
 
 static const struct config_option proxy_options[] = {
 	{ "MCP_SERVER_HOST", CONFIG_STRING, FIELD(host), "0.0.0.0", 0, 0, NULL,
@@ -58,6 +60,13 @@ static const struct config_option proxy_options[] = {
 	    "calls queued and running per API; above it calls are refused"),
 	UINT("DRAIN_TIMEOUT", drain_timeout_s, "25", 1, 3600,
 	    "seconds that a stopping proxy waits for requests to be answered"),
+	UINT("TRUSTED_HOPS", trusted_hops, "0", 0, 16,
+	    "proxies in front that append to X-Forwarded-For: the client's "
+	    "address is that many entries from its right. 1 behind an ALB, 0 "
+	    "when clients connect directly"),
+	{ "USER_HASH_SECRET", CONFIG_SECRET, FIELD(user_hash_secret), NULL, 0, 0,
+	    NULL, "key of user hashes, 16 to 256 bytes, the same for all proxies; "
+	    "without it the first proxy makes one and keeps it in Redis" },
 	{ .env = NULL },
 };
 
@@ -80,6 +89,18 @@ proxy_options_address(const struct options *o, struct sockaddr_storage *addr,
 	return true;
 }
 
+static bool
+secret_ok(const char *secret, struct strbuf *errors)
+{
+	size_t n = secret != NULL ? strlen(secret) : SECRET_MIN;
+
+	if (n >= SECRET_MIN && n <= SECRET_MAX)
+		return true;
+	strbuf_addf(errors, "USER_HASH_SECRET: has %zu bytes; %d to %d are "
+	    "allowed\n", n, SECRET_MIN, SECRET_MAX);
+	return false;
+}
+
 bool
 proxy_options_check(void *config, struct strbuf *errors)
 {
@@ -88,6 +109,7 @@ proxy_options_check(void *config, struct strbuf *errors)
 	socklen_t len;
 	bool ok = options_check(&o->common, errors);
 
+	ok &= secret_ok(o->user_hash_secret, errors);
 	if (proxy_options_address(o, &addr, &len))
 		return ok;
 	strbuf_addf(errors,

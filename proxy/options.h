@@ -32,6 +32,8 @@ struct options {
 	unsigned call_timeout_s;
 	unsigned queue_max;
 	unsigned drain_timeout_s;
+	unsigned trusted_hops;
+	char *user_hash_secret;      /* NULL: shared through Redis */
 };
 
 extern const struct config_option *const option_tables[];

@@ -1,5 +1,6 @@
 #include "proxy/post.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 
@@ -27,6 +28,7 @@ struct post {
 	bool in_doubt;                /* queued perhaps, by an attempt before */
 	unsigned attempt;
 	struct jsonrpc_msg msg;       /* points into body */
+	struct user user;
 	char sid[SID_LEN];
 	char call[CALL_ID_LEN + 1];
 	char api[API_NAME_MAX + 1];   /* of the path; empty: all */
@@ -228,7 +230,7 @@ enqueue(struct post *p, const struct owner *owner,
 	struct env_request request = {
 		.call = slice_of(p->call, CALL_ID_LEN),
 		.session = sid_of(p),
-		.user = SLICE(""),
+		.user = slice_of(p->user.hash, SHA256_HEX_LEN),
 		.method = p->msg.method,
 		.tool = slice_str(tool->name),
 		.reply_to = owner->local != NULL ? o->pod : owner->pod,
@@ -361,6 +363,12 @@ handle(struct post *p, const struct owner *owner)
 	strbuf_release(&payload);
 }
 
+static bool
+is_theirs(const struct post *p, const unsigned char *user)
+{
+	return CRYPTO_memcmp(p->user.bytes, user, SHA256_LEN) == 0;
+}
+
 static void
 on_probed(struct redis *r, const redisReply *reply, void *arg)
 {
@@ -395,6 +403,8 @@ on_looked_up(enum directory_result result, const struct directory_entry *entry,
 	struct post *p = arg;
 	struct owner owner;
 
+	if (result == DIRECTORY_FOUND && !is_theirs(p, entry->user))
+		result = DIRECTORY_UNKNOWN;
 	switch (result) {
 	case DIRECTORY_FOUND:
 		owner = (struct owner){ .pod = slice_str(entry->pod),
@@ -410,6 +420,10 @@ on_looked_up(enum directory_result result, const struct directory_entry *entry,
 	}
 }
 
+/*
+ * A session of somebody else is looked up in Redis like one that nobody has,
+ * whatever is known of it here: the answer must not come sooner.
+ */
 static void
 run(struct post *p)
 {
@@ -417,14 +431,14 @@ run(struct post *p)
 	const struct directory_entry *entry;
 	struct owner owner = { .local = sessions_find(o->sessions, sid_of(p)) };
 
-	if (owner.local != NULL) {
+	if (owner.local != NULL && is_theirs(p, session_user(owner.local))) {
 		owner.api = session_api(owner.local);
 		handle(p, &owner);
 		return;
 	}
 	stat_add(o->stats, STAT_LOOKUPS, 1);
 	entry = directory_find(o->directory, sid_of(p));
-	if (entry != NULL) {
+	if (entry != NULL && is_theirs(p, entry->user)) {
 		stat_add(o->stats, STAT_LOOKUP_HITS, 1);
 		owner.pod = slice_str(entry->pod);
 		owner.api = entry->api;
@@ -435,14 +449,16 @@ run(struct post *p)
 }
 
 void
-post_take(struct posts *all, struct http_conn *c, struct slice sid,
-    struct slice api, struct slice body)
+post_take(struct posts *all, struct http_conn *c,
+    const struct principal *who, struct slice sid, struct slice api,
+    struct slice body)
 {
 	struct post *p = xmalloc(sizeof(*p) + body.n);
 	int error;
 
 	*p = (struct post){ .all = all, .c = c, .attempt = 1,
-		.arrived_ms = clock_mono_ms(), .body_len = body.n };
+		.arrived_ms = clock_mono_ms(), .user = who->user,
+		.body_len = body.n };
 	memcpy(p->body, body.p, body.n);
 	memcpy(p->sid, sid.p, SID_LEN);
 	if (api.n > 0)

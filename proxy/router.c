@@ -4,12 +4,15 @@
 
 #include "common/envelope.h"
 
+/* who: the principal, NULL on a route that is open to all. */
 typedef void route_fn(struct router *r, struct http_conn *c,
-    const struct http_request *req, struct slice api);
+    const struct http_request *req, const struct principal *who,
+    struct slice api);
 
 struct route {
 	const char *path;
 	bool per_api;
+	bool open;           /* needs no principal */
 	enum http_method method;
 	const char *allow;   /* the field that a 405 carries */
 	route_fn *fn;
@@ -17,41 +20,44 @@ struct route {
 
 static void
 sse_get(struct router *r, struct http_conn *c, const struct http_request *req,
-    struct slice api)
+    const struct principal *who, struct slice api)
 {
-	transport_sse_get(&r->sse, c, req, api);
+	transport_sse_get(&r->sse, c, req, who, api);
 }
 
 static void
 sse_post(struct router *r, struct http_conn *c, const struct http_request *req,
-    struct slice api)
+    const struct principal *who, struct slice api)
 {
-	transport_sse_post(&r->sse, c, req, api);
+	transport_sse_post(&r->sse, c, req, who, api);
 }
 
 static void
 healthz(struct router *r, struct http_conn *c, const struct http_request *req,
-    struct slice api)
+    const struct principal *who, struct slice api)
 {
 	(void)req;
+	(void)who;
 	(void)api;
 	admin_healthz(&r->admin, c);
 }
 
 static void
 readyz(struct router *r, struct http_conn *c, const struct http_request *req,
-    struct slice api)
+    const struct principal *who, struct slice api)
 {
 	(void)req;
+	(void)who;
 	(void)api;
 	admin_readyz(&r->admin, c);
 }
 
 static void
 metrics(struct router *r, struct http_conn *c, const struct http_request *req,
-    struct slice api)
+    const struct principal *who, struct slice api)
 {
 	(void)req;
+	(void)who;
 	(void)api;
 	admin_metrics(&r->admin, c);
 }
@@ -60,11 +66,11 @@ metrics(struct router *r, struct http_conn *c, const struct http_request *req,
 #define ALLOW_POST "Allow: POST\r\n"
 
 static const struct route routes[] = {
-	{ "/messages/", true, HTTP_POST, ALLOW_POST, sse_post },
-	{ "/sse", true, HTTP_GET, ALLOW_GET, sse_get },
-	{ "/healthz", false, HTTP_GET, ALLOW_GET, healthz },
-	{ "/readyz", false, HTTP_GET, ALLOW_GET, readyz },
-	{ "/metrics", false, HTTP_GET, ALLOW_GET, metrics },
+	{ "/messages/", true, false, HTTP_POST, ALLOW_POST, sse_post },
+	{ "/sse", true, false, HTTP_GET, ALLOW_GET, sse_get },
+	{ "/healthz", false, true, HTTP_GET, ALLOW_GET, healthz },
+	{ "/readyz", false, true, HTTP_GET, ALLOW_GET, readyz },
+	{ "/metrics", false, true, HTTP_GET, ALLOW_GET, metrics },
 };
 
 /* Splits /<api>/<rest>; false when the path has not that form. */
@@ -103,15 +109,35 @@ find(struct slice path, struct slice *api)
 }
 
 void
-router_handle(struct http_conn *c, const struct http_request *req, void *arg)
+router_admitted(struct http_conn *c, const struct http_request *req,
+    const struct principal *who, void *arg)
 {
 	struct slice api;
 	const struct route *route = find(req->head->path, &api);
 
-	if (route == NULL)
+	route->fn(arg, c, req, who, api);
+}
+
+void
+router_handle(struct http_conn *c, const struct http_request *req, void *arg)
+{
+	struct router *r = arg;
+	const struct principal *who = NULL;
+	struct slice api;
+	const struct route *route = find(req->head->path, &api);
+
+	if (route == NULL) {
 		http_respond_status(c, 404, NULL, NULL);
-	else if (route->method != req->head->method)
+		return;
+	}
+	if (route->method != req->head->method) {
 		http_respond_status(c, 405, route->allow, NULL);
-	else
-		route->fn(arg, c, req, api);
+		return;
+	}
+	if (!route->open) {
+		who = gate_check(r->gate, c, req);
+		if (who == NULL)
+			return;
+	}
+	route->fn(r, c, req, who, api);
 }

@@ -7,10 +7,12 @@
 #define MCP_ROUTER_H
 
 #include "proxy/admin.h"
+#include "proxy/gate.h"
 #include "proxy/http.h"
 #include "proxy/transport_sse.h"
 
 struct router {
+	struct gate *gate;   /* borrowed */
 	struct transport_sse sse;
 	struct admin admin;
 };
@@ -18,5 +20,8 @@ struct router {
 /* An http_handler; arg is a struct router. */
 void router_handle(struct http_conn *c, const struct http_request *req,
     void *arg);
+/* The gate let a request in that had to wait; arg is a struct router. */
+void router_admitted(struct http_conn *c, const struct http_request *req,
+    const struct principal *who, void *arg);
 
 #endif

@@ -54,7 +54,7 @@ struct session {
 	TAILQ_ENTRY(session) link;     /* of all->lists[state] */
 	struct sessions *all;
 	struct http_conn *stream;      /* NULL once ended */
-	uint64_t epoch;                /* 0 until claimed */
+	uint64_t epoch;                /* 0 until claimed, and once taken over */
 	uint64_t created_ms;
 	uint64_t pinged_ms;
 	uint64_t refreshed_ms;
@@ -75,6 +75,8 @@ struct session {
 	char sid[SID_LEN + 1];
 	char api[API_NAME_MAX + 1];
 	char protocol[PROTOCOL_MAX];
+	uint8_t user_kind;             /* enum principal_kind */
+	unsigned char user[SHA256_LEN];
 };
 
 TAILQ_HEAD(session_list, session);
@@ -104,6 +106,7 @@ struct sessions {
 };
 
 static void end_session(struct session *s, const char *reason, bool tell);
+static void yield_session(struct session *s);
 static void fetch_log(struct session *s);
 
 /* States and lifetime ------------------------------------------------------ */
@@ -166,8 +169,7 @@ on_claimed(struct redis *r, const redisReply *reply, void *arg)
 		    LF("error", reply->str));
 		end_session(s, "claim_failed", true);
 	} else if (reply->integer <= 0) {
-		count(s->all, STAT_SESSIONS_FENCED);
-		end_session(s, "taken_over", true);
+		yield_session(s);
 	} else {
 		s->epoch = (uint64_t)reply->integer;
 		s->refreshed_ms = clock_mono_ms();
@@ -190,17 +192,21 @@ static void
 claim(struct session *s)
 {
 	const struct session_options *o = &s->all->options;
+	char user[SHA256_HEX_LEN + 1];
 	struct session_claim c = {
 		.sid = sid_of(s),
 		.pod = o->pod,
 		.api = slice_str(s->api),
 		.protocol = slice_str(s->protocol),
+		.user = slice_of(user, SHA256_HEX_LEN),
+		.user_kind = slice_str(principal_kind_name(s->user_kind)),
 		.known_epoch = s->epoch,
 		.now_ms = clock_wall_ms(),
 		.ttl_ms = record_ttl_ms(s),
 		.log_ttl_ms = record_ttl_ms(s) + LOG_EXTRA_TTL_MS,
 	};
 
+	hex_encode(user, s->user, SHA256_LEN);
 	if (s->claim_sent || !session_claim_send(o->commands, &c, on_claimed, s))
 		return;
 	s->claim_sent = true;
@@ -270,6 +276,17 @@ end_session(struct session *s, const char *reason, bool tell)
 	unref(s);
 }
 
+/* Another pod owns it now, which what is on its way is passed on to. */
+static void
+yield_session(struct session *s)
+{
+	if (s->state == SESSION_ENDED)
+		return;
+	count(s->all, STAT_SESSIONS_FENCED);
+	s->epoch = 0;
+	end_session(s, "taken_over", true);
+}
+
 static void
 copy_text(char *to, size_t size, struct slice from)
 {
@@ -290,6 +307,8 @@ session_open(struct sessions *all, struct http_conn *c,
 	ident_hex(s->sid);
 	copy_text(s->api, sizeof(s->api), request->api);
 	copy_text(s->protocol, sizeof(s->protocol), request->protocol);
+	s->user_kind = (uint8_t)request->who->kind;
+	memcpy(s->user, request->who->user.bytes, SHA256_LEN);
 	/* Only a client that reconnects sends its protocol version here. */
 	s->used = request->protocol.n > 0;
 	s->created_ms = s->pinged_ms = s->refreshed_ms = clock_mono_ms();
@@ -321,17 +340,20 @@ sessions_yield(struct sessions *all, struct slice sid, uint64_t epoch)
 {
 	struct session *s = sessions_find(all, sid);
 
-	if (s == NULL || s->epoch >= epoch)
-		return;
-	count(all, STAT_SESSIONS_FENCED);
-	s->epoch = 0;
-	end_session(s, "taken_over", true);
+	if (s != NULL && s->epoch < epoch)
+		yield_session(s);
 }
 
 const char *
 session_api(const struct session *s)
 {
 	return s->api;
+}
+
+const unsigned char *
+session_user(const struct session *s)
+{
+	return s->user;
 }
 
 /* Delivery ------------------------------------------------------------------ */
@@ -359,17 +381,13 @@ message_of(const struct delivery *d)
 	};
 }
 
-/* Another owner's epoch stands in the log: the session is not ours. */
+/* To the session's next owner. */
 static void
-fenced(struct delivery *d)
+pass_on(struct delivery *d)
 {
 	struct session *s = d->session;
 	struct env_message message = message_of(d);
 
-	if (s->state != SESSION_ENDED)
-		count(s->all, STAT_SESSIONS_FENCED);
-	s->epoch = 0;
-	end_session(s, "taken_over", true);
 	s->all->options.stray(&message, d->done, d->arg, s->all->options.arg);
 	free(d);
 	unref(s);
@@ -434,11 +452,24 @@ hand_over_or_lag(struct session *s, const struct env_message *message)
 	    s->all->options.max_buffer;
 }
 
+/* The session ended while the message was on its way. */
 static void
-drop_delivery(struct delivery *d)
+too_late(struct delivery *d)
 {
+	if (d->session->epoch == 0) {
+		pass_on(d);
+		return;
+	}
 	count(d->session->all, STAT_EVENTS_UNDELIVERABLE);
 	finish(d);
+}
+
+/* Another owner's epoch stands in the record or in the log. */
+static void
+fenced(struct delivery *d)
+{
+	yield_session(d->session);
+	pass_on(d);
 }
 
 /* Proof of ownership: the epoch in the record, or no record (Redis lost it). */
@@ -461,7 +492,7 @@ on_proof(struct redis *r, const redisReply *reply, void *arg)
 	if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
 		wait_for_redis(d);
 	else if (s->state != SESSION_LIVE)
-		drop_delivery(d);
+		too_late(d);
 	else if (!proves_ownership(s, reply))
 		fenced(d);
 	else {
@@ -515,7 +546,7 @@ on_logged(struct redis *r, const redisReply *reply, void *arg)
 		d->repeated = true;
 		wait_for_redis(d);
 	} else if (s->state != SESSION_LIVE) {
-		drop_delivery(d);
+		too_late(d);
 	} else if (redis_is_error(reply, "ERR The ID specified in XADD")) {
 		fenced(d);
 	} else if (reply->type == REDIS_REPLY_ERROR) {
@@ -523,7 +554,7 @@ on_logged(struct redis *r, const redisReply *reply, void *arg)
 		log_warn("event not logged", LF("error", reply->str),
 		    LF_S("session", log_session_id(s->sid)));
 		end_session(s, "redis_full", true);
-		drop_delivery(d);
+		too_late(d);
 	} else {
 		logged(d, redis_slice(reply));
 	}
@@ -635,15 +666,6 @@ hand_over_entries(struct session *s, const redisReply *entries)
 	}
 }
 
-/* Of the events in the log. */
-static void
-fenced_from_log(struct session *s)
-{
-	count(s->all, STAT_SESSIONS_FENCED);
-	s->epoch = 0;
-	end_session(s, "taken_over", true);
-}
-
 static void
 on_fetched(struct redis *r, const redisReply *reply, void *arg)
 {
@@ -654,7 +676,7 @@ on_fetched(struct redis *r, const redisReply *reply, void *arg)
 	if (s->state != SESSION_LIVE || reply == NULL) {
 		/* Away: sessions_on_ready() fetches again. */
 	} else if (reply->type == REDIS_REPLY_INTEGER) {
-		fenced_from_log(s);
+		yield_session(s);
 	} else if (reply->type != REDIS_REPLY_ARRAY) {
 		log_warn("event log not read", LF("error", reply->str));
 	} else if (reply->elements == 0 && s->lagged_since_fetch == 0) {
@@ -725,7 +747,7 @@ sessions_on_ready(struct sessions *all)
 	while ((d = TAILQ_FIRST(&again)) != NULL) {
 		TAILQ_REMOVE(&again, d, link);
 		if (d->session->state == SESSION_ENDED)
-			finish(d);
+			too_late(d);
 		else
 			deliver(d);
 	}

@@ -27,6 +27,7 @@
 #include "common/envelope.h"
 #include "common/redis.h"
 #include "proxy/http.h"
+#include "proxy/principal.h"
 
 struct sessions;
 struct session;
@@ -61,6 +62,7 @@ struct session_request {
 	struct slice api;              /* empty: all APIs */
 	struct slice endpoint;         /* path to POST to */
 	struct slice protocol;         /* mcp-protocol-version, or empty */
+	const struct principal *who;   /* copied: the session is theirs */
 };
 
 /*
@@ -73,6 +75,8 @@ void session_open(struct sessions *all, struct http_conn *c,
 /* The live session of that id, or NULL when this loop does not hold it. */
 struct session *sessions_find(struct sessions *all, struct slice sid);
 const char *session_api(const struct session *s);
+/* The user whose session it is: SHA256_LEN bytes. */
+const unsigned char *session_user(const struct session *s);
 
 /*
  * Hands a message to the session's client; copies it if it must wait. done(arg)

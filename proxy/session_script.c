@@ -42,7 +42,8 @@ static const struct redis_script claim_script = {
 	"if known > 0 and epoch > known then return 0 end\n"
 	"if known > 0 then epoch = known else epoch = epoch + 1 end\n"
 	"redis.call('HSET', KEYS[1], 'api', ARGV[2], 'transport', 'sse',\n"
-	"    'protocol', ARGV[3], 'seen_ms', ARGV[5], 'state', 'live')\n"
+	"    'protocol', ARGV[3], 'seen_ms', ARGV[5], 'state', 'live',\n"
+	"    'user', ARGV[8], 'user_kind', ARGV[9])\n"
 	"redis.call('HSETNX', KEYS[1], 'created_ms', ARGV[5])\n"
 	"redis.call('HSET', KEYS[2], 'pod', ARGV[1], 'epoch', epoch,\n"
 	"    'since_ms', ARGV[5])\n"
@@ -87,7 +88,7 @@ session_claim_send(struct redis *r, const struct session_claim *c,
 	struct slice args[] = { k.key[0], k.key[1], k.key[2], c->pod, c->api,
 		c->protocol, decimal(&n[0], c->known_epoch),
 		decimal(&n[1], c->now_ms), decimal(&n[2], c->ttl_ms),
-		decimal(&n[3], c->log_ttl_ms) };
+		decimal(&n[3], c->log_ttl_ms), c->user, c->user_kind };
 	return redis_eval(r, &claim_script, args, ARRAY_LEN(args), KEYS, cb, arg);
 }
 

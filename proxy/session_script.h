@@ -12,6 +12,8 @@ struct session_claim {
 	struct slice pod;
 	struct slice api;
 	struct slice protocol;
+	struct slice user;      /* hash of the user whose session it is */
+	struct slice user_kind; /* "anonymous", "key", "jwt" */
 	uint64_t known_epoch;   /* 0: claim anew; else: rewrite under that epoch */
 	uint64_t now_ms;        /* wall clock */
 	uint64_t ttl_ms;        /* of the records */

@@ -23,11 +23,13 @@ accepts_event_stream(const struct http_head *head)
 
 void
 transport_sse_get(struct transport_sse *t, struct http_conn *c,
-    const struct http_request *req, struct slice api)
+    const struct http_request *req, const struct principal *who,
+    struct slice api)
 {
 	struct session_request wanted = {
 		.api = api,
 		.protocol = http_head_field(req->head, "mcp-protocol-version"),
+		.who = who,
 	};
 
 	if (!accepts_event_stream(req->head)) {
@@ -103,7 +105,8 @@ transport_sse_sid(struct slice query, char sid[static SID_LEN])
 
 void
 transport_sse_post(struct transport_sse *t, struct http_conn *c,
-    const struct http_request *req, struct slice api)
+    const struct http_request *req, const struct principal *who,
+    struct slice api)
 {
 	char sid[SID_LEN];
 	int error = transport_sse_sid(req->head->query, sid);
@@ -118,5 +121,6 @@ transport_sse_post(struct transport_sse *t, struct http_conn *c,
 		http_respond_status(c, 415, NULL,
 		    "Content-Type must be application/json");
 	else
-		post_take(t->posts, c, slice_of(sid, SID_LEN), api, req->body);
+		post_take(t->posts, c, who, slice_of(sid, SID_LEN), api,
+		    req->body);
 }

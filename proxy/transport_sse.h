@@ -15,11 +15,16 @@ struct transport_sse {
 	const struct catalog *catalog;
 };
 
-/* api: of the path, empty for all APIs. Both answer the request at hand. */
+/*
+ * who sends it; api: of the path, empty for all APIs. Both answer the request at
+ * hand.
+ */
 void transport_sse_get(struct transport_sse *t, struct http_conn *c,
-    const struct http_request *req, struct slice api);
+    const struct http_request *req, const struct principal *who,
+    struct slice api);
 void transport_sse_post(struct transport_sse *t, struct http_conn *c,
-    const struct http_request *req, struct slice api);
+    const struct http_request *req, const struct principal *who,
+    struct slice api);
 
 /*
  * Reads a session id from a query: session_id or sessionId, 32 hex digits or
