@@ -11,6 +11,8 @@
 #define SID "0123456789abcdef0123456789abcdef"
 #define SESSION "mcp_session:{" SID "}"
 #define TRANSPORT "mcp_transport:{" SID "}"
+#define USER                                                                   \
+	"00000000000000000000000000000000000000000000000000000000000000ff"
 
 static struct redis *commands;
 static struct directory *directory;
@@ -68,7 +70,7 @@ fetch(void)
 static void
 put_record(const char *pod)
 {
-	server_do("HSET " SESSION " api calc");
+	server_do("HSET " SESSION " api calc user " USER);
 	server_do("HSET " TRANSPORT " pod %s epoch 1", pod);
 }
 
@@ -85,12 +87,14 @@ START_TEST(a_session_is_found)
 	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
 	ck_assert_str_eq(last_entry.pod, "pod-a");
 	ck_assert_str_eq(last_entry.api, "calc");
+	ck_assert_int_eq(last_entry.user[0], 0);
+	ck_assert_int_eq(last_entry.user[SHA256_LEN - 1], 0xff);
 }
 END_TEST
 
 START_TEST(a_session_for_all_apis_is_found)
 {
-	server_do("HSET " SESSION " api %s", "");
+	server_do("HSET " SESSION " user " USER " api %s", "");
 	server_do("HSET " TRANSPORT " pod pod-a");
 	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
 	ck_assert_str_eq(last_entry.api, "");
@@ -99,7 +103,7 @@ END_TEST
 
 static const char *const incomplete[] = {
 	"PING",
-	"HSET " SESSION " api calc",
+	"HSET " SESSION " api calc user " USER,
 	"HSET " SESSION " state live",
 	"HSET " TRANSPORT " pod pod-a",
 };
@@ -112,10 +116,20 @@ START_TEST(half_a_record_is_no_session)
 }
 END_TEST
 
-START_TEST(a_record_without_its_pod_is_no_session)
+static const struct {
+	const char *session, *transport;
+} broken[] = {
+	{ "HSET " SESSION " api calc user " USER, "HSET " TRANSPORT " x y" },
+	{ "HSET " SESSION " api calc", "HSET " TRANSPORT " pod pod-a" },
+	{ "HSET " SESSION " user " USER, "HSET " TRANSPORT " pod pod-a" },
+	{ "HSET " SESSION " api calc user 00ff", "HSET " TRANSPORT " pod p" },
+	{ "HSET " SESSION " api calc user x" USER, "HSET " TRANSPORT " pod p" },
+};
+
+START_TEST(a_record_that_lacks_a_field_is_no_session)
 {
-	server_do("HSET " SESSION " api calc");
-	server_do("HSET " TRANSPORT " epoch 1");
+	server_do(broken[_i].session);
+	server_do(broken[_i].transport);
 	ck_assert_int_eq(fetch(), DIRECTORY_UNKNOWN);
 }
 END_TEST
@@ -228,7 +242,8 @@ main(void)
 	tcase_add_test(tc, a_session_for_all_apis_is_found);
 	tcase_add_loop_test(tc, half_a_record_is_no_session, 0,
 	    (int)ARRAY_LEN(incomplete));
-	tcase_add_test(tc, a_record_without_its_pod_is_no_session);
+	tcase_add_loop_test(tc, a_record_that_lacks_a_field_is_no_session, 0,
+	    (int)ARRAY_LEN(broken));
 	tcase_add_test(tc, names_that_cannot_be_are_no_session);
 	tcase_add_test(tc, what_was_found_is_remembered_for_a_while);
 	tcase_add_test(tc, what_was_fetched_last_counts);

@@ -24,7 +24,7 @@ static socklen_t address_len;
 static metric_value stats[STAT_COUNT];
 static uint64_t now_ms;
 
-/* What the handler did ------------------------------------------------------ */
+/* What the handler did ---------------------------------------------------- */
 
 #define HELD_MAX 8
 
@@ -125,7 +125,7 @@ answer_held(unsigned i)
 	http_release(held[i]);
 }
 
-/* Fixture ------------------------------------------------------------------- */
+/* Fixture ----------------------------------------------------------------- */
 
 static void
 pass_ms(uint64_t ms)
@@ -201,7 +201,7 @@ stat_of(enum stat which)
 	"POST " target " HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked"    \
 	"\r\n\r\n" body
 
-/* Requests and answers ------------------------------------------------------ */
+/* Requests and answers ---------------------------------------------------- */
 
 START_TEST(an_answer_is_whole)
 {
@@ -324,7 +324,7 @@ START_TEST(the_peer_is_known)
 }
 END_TEST
 
-/* Pipelining ---------------------------------------------------------------- */
+/* Pipelining -------------------------------------------------------------- */
 
 #define MANY 1000
 
@@ -457,7 +457,7 @@ START_TEST(a_body_at_the_limit_may_come_in_chunks_of_one_byte)
 }
 END_TEST
 
-/* Answers that take their time ---------------------------------------------- */
+/* Answers that take their time -------------------------------------------- */
 
 START_TEST(the_next_request_waits_for_the_answer_before_it)
 {
@@ -565,7 +565,7 @@ START_TEST(a_held_connection_outlives_its_answer)
 }
 END_TEST
 
-/* Clients that close their half --------------------------------------------- */
+/* Clients that close their half ------------------------------------------- */
 
 START_TEST(a_half_closed_client_gets_all_its_answers)
 {
@@ -653,7 +653,7 @@ START_TEST(half_a_request_and_a_fin_end_the_connection)
 }
 END_TEST
 
-/* Deadlines ----------------------------------------------------------------- */
+/* Deadlines --------------------------------------------------------------- */
 
 /* Requests that stay incomplete, and how long they may. */
 static const struct {
@@ -787,7 +787,7 @@ START_TEST(a_last_answer_is_given_the_time_to_arrive)
 }
 END_TEST
 
-/* Refusals ------------------------------------------------------------------ */
+/* Refusals ---------------------------------------------------------------- */
 
 START_TEST(a_refused_client_that_goes_on_sending_reads_why)
 {
@@ -852,7 +852,7 @@ START_TEST(a_refusal_comes_after_the_answers_before_it)
 }
 END_TEST
 
-/* Clients that do not read -------------------------------------------------- */
+/* Clients that do not read ------------------------------------------------ */
 
 START_TEST(a_stuck_reader_is_dropped)
 {
@@ -884,7 +884,7 @@ START_TEST(answers_that_nobody_reads_are_bounded)
 }
 END_TEST
 
-/* Connections --------------------------------------------------------------- */
+/* Connections ------------------------------------------------------------- */
 
 START_TEST(accepting_pauses_at_the_limit_and_resumes)
 {
@@ -984,7 +984,7 @@ START_TEST(draining_lets_an_answer_arrive)
 }
 END_TEST
 
-/* Streams ------------------------------------------------------------------- */
+/* Streams ----------------------------------------------------------------- */
 
 static void
 write_text(const char *text)
@@ -1335,7 +1335,7 @@ START_TEST(freeing_the_server_closes_streams)
 }
 END_TEST
 
-/* Suite --------------------------------------------------------------------- */
+/* Suite ------------------------------------------------------------------- */
 
 static void
 add_requests(TCase *tc)
@@ -1354,12 +1354,14 @@ add_requests(TCase *tc)
 	tcase_add_test(tc, a_body_at_the_limit_arrives);
 	tcase_add_test(tc, a_body_at_the_limit_may_come_in_chunks_of_one_byte);
 	tcase_add_test(tc, the_next_request_waits_for_the_answer_before_it);
-	tcase_add_test(tc, a_request_may_arrive_while_another_is_being_answered);
+	tcase_add_test(tc,
+	    a_request_may_arrive_while_another_is_being_answered);
 	tcase_add_test(tc, what_comes_while_busy_stays_in_the_socket);
 	tcase_add_test(tc, a_client_that_left_is_forgotten_when_it_is_answered);
 	tcase_add_test(tc, a_held_connection_outlives_its_answer);
 	tcase_add_test(tc, a_half_closed_client_gets_all_its_answers);
-	tcase_add_test(tc, a_half_closed_client_gets_an_answer_that_comes_later);
+	tcase_add_test(tc,
+	    a_half_closed_client_gets_an_answer_that_comes_later);
 	tcase_add_test(tc, a_half_closed_client_gets_what_it_pipelined_behind);
 	tcase_add_test(tc, a_half_closed_client_gets_a_large_answer_whole);
 	tcase_add_test(tc, half_a_request_and_a_fin_end_the_connection);

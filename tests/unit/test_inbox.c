@@ -1,4 +1,4 @@
-/* A loop's inbox on a real Redis: nothing leaves it before it was dealt with. */
+/* A loop's inbox on a real Redis: entries stay until they are dealt with. */
 #include "proxy/inbox.h"
 
 #include <check.h>
@@ -218,7 +218,7 @@ START_TEST(nothing_is_no_entry)
 }
 END_TEST
 
-/* Connections that break ------------------------------------------------------ */
+/* Connections that break -------------------------------------------------- */
 
 START_TEST(a_reconnect_brings_nothing_twice)
 {
@@ -321,7 +321,7 @@ START_TEST(an_inbox_that_redis_lost_goes_on)
 	WAIT(came_count == 1);
 	server_do("FLUSHALL");
 	done(1);
-	/* Ids are times: a later entry's is higher only when time has passed. */
+	/* Ids are times: a later one is higher only when time has passed. */
 	WAIT(clock_wall_ms() > then_ms + 100);
 	put(2, 2);
 	WAIT(came_count == 2);
@@ -350,7 +350,7 @@ START_TEST(a_read_that_failed_is_repeated)
 }
 END_TEST
 
-/* Too much at once ------------------------------------------------------------ */
+/* Too much at once -------------------------------------------------------- */
 
 START_TEST(what_cannot_be_dealt_with_waits_in_redis)
 {

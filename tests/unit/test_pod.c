@@ -70,8 +70,8 @@ START_TEST(a_beat_says_who_and_how)
 	ck_assert_str_eq(server_text("HGET " KEY " version"), MCP_VERSION);
 	ck_assert_int_gt(server_int("PTTL " KEY), ENV_HEARTBEAT_TTL_MS / 2);
 	ck_assert_int_le(server_int("PTTL " KEY), ENV_HEARTBEAT_TTL_MS);
-	ck_assert_int_gt(atoll(server_text("ZSCORE " ENV_PODS_KEY " " NAME)),
-	    (long long)clock_wall_ms());
+	ck_assert_int_gt(strtoll(server_text("ZSCORE " ENV_PODS_KEY " " NAME),
+	    NULL, 10), (long long)clock_wall_ms());
 	ck_assert_uint_eq(lost, 0);
 }
 END_TEST

@@ -15,6 +15,7 @@
 #include "tests/unit/support/redis_server.h"
 #include "tests/unit/support/wait.h"
 
+#define SECRET "0123456789abcdef0123456789abcdef"
 #define WAIT_MS 5000
 #define QUEUE_MAX 10
 #define MAX_ANSWER 8192
@@ -31,6 +32,8 @@ struct side {
 	struct strays *strays;
 	struct pod *pod;
 	struct posts *posts;
+	struct principals *principals;
+	struct gate *gate;
 	struct http_server *http;
 	struct router router;
 	struct sockaddr_storage address;
@@ -42,7 +45,7 @@ static struct side a = { .name = "pod-a.0.abcd" };
 static struct side b = { .name = "pod-b.0.efgh" };
 static struct client stream, client;
 
-/* Fixture ------------------------------------------------------------------- */
+/* Fixture ----------------------------------------------------------------- */
 
 static void
 on_state(struct redis *r UNUSED, bool ready, void *arg)
@@ -98,6 +101,27 @@ make_sessions(struct side *s)
 	s->sessions = sessions_new(&sessions);
 }
 
+static const struct http_limits limits = {
+	.head_bytes = 4096, .uri_bytes = 1024, .body_bytes = 65536
+};
+
+/* Two sides of one secret know the same users. */
+static void
+make_gate(struct side *s)
+{
+	struct gate_options gate = {
+		.base = base,
+		.wait_ms = WAIT_MS,
+		.limits = limits,
+		.admitted = router_admitted,
+		.arg = &s->router,
+	};
+
+	s->principals = principals_new(s->commands, SECRET, NULL, NULL);
+	gate.principals = s->principals;
+	s->gate = gate_new(&gate);
+}
+
 static void
 make_posts(struct side *s)
 {
@@ -120,6 +144,7 @@ make_posts(struct side *s)
 	posts.self = s->pod;
 	s->posts = posts_new(&posts);
 	s->router = (struct router){
+		.gate = s->gate,
 		.sse = { s->sessions, s->posts, s->catalog },
 	};
 }
@@ -128,8 +153,7 @@ static void
 make_http(struct side *s)
 {
 	struct http_options http = {
-		.limits = { .head_bytes = 4096, .uri_bytes = 1024,
-		    .body_bytes = 65536 },
+		.limits = limits,
 		.idle_timeout_ms = 1000000,
 		.head_timeout_ms = 1000000,
 		.body_timeout_ms = 1000000,
@@ -155,6 +179,7 @@ side_init(struct side *s)
 	redis.arg = s;
 	s->commands = server_connect(&redis);
 	make_sessions(s);
+	make_gate(s);
 	make_posts(s);
 	make_http(s);
 }
@@ -169,6 +194,8 @@ side_release(struct side *s)
 	strays_free(s->strays);
 	sessions_free(s->sessions);
 	posts_free(s->posts);
+	gate_free(s->gate);
+	principals_free(s->principals);
 	http_server_free(s->http);
 	directory_free(s->directory);
 	catalog_free(s->catalog);
@@ -234,7 +261,7 @@ teardown(void)
 	wait_teardown();
 }
 
-/* Acting -------------------------------------------------------------------- */
+/* Acting ------------------------------------------------------------------ */
 
 static char sid[SID_LEN + 1];
 
@@ -243,12 +270,16 @@ open_stream(struct side *s, const char *path)
 {
 	char text[256];
 
-	snprintf(text, sizeof(text), "GET %s HTTP/1.1\r\nHost: h\r\n\r\n", path);
+	snprintf(text, sizeof(text),
+	    "GET %s HTTP/1.1\r\nHost: h\r\nUser-Agent: one\r\n\r\n", path);
 	client_open(&stream, &s->address, s->address_len, 0);
 	client_say(&stream, text);
 	WAIT(client_has(&stream, "retry: "));
 	memcpy(sid, strstr(stream.in.p, "session_id=") + 11, SID_LEN);
 }
+
+/* Tells users apart. */
+static const char *user_agent = "one";
 
 /* POSTs a message to that side, on its own connection. */
 static void
@@ -257,9 +288,9 @@ post_to(struct side *s, const char *path, const char *body)
 	char head[512];
 
 	snprintf(head, sizeof(head),
-	    "POST %s?session_id=%s HTTP/1.1\r\nHost: h\r\n"
+	    "POST %s?session_id=%s HTTP/1.1\r\nHost: h\r\nUser-Agent: %s\r\n"
 	    "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-	    path, sid, strlen(body));
+	    path, sid, user_agent, strlen(body));
 	if (client.readable == NULL)
 		client_open(&client, &s->address, s->address_len, 0);
 	client_say(&client, head);
@@ -309,7 +340,7 @@ expect(int status, const char *in_body)
 	answer_release(&answer);
 }
 
-/* Answers made here ----------------------------------------------------------- */
+/* Answers made here ------------------------------------------------------- */
 
 START_TEST(a_ping_is_answered_on_the_stream)
 {
@@ -321,7 +352,7 @@ START_TEST(a_ping_is_answered_on_the_stream)
 }
 END_TEST
 
-/* The other side's answer goes to the inbox of the one that holds the stream. */
+/* The other side's answer goes to the inbox of who holds the stream. */
 START_TEST(a_ping_to_another_pod_goes_to_the_owner)
 {
 	open_stream(&a, "/sse");
@@ -384,7 +415,7 @@ START_TEST(an_answer_too_long_is_an_error)
 }
 END_TEST
 
-/* Refusals ---------------------------------------------------------------------- */
+/* Refusals ---------------------------------------------------------------- */
 
 START_TEST(an_unknown_session_is_404)
 {
@@ -395,6 +426,32 @@ START_TEST(an_unknown_session_is_404)
 	post(&a, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}");
 	expect(404, "Session not found");
 	ck_assert_uint_eq(posts_count(a.posts), 0);
+}
+END_TEST
+
+START_TEST(a_session_of_another_user_is_unknown)
+{
+	struct side *const sides[] = { &a, &b };
+	struct answer theirs, nobodys;
+	char known[SID_LEN + 1];
+
+	open_stream(&a, "/sse");
+	memcpy(known, sid, sizeof(sid));
+	user_agent = "two";
+	post(sides[_i], PING(1));
+	TICK_UNTIL(client_take(&client, &theirs, false));
+	memset(sid, 'f', SID_LEN);
+	post(sides[_i], PING(1));
+	TICK_UNTIL(client_take(&client, &nobodys, false));
+	ck_assert_int_eq(theirs.status, 404);
+	ck_assert_str_eq(theirs.head.p, nobodys.head.p);
+	ck_assert_str_eq(theirs.body.p, nobodys.body.p);
+	answer_release(&theirs);
+	answer_release(&nobodys);
+	memcpy(sid, known, sizeof(sid));
+	user_agent = "one";
+	post(sides[_i], PING(1));
+	expect(202, "Accepted");
 }
 END_TEST
 
@@ -448,20 +505,21 @@ START_TEST(an_empty_chunked_body_is_400)
 	open_stream(&a, "/sse");
 	snprintf(head, sizeof(head),
 	    "POST /messages/?session_id=%s HTTP/1.1\r\nHost: h\r\n"
-	    "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
-	    "\r\n0\r\n\r\n", sid);
+	    "User-Agent: one\r\nContent-Type: application/json\r\n"
+	    "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", sid);
 	client_open(&client, &a.address, a.address_len, 0);
 	client_say(&client, head);
 	expect(400, "-32700");
 }
 END_TEST
 
-/* Its id does not fit the error: an error without it is better than half of one. */
+/* An error without its id is better than half of one. */
 START_TEST(a_refusal_of_a_long_id_is_whole)
 {
 	struct strbuf body = STRBUF_INIT(1 << 16);
 
-	strbuf_add_str(&body, "{\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"id\":\"");
+	strbuf_add_str(&body,
+	    "{\"jsonrpc\":\"2.0\",\"method\":\"ping\",\"id\":\"");
 	for (unsigned i = 0; i < 10000; i++)
 		strbuf_add_char(&body, 'x');
 	strbuf_add_str(&body, "\"}");
@@ -473,7 +531,7 @@ START_TEST(a_refusal_of_a_long_id_is_whole)
 }
 END_TEST
 
-/* Calls ------------------------------------------------------------------------- */
+/* Calls ------------------------------------------------------------------- */
 
 START_TEST(a_call_is_queued_as_it_came)
 {
@@ -488,7 +546,7 @@ START_TEST(a_call_is_queued_as_it_came)
 	ck_assert_str_eq(queued_field("reply_to"), a.name);
 	ck_assert_str_eq(queued_field("attempt"), "1");
 	ck_assert_uint_eq(strlen(queued_field("call")), CALL_ID_LEN);
-	ck_assert_int_eq(atoll(queued_field("deadline_ms")) -
+	ck_assert_int_eq(strtoll(queued_field("deadline_ms"), NULL, 10) -
 	    (long long)clock_wall_ms(), CALL_TIMEOUT_MS);
 	ck_assert_int_eq(metric_get(&b.stats[STAT_CALLS]), 1);
 }
@@ -530,7 +588,7 @@ START_TEST(a_full_redis_is_503)
 }
 END_TEST
 
-/* Redis away -------------------------------------------------------------------- */
+/* Redis away -------------------------------------------------------------- */
 
 START_TEST(a_call_waits_for_redis)
 {
@@ -694,6 +752,7 @@ main(void)
 	    (int)ARRAY_LEN(silent));
 	tcase_add_test(tc, an_answer_too_long_is_an_error);
 	tcase_add_test(tc, an_unknown_session_is_404);
+	tcase_add_loop_test(tc, a_session_of_another_user_is_unknown, 0, 2);
 	tcase_add_test(tc, a_session_belongs_to_its_path);
 	tcase_add_test(tc, a_session_belongs_to_its_path_elsewhere_too);
 	tcase_add_loop_test(tc, what_is_no_message_is_400, 0,

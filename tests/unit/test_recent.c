@@ -20,7 +20,7 @@ teardown(void)
 	free(recent);
 }
 
-/* The id of the n-th call; ids differ in their first half, as random ones do. */
+/* The id of the n-th call; like random ones, ids differ in their first half. */
 static struct slice
 call(unsigned n)
 {

@@ -30,8 +30,14 @@ static socklen_t address_len;
 static metric_value stats[STAT_COUNT];
 static struct client client;
 
-/* What the next GET asks for. */
+/* What the next GET asks for, and who asks. */
 static struct session_request wanted;
+static const struct principal who = {
+	.kind = PRINCIPAL_API_KEY,
+	.user = { .bytes = { 0xab, 0xcd }, .hash = "abcd" },
+};
+#define USER_HEX                                                               \
+	"abcd000000000000000000000000000000000000000000000000000000000000"
 
 /* Messages that were given back, by the number in their payload. */
 static unsigned strays, last_stray;
@@ -67,7 +73,7 @@ on_state(struct redis *r UNUSED, bool ready, void *arg UNUSED)
 		sessions_on_ready(sessions);
 }
 
-/* Fixture ------------------------------------------------------------------- */
+/* Fixture ----------------------------------------------------------------- */
 
 static void
 make_sessions(unsigned max_pending)
@@ -120,7 +126,7 @@ setup(void)
 	server_setup();
 	make_sessions(100000);
 	make_http();
-	wanted = (struct session_request){ .api = SLICE("") };
+	wanted = (struct session_request){ .api = SLICE(""), .who = &who };
 }
 
 /* First Redis, as loop_free() does. */
@@ -157,7 +163,7 @@ pass_ms(uint64_t ms)
 	clock_fake(clock_mono_ms() + ms);
 }
 
-/* What the client got --------------------------------------------------------- */
+/* What the client got ----------------------------------------------------- */
 
 /* The events without their chunks, newly decoded by each call. */
 static const char *
@@ -171,7 +177,8 @@ events(void)
 	strbuf_reset(&text);
 	if (p == NULL)
 		return "";
-	for (p += 4; p < end && memmem(p, (size_t)(end - p), "\r\n", 2) != NULL;) {
+	p += 4;
+	while (p < end && memmem(p, (size_t)(end - p), "\r\n", 2) != NULL) {
 		size_t n = strtoul(p, &data, 16);
 
 		data += 2;
@@ -240,7 +247,7 @@ ended_in_order(void)
 	    memcmp(client.in.p + client.in.n - 5, "0\r\n\r\n", 5) == 0;
 }
 
-/* Acting -------------------------------------------------------------------- */
+/* Acting ------------------------------------------------------------------ */
 
 static void
 get(int receive_bytes)
@@ -306,8 +313,8 @@ deliver(unsigned id, const char *attempt, size_t bytes)
 }
 
 /*
- * Gives a client that does not read so much that its session lags, and then some
- * more, which waits in the log. Returns the number of the last message.
+ * Gives a client that does not read so much that its session lags, and then
+ * some more, which waits in the log. Returns the number of the last message.
  */
 #define LAG_BYTES 16384
 
@@ -351,7 +358,7 @@ outlive_proof(void)
 	pass_ms(PROOF_FRESH_MS + 1);
 }
 
-/* Opening --------------------------------------------------------------------- */
+/* Opening ----------------------------------------------------------------- */
 
 START_TEST(a_stream_begins_with_its_endpoint)
 {
@@ -376,7 +383,8 @@ START_TEST(the_endpoint_of_an_api_is_below_it)
 	open_session(0);
 	ck_assert(has_event("data: /calc/messages/?session_id="));
 	ck_assert_str_eq(session_api(find()), "calc");
-	ck_assert_str_eq(server_text("HGET mcp_session:{%s} api", sid()), "calc");
+	ck_assert_str_eq(server_text("HGET mcp_session:{%s} api", sid()),
+	    "calc");
 }
 END_TEST
 
@@ -384,13 +392,19 @@ START_TEST(a_claim_leaves_its_records)
 {
 	wanted.protocol = SLICE("2025-06-18");
 	open_session(0);
-	ck_assert_str_eq(server_text("HGET mcp_transport:{%s} pod", sid()), POD);
+	ck_assert_str_eq(server_text("HGET mcp_transport:{%s} pod", sid()),
+	    POD);
 	ck_assert_str_eq(server_text("HGET mcp_transport:{%s} epoch", sid()),
 	    "1");
 	ck_assert_str_eq(server_text("HGET mcp_session:{%s} protocol", sid()),
 	    "2025-06-18");
 	ck_assert_str_eq(server_text("HGET mcp_session:{%s} state", sid()),
 	    "live");
+	ck_assert_str_eq(server_text("HGET mcp_session:{%s} user", sid()),
+	    USER_HEX);
+	ck_assert_str_eq(server_text("HGET mcp_session:{%s} user_kind", sid()),
+	    "key");
+	ck_assert_mem_eq(session_user(find()), who.user.bytes, SHA256_LEN);
 	ck_assert_int_eq(log_len(), 1);
 	ck_assert_int_gt(server_int("PTTL mcp_transport:{%s}", sid()),
 	    TTL_MS - 60000);
@@ -493,7 +507,7 @@ START_TEST(a_refused_claim_ends_the_stream)
 }
 END_TEST
 
-/* Ending ---------------------------------------------------------------------- */
+/* Ending ------------------------------------------------------------------ */
 
 START_TEST(a_client_that_leaves_takes_its_records_with_it)
 {
@@ -601,7 +615,7 @@ START_TEST(records_are_refreshed)
 }
 END_TEST
 
-/* Delivery -------------------------------------------------------------------- */
+/* Delivery ---------------------------------------------------------------- */
 
 START_TEST(a_message_arrives_as_one_event)
 {
@@ -746,7 +760,7 @@ START_TEST(what_waits_at_the_end_is_told)
 }
 END_TEST
 
-/* Fencing --------------------------------------------------------------------- */
+/* Fencing ----------------------------------------------------------------- */
 
 static void
 check_given_up(unsigned id)
@@ -877,7 +891,7 @@ START_TEST(a_later_owner_ends_the_rebuilding_of_an_earlier)
 }
 END_TEST
 
-/* Slow clients ---------------------------------------------------------------- */
+/* Slow clients ------------------------------------------------------------ */
 
 START_TEST(what_a_slow_client_cannot_take_waits_in_redis)
 {
@@ -938,7 +952,7 @@ START_TEST(a_log_of_many_events_is_too_long)
 }
 END_TEST
 
-/* It lagged once, but reads as fast as messages come: there is no end to them. */
+/* It lagged once, but reads as fast as ever many messages come. */
 START_TEST(a_client_that_keeps_up_again_is_not_dropped)
 {
 	unsigned first = make_lag(0), id = first;
@@ -1039,7 +1053,7 @@ START_TEST(a_slow_client_may_leave)
 }
 END_TEST
 
-/* Redis that goes away -------------------------------------------------------- */
+/* Redis that goes away ---------------------------------------------------- */
 
 START_TEST(messages_on_their_way_survive_a_lost_connection)
 {
@@ -1151,9 +1165,12 @@ START_TEST(records_are_written_anew_when_redis_lost_them)
 			"mcp_events:{%s}", sid(), sid(), sid()) == 3);
 	ck_assert_str_eq(server_text("HGET mcp_transport:{%s} epoch", sid()),
 	    "1");
-	ck_assert_str_eq(server_text("HGET mcp_transport:{%s} pod", sid()), POD);
+	ck_assert_str_eq(server_text("HGET mcp_transport:{%s} pod", sid()),
+	    POD);
 	ck_assert_str_eq(server_text("HGET mcp_session:{%s} api", sid()),
 	    "calc");
+	ck_assert_str_eq(server_text("HGET mcp_session:{%s} user", sid()),
+	    USER_HEX);
 	ck_assert_int_eq(client_count(&client, "endpoint"), 1);
 	deliver(1, "1", 0);
 	WAIT(count_got() == 1);
@@ -1197,7 +1214,7 @@ START_TEST(a_lag_survives_the_loss_of_its_log)
 }
 END_TEST
 
-/* Suite ----------------------------------------------------------------------- */
+/* Suite ------------------------------------------------------------------- */
 
 static void
 add_life(TCase *tc)
@@ -1266,11 +1283,13 @@ add_redis_away(TCase *tc)
 	tcase_add_test(tc, messages_on_their_way_survive_a_lost_connection);
 	tcase_add_test(tc, messages_that_come_while_redis_is_away_wait);
 	tcase_add_test(tc, messages_survive_an_empty_redis);
-	tcase_add_test(tc, messages_refused_by_a_busy_connection_are_tried_again);
+	tcase_add_test(tc,
+	    messages_refused_by_a_busy_connection_are_tried_again);
 	tcase_add_test(tc, a_claim_refused_by_a_busy_connection_is_tried_again);
 	tcase_add_test(tc, an_error_is_no_proof_against_the_owner);
 	tcase_add_test(tc, records_are_written_anew_when_redis_lost_them);
-	tcase_add_test(tc, records_on_their_way_to_a_lost_redis_are_written_again);
+	tcase_add_test(tc,
+	    records_on_their_way_to_a_lost_redis_are_written_again);
 	tcase_add_test(tc, a_lag_survives_the_loss_of_its_log);
 }
 

@@ -146,10 +146,11 @@ client_count(const struct client *c, const char *text)
 static size_t
 content_length(const struct answer *a)
 {
-	const char *p = strcasestr(strbuf_str(&a->head), "\r\nContent-Length: ");
+	static const char field[] = "\r\nContent-Length: ";
+	const char *p = strcasestr(strbuf_str(&a->head), field);
 
 	ck_assert_ptr_nonnull(p);
-	return strtoul(p + strlen("\r\nContent-Length: "), NULL, 10);
+	return strtoul(p + sizeof(field) - 1, NULL, 10);
 }
 
 static void
@@ -160,7 +161,7 @@ take_head(struct client *c, struct answer *a, size_t n)
 	strbuf_add(&a->head, c->in.p, n);
 	ck_assert_msg(strncmp(a->head.p, "HTTP/1.1 ", 9) == 0,
 	    "not the start of an answer: %s", a->head.p);
-	a->status = atoi(a->head.p + 9);
+	a->status = (int)strtol(a->head.p + 9, NULL, 10);
 }
 
 bool

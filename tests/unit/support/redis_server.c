@@ -14,7 +14,6 @@
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/wait.h"
 
-static char dir[32];
 static pid_t pid;
 static unsigned port;
 static redisContext *admin;
@@ -30,7 +29,10 @@ free_port(void)
 	return ntohs(((struct sockaddr_in *)&ss)->sin_port);
 }
 
-/* The server ends with this process, whatever becomes of it. */
+/*
+ * The server ends with this process, whatever becomes of it, and saves nothing:
+ * no file needs to be removed.
+ */
 static void
 spawn(void)
 {
@@ -51,7 +53,7 @@ spawn(void)
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
 	execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port",
-	    port_text, "--dir", dir, "--save", "", (char *)NULL);
+	    port_text, "--save", "", (char *)NULL);
 	_exit(127);
 }
 
@@ -80,8 +82,6 @@ server_setup(void)
 	char text[64];
 	const char *reason;
 
-	snprintf(dir, sizeof(dir), "/tmp/test_unit.XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
 	port = free_port();
 	spawn();
 	snprintf(text, sizeof(text), "redis://127.0.0.1:%u", port);
@@ -96,7 +96,6 @@ server_teardown(void)
 		freeReplyObject(last);
 	last = NULL;
 	stop();
-	rmdir(dir);
 	redis_url_release(&url);
 }
 
@@ -144,7 +143,7 @@ server_restart(void)
 	WAIT(reach());
 }
 
-/* The blocking way ---------------------------------------------------------- */
+/* The blocking way -------------------------------------------------------- */
 
 static const redisReply *
 ask(const char *format, va_list ap)
@@ -205,7 +204,7 @@ server_count(const char *format, ...)
 	return reply->elements;
 }
 
-/* Connections of the project's own ------------------------------------------ */
+/* Connections of the project's own ---------------------------------------- */
 
 struct redis_options
 server_options(void)

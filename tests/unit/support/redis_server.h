@@ -16,8 +16,8 @@ void server_thaw(void);
 /* Ends all connections but our own blocking one. */
 void server_cut_connections(void);
 /*
- * After server_freeze(): lets it go on, and ends the connections before they get
- * an answer. What they had sent may have been done or not.
+ * After server_freeze(): lets it go on, and ends the connections before they
+ * get an answer. What they had sent may have been done or not.
  */
 void server_thaw_and_cut(void);
 /* Kills it and starts an empty one in its place. */
