@@ -1,7 +1,7 @@
 /*
  * Time, with a seam for tests.
  *
- * Durations and timeouts use the monotonic clock. Only what other processes
+ * Durations and timeouts use the monotonic clock, suspensions included. Only what other processes
  * read (deadlines in request entries, "since" fields) uses the wall clock.
  */
 #ifndef MCP_CLOCK_H

@@ -1,6 +1,7 @@
 #include "proxy/http.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <event2/listener.h>
 #include <stdio.h>
@@ -22,6 +23,9 @@
 /* Waiting bytes of answers that a client does not read, before it is closed. */
 #define UNSENT_MAX (1024 * 1024)
 #define RESPONSE_HEAD_MAX 1024
+#define PAUSE_LOG_EVERY_MS 10000
+/* Parts of a stream's chunk; what one event needs. */
+#define CHUNK_PARTS_MAX 6
 /* One read may bring pipelined bytes behind a largest request. */
 #define IN_SLACK (64 * 1024)
 
@@ -81,6 +85,7 @@ struct http_server {
 	struct http_list dead;
 	struct event *reaper;        /* frees the dead on the next turn */
 	uint64_t accept_again_ms;    /* 0: accepting */
+	uint64_t pause_logged_ms;    /* when a pause was last logged; 0: never */
 	unsigned connections;
 	unsigned busy;
 	bool draining;
@@ -674,6 +679,20 @@ set_peer(struct http_conn *c, const struct sockaddr *addr)
 	}
 }
 
+/* At the limit each accept pauses anew: one line in a while says it. */
+static void
+warn_of_pause(struct http_server *s, const char *reason)
+{
+	uint64_t now = clock_mono_ms();
+
+	if (s->pause_logged_ms != 0 &&
+	    now - s->pause_logged_ms < PAUSE_LOG_EVERY_MS)
+		return;
+	s->pause_logged_ms = now;
+	log_warn("accepting paused", LF("reason", reason),
+	    LF_N("connections", s->connections));
+}
+
 static void
 on_accept(struct evconnlistener *listener, evutil_socket_t fd,
     struct sockaddr *addr, int len, void *arg)
@@ -697,8 +716,7 @@ on_accept(struct evconnlistener *listener, evutil_socket_t fd,
 	if (s->connections < s->options.max_connections)
 		return;
 	stat_add(s->options.stats, STAT_CONNECTIONS_PAUSED, 1);
-	log_warn("connection limit reached, accepting paused",
-	    LF_N("connections", s->connections));
+	warn_of_pause(s, "connection limit reached");
 	update_listener(s);
 }
 
@@ -712,7 +730,7 @@ on_accept_error(struct evconnlistener *listener, void *arg)
 	struct http_server *s = arg;
 
 	(void)listener;
-	log_warn("accept failed, accepting paused", LF("error", strerror(errno)));
+	warn_of_pause(s, strerror(errno));
 	stat_add(s->options.stats, STAT_CONNECTIONS_PAUSED, 1);
 	s->accept_again_ms = clock_mono_ms() + ACCEPT_REST_MS;
 	update_listener(s);
@@ -774,14 +792,15 @@ http_stream_write(struct http_conn *c, const struct iovec *parts, int n,
     size_t total)
 {
 	char size[20];
-	struct iovec iov[8];
+	struct iovec iov[CHUNK_PARTS_MAX + 2];
 	int at = 0;
 
 	if (c->state != HTTP_STREAM)
 		return;
 	if (c->chunked)
 		iov[at++] = (struct iovec){ size, chunk_size_line(size, total) };
-	for (int i = 0; i < n && at < (int)ARRAY_LEN(iov) - 1; i++)
+	assert(n <= CHUNK_PARTS_MAX);
+	for (int i = 0; i < n; i++)
 		iov[at++] = parts[i];
 	if (c->chunked)
 		iov[at++] = (struct iovec){ (char *)"\r\n", 2 };

@@ -113,7 +113,7 @@ struct http_stream_ops {
 bool http_stream_open(struct http_conn *c, const char *headers,
     const struct http_stream_ops *ops, void *arg) MUST_CHECK;
 /*
- * Sends one chunk of the n parts, which add up to total bytes (> 0). A failed
+ * Sends one chunk of the n parts (at most 6), which add up to total bytes (> 0). A failed
  * write ends the stream; closed() comes on a later turn of the loop.
  */
 void http_stream_write(struct http_conn *c, const struct iovec *parts, int n,
