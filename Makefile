@@ -30,7 +30,7 @@ CFLAGS += -std=gnu11 $(WARN) $(WERROR) $(HARDEN) $(OPT.$(VARIANT))
 LDFLAGS += $(HARDEN_LD) $(LD.$(VARIANT))
 
 LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lssl -lcrypto
-LIBS_PROXY := -levent_pthreads -lcjson -lpthread
+LIBS_PROXY := -levent_pthreads -lcjson -lcurl -lm -lpthread
 LIBS_WORKER := -lcjson -lm
 LIBS_CHECK := -lcheck -lsubunit -lrt -lm -lpthread
 
@@ -48,7 +48,7 @@ BENCH := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
 obj = $(patsubst %.c,$(OUT)/%.o,$(1))
 WORKERS := $(patsubst %,$(BIN)/mcp-worker-%,$(APIS) conformance)
-PROGRAMS := $(BIN)/mcp-proxy $(WORKERS)
+PROGRAMS := $(BIN)/mcp-proxy $(BIN)/mcpctl $(WORKERS)
 
 .PHONY: all deps run test unit blackbox interop bench asan fuzz fuzz-smoke lint \
 	format clean help
@@ -87,6 +87,10 @@ $(OUT)/%.a:
 $(BIN)/mcp-proxy: $(call obj,proxy/main.c) $(OUT)/libproxy.a $(OUT)/libcommon.a
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_PROXY) -o $@
+
+$(BIN)/mcpctl: $(call obj,$(wildcard proxy/mcpctl/*.c)) $(OUT)/libcommon.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) -o $@
 
 define worker_rule
 $(BIN)/mcp-worker-$(1): $(call obj,$(wildcard $(2)/*.c)) $(OUT)/libworker.a $(OUT)/libcommon.a

@@ -43,6 +43,7 @@ static const struct slice prefixes[] = {
 	[ENV_POD] = SLICE("mcp_pod:{"),
 	[ENV_API] = SLICE("mcp_api:{"),
 	[ENV_WORKERS] = SLICE("mcp_workers:{"),
+	[ENV_API_KEY] = SLICE("mcp_api_key:{"),
 };
 
 /*
@@ -154,6 +155,7 @@ static const struct request_field request_fields[] = {
 	TEXT(call),
 	TEXT(session),
 	TEXT(user),
+	TEXT(scopes),
 	TEXT(method),
 	TEXT(tool),
 	TEXT(reply_to),

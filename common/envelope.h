@@ -34,7 +34,8 @@ enum env_key {
 	ENV_DEAD,         /* mcp_dead:{<api>}, stream: dead letters */
 	ENV_POD,          /* mcp_pod:{<pod>}, hash with TTL: heartbeat */
 	ENV_API,          /* mcp_api:{<api>}, hash: catalogue, version, digest */
-	ENV_WORKERS       /* mcp_workers:{<api>}, zset: worker by heartbeat expiry */
+	ENV_WORKERS,      /* mcp_workers:{<api>}, zset: worker by heartbeat expiry */
+	ENV_API_KEY       /* mcp_api_key:{<id>}, hash: digest, scopes, times */
 };
 
 #define ENV_KEY_MAX 160
@@ -58,6 +59,7 @@ struct slice env_worker_key(struct env_keybuf *buf, struct slice api,
  * is not set. Only proxies may read it.
  */
 #define ENV_USER_SECRET_KEY "mcp_user_secret"
+#define ENV_API_KEYS_KEY "mcp_api_keys" /* set: ids of the API keys */
 
 /* Heartbeats: written every third of their life. */
 #define ENV_HEARTBEAT_TTL_MS 15000
@@ -73,7 +75,8 @@ struct slice env_worker_key(struct env_keybuf *buf, struct slice api,
 struct env_request {
 	struct slice call;        /* CALL_ID_LEN hex characters */
 	struct slice session;     /* sid */
-	struct slice user;        /* user hash; empty when not known */
+	struct slice user;        /* user hash */
+	struct slice scopes;      /* what the user may do, separated by blanks */
 	struct slice method;      /* "tools/call", … */
 	struct slice tool;        /* bare tool name (prompt name, resource URI) */
 	struct slice reply_to;    /* pod whose inbox takes the answer */
@@ -83,7 +86,7 @@ struct env_request {
 	struct slice payload;     /* the JSON-RPC request as the client sent it */
 };
 
-#define ENV_REQUEST_ARGC (3 + 2 * 10)
+#define ENV_REQUEST_ARGC (3 + 2 * 11)
 
 /* Room for numbers that the argv borrows. */
 struct env_request_argv {

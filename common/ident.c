@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 
 /* One system-wide reseed check and one AES-CTR run per 256 ids. */
 #define POOL_BYTES 4096
@@ -78,35 +79,61 @@ hex_decode(unsigned char *out, size_t n, struct slice text)
 }
 
 /*
- * Fetched once per thread: EVP_sha256() would look the algorithm up among
- * OpenSSL's providers for each digest, which costs more than the digest.
+ * Fetched once: EVP_sha256() would look the algorithm up among OpenSSL's
+ * providers for each digest, which costs more than the digest. The context is
+ * each thread's own, and freed with it.
  */
-static _Thread_local struct {
+static struct {
+	pthread_once_t once;
+	pthread_key_t ctx;
 	EVP_MD *md;
-	EVP_MD_CTX *ctx;
-} sha256;
+} sha256 = { .once = PTHREAD_ONCE_INIT };
+
+static NORETURN void
+no_sha256(void)
+{
+	fputs("no SHA-256 from OpenSSL\n", stderr);
+	abort();
+}
 
 static void
-sha256_ready(void)
+free_ctx(void *ctx)
 {
-	if (sha256.ctx != NULL)
-		return;
+	EVP_MD_CTX_free(ctx);
+}
+
+static void
+sha256_setup(void)
+{
 	sha256.md = EVP_MD_fetch(NULL, "SHA256", NULL);
-	sha256.ctx = EVP_MD_CTX_new();
-	if (sha256.md == NULL || sha256.ctx == NULL) {
-		fputs("SHA-256 is missing from OpenSSL\n", stderr);
-		abort();
-	}
+	if (sha256.md == NULL || pthread_key_create(&sha256.ctx, free_ctx) != 0)
+		no_sha256();
+}
+
+static EVP_MD_CTX *
+sha256_ctx(void)
+{
+	EVP_MD_CTX *ctx;
+
+	pthread_once(&sha256.once, sha256_setup);
+	ctx = pthread_getspecific(sha256.ctx);
+	if (ctx != NULL)
+		return ctx;
+	ctx = EVP_MD_CTX_new();
+	if (ctx == NULL || pthread_setspecific(sha256.ctx, ctx) != 0)
+		no_sha256();
+	return ctx;
 }
 
 void
 ident_sha256(unsigned char out[static SHA256_LEN], struct slice data)
 {
-	sha256_ready();
-	if (EVP_DigestInit_ex2(sha256.ctx, sha256.md, NULL) != 1 ||
-	    EVP_DigestUpdate(sha256.ctx, data.p, data.n) != 1 ||
-	    EVP_DigestFinal_ex(sha256.ctx, out, NULL) != 1)
-		abort();
+	EVP_MD_CTX *ctx = sha256_ctx();
+
+	if (EVP_DigestInit_ex2(ctx, sha256.md, NULL) != 1 ||
+	    EVP_DigestUpdate(ctx, data.p, data.n) != 1 ||
+	    EVP_DigestFinal_ex(ctx, out, NULL) != 1)
+		no_sha256();
 }
 
 void
@@ -115,7 +142,7 @@ ident_hmac_sha256(unsigned char out[static SHA256_LEN], struct slice key,
 {
 	if (HMAC(EVP_sha256(), key.p, (int)key.n,
 		(const unsigned char *)data.p, data.n, out, NULL) == NULL)
-		abort();
+		no_sha256();
 }
 
 void

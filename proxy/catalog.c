@@ -399,12 +399,28 @@ catalog_find(const struct catalog *c, struct slice api, struct slice name)
 	return t != NULL ? &t->tool : NULL;
 }
 
+void
+catalog_add_names(const struct catalog *c, struct strbuf *out)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < c->api_count; i++) {
+		if (c->apis[i]->digest[0] == '\0')
+			continue;
+		if (!first)
+			strbuf_add_char(out, ' ');
+		first = false;
+		strbuf_add_str(out, c->apis[i]->name);
+	}
+}
+
 /* Listing ---------------------------------------------------------------------- */
 
 /* A walk over the tools of one page. */
 struct page {
 	const struct catalog *catalog;
 	struct slice api;
+	const struct scopes *granted;
 	const struct listed *after;  /* list what follows this one */
 	const struct listed *last;   /* listed so far */
 	unsigned count;
@@ -422,6 +438,9 @@ list_api(struct page *page, const struct api *api, struct strbuf *out)
 				page->after = NULL;
 			continue;
 		}
+		if (page->granted != NULL &&
+		    !scopes_allow(page->granted, t->tool.api, t->tool.name))
+			continue;
 		if (page->count == page->catalog->page_size) {
 			page->more = true;
 			return;
@@ -435,9 +454,9 @@ list_api(struct page *page, const struct api *api, struct strbuf *out)
 
 bool
 catalog_list_tools(const struct catalog *c, struct slice api,
-    struct slice cursor, struct strbuf *out)
+    const struct scopes *granted, struct slice cursor, struct strbuf *out)
 {
-	struct page page = { .catalog = c, .api = api };
+	struct page page = { .catalog = c, .api = api, .granted = granted };
 
 	if (cursor.n > 0) {
 		page.after = find_listed(c, SLICE_NONE, cursor);

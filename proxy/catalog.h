@@ -9,6 +9,7 @@
 #include "common/envelope.h"
 #include "common/redis.h"
 #include "common/strbuf.h"
+#include "proxy/scopes.h"
 
 struct catalog;
 
@@ -36,12 +37,16 @@ uint64_t catalog_queue_length(const struct catalog *c, const char *api);
 const struct catalog_tool *catalog_find(const struct catalog *c,
     struct slice api, struct slice name);
 
+/* Appends the names of the APIs that are published, separated by blanks. */
+void catalog_add_names(const struct catalog *c, struct strbuf *out);
+
 /*
- * Appends one page of the tools/list result, {"tools":[…],"nextCursor":…}. The
- * cursor names the last tool of the page before; empty starts. False when it
+ * Appends one page of the tools/list result, {"tools":[…],"nextCursor":…}, of
+ * the tools that the scopes allow (NULL: all of them). The cursor names the last tool of the page before; empty starts. False when it
  * names none: the client must start anew.
  */
 bool catalog_list_tools(const struct catalog *c, struct slice api,
-    struct slice cursor, struct strbuf *out) MUST_CHECK;
+    const struct scopes *granted, struct slice cursor,
+    struct strbuf *out) MUST_CHECK;
 
 #endif

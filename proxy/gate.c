@@ -4,12 +4,20 @@
 #include <sys/queue.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/xalloc.h"
+#include "proxy/allow.h"
+#include "proxy/api_keys.h"
+#include "proxy/credential.h"
+#include "proxy/resource.h"
+#include "proxy/tokens.h"
 
 /* What may wait at once; beyond it requests are refused. */
 #define WAITING_MAX 4096
 #define WAITING_BYTES_MAX (32u * 1024 * 1024)
 
+#define LOG_EVERY_MS 1000
+#define CHALLENGE_MAX 4096
 #define RETRY_AFTER "Retry-After: 1\r\n"
 
 enum verdict {
@@ -25,31 +33,198 @@ struct waiting {
 	uint64_t since_ms;
 	size_t head_len;
 	size_t body_len;
+	char api[API_NAME_MAX + 1];  /* of the path */
 	char bytes[];                /* head, then body */
 };
 
 struct gate {
 	struct gate_options options;
+	struct tokens *tokens;
+	struct api_keys *keys;
+	struct scopes *anonymous;
 	struct principal who;        /* of the last check */
 	TAILQ_HEAD(, waiting) waiting;
 	size_t waiting_bytes;
 	unsigned waiting_count;
 	struct event *retry;
+	uint64_t logged_ms;
+	unsigned refused_since;      /* refusals without a line of their own */
+	bool warned;                 /* of a load balancer that is not trusted */
 };
+
+/* A request to decide on. */
+struct visit {
+	struct http_conn *c;
+	const struct http_request *req;
+	struct slice api;
+};
+
+static void
+count(const struct gate *g, enum stat which)
+{
+	if (g->options.stats != NULL)
+		stat_add(g->options.stats, which, 1);
+}
+
+/* Refusing ------------------------------------------------------------------ */
+
+/* One line a second: refusals come as often as an attacker likes. */
+static void
+log_refusal(struct gate *g, const char *reason)
+{
+	uint64_t now = clock_mono_ms();
+
+	count(g, STAT_AUTH_REFUSED);
+	if (now - g->logged_ms < LOG_EVERY_MS) {
+		g->refused_since++;
+		return;
+	}
+	log_info("request refused", LF("reason", reason),
+	    LF_N("others", g->refused_since));
+	g->logged_ms = now;
+	g->refused_since = 0;
+}
+
+static enum verdict
+refuse(struct gate *g, const struct visit *v, int status, const char *reason,
+    const char *text)
+{
+	log_refusal(g, reason);
+	http_respond_status(v->c, status, NULL, text);
+	return VERDICT_ANSWERED;
+}
+
+/* 401 with where to get a token (RFC 9728, section 5.1). */
+static enum verdict
+challenge(struct gate *g, const struct visit *v, const char *reason,
+    const char *error, const char *description)
+{
+	struct strbuf scope = STRBUF_INIT(CHALLENGE_MAX);
+	struct strbuf headers = STRBUF_INIT(2 * CHALLENGE_MAX);
+	struct challenge c = { .error = error, .description = description,
+		.api = v->api, .scope = v->api };
+	struct called called;
+
+	if (v->api.n == 0) {
+		catalog_add_names(g->options.catalog, &scope);
+		c.scope = strbuf_slice(&scope);
+	}
+	called_read(&called, v->req->head);
+	resource_challenge(&headers, g->options.public_url, &called,
+	    &c);
+	log_refusal(g, reason);
+	http_respond_status(v->c, 401, strbuf_str(&headers), NULL);
+	strbuf_release(&scope);
+	strbuf_release(&headers);
+	return VERDICT_ANSWERED;
+}
 
 /* Deciding ------------------------------------------------------------------ */
 
-static enum verdict
-decide(struct gate *g, struct http_conn *c, const struct http_request *req)
+static bool
+origin_ok(const struct gate_options *o, const struct http_head *head)
 {
+	struct slice origin;
+
+	if (o->allowed_origins == NULL)
+		return true;
+	origin = http_head_field(head, "origin");
+	/* Programs send none; a web page cannot leave it out. */
+	return origin.p == NULL ||
+	    (http_head_field_count(head, "origin") == 1 &&
+		allow_origin(o->allowed_origins, origin));
+}
+
+static enum verdict
+take_identity(struct gate *g, const struct visit *v, enum principal_kind kind,
+    enum identity_result result, const struct identity *identity)
+{
+	switch (result) {
+	case IDENTITY_KNOWN:
+		g->who.kind = kind;
+		g->who.user = identity->user;
+		g->who.scopes = identity->scopes;
+		return VERDICT_ADMIT;
+	case IDENTITY_WAIT:
+		return VERDICT_WAIT;
+	case IDENTITY_REFUSED:
+		break;
+	}
+	return challenge(g, v, identity->reason, "invalid_token",
+	    kind == PRINCIPAL_JWT ? identity->reason : NULL);
+}
+
+/*
+ * Behind a load balancer of several nodes the TCP peer changes from request to
+ * request, and with it the anonymous user, who then does not find his session.
+ */
+static void
+warn_of_load_balancer(struct gate *g, const struct http_head *head)
+{
+	if (g->warned || g->options.trusted_hops > 0 ||
+	    http_head_field(head, "x-forwarded-for").p == NULL)
+		return;
+	g->warned = true;
+	log_warn("anonymous requests come with X-Forwarded-For, which is not "
+		 "trusted: behind a load balancer set TRUSTED_HOPS");
+}
+
+static enum verdict
+decide_anonymous(struct gate *g, const struct visit *v)
+{
+	if (g->options.closed)
+		return challenge(g, v, "no_credential", NULL, NULL);
+	warn_of_load_balancer(g, v->req->head);
+	g->who.scopes = g->anonymous;
+	return VERDICT_ADMIT;
+}
+
+static enum verdict
+decide_credential(struct gate *g, const struct visit *v)
+{
+	struct credential credential;
+	struct identity identity = { .reason = "" };
+
+	credential_read(&credential, v->req->head);
+	switch (credential.kind) {
+	case CREDENTIAL_NONE:
+		return decide_anonymous(g, v);
+	case CREDENTIAL_TOKEN:
+		return take_identity(g, v, PRINCIPAL_JWT,
+		    tokens_check(g->tokens, credential.value, &identity),
+		    &identity);
+	case CREDENTIAL_API_KEY:
+		return take_identity(g, v, PRINCIPAL_API_KEY,
+		    api_keys_check(g->keys, credential.value, &identity),
+		    &identity);
+	case CREDENTIAL_UNKNOWN:
+		return challenge(g, v, "unknown_scheme", NULL, NULL);
+	case CREDENTIAL_SEVERAL:
+		return refuse(g, v, 400, "two_credentials",
+		    "more than one credential");
+	case CREDENTIAL_IN_QUERY:
+		break;
+	}
+	return refuse(g, v, 400, "token_in_query",
+	    "tokens are taken from the Authorization field only");
+}
+
+static enum verdict
+decide(struct gate *g, const struct visit *v)
+{
+	const struct gate_options *o = &g->options;
+	const struct http_head *head = v->req->head;
 	struct caller caller;
 
-	if (!principals_are_known(g->options.principals))
+	if (o->allowed_hosts != NULL && !allow_host(o->allowed_hosts, head->host))
+		return refuse(g, v, 403, "host", "this host is not served");
+	if (!origin_ok(o, head))
+		return refuse(g, v, 403, "origin", "this origin is not allowed");
+	if (!principals_are_known(o->principals))
 		return VERDICT_WAIT;
-	caller_read(&caller, req->head, http_peer_address(c),
-	    g->options.trusted_hops);
-	principals_anonymous(g->options.principals, &caller, &g->who);
-	return VERDICT_ADMIT;
+	caller_read(&caller, head, http_peer_address(v->c), o->trusted_hops);
+	principals_anonymous(o->principals, &caller, &g->who);
+	return decide_credential(g, v);
 }
 
 /* Waiting ------------------------------------------------------------------- */
@@ -57,13 +232,15 @@ decide(struct gate *g, struct http_conn *c, const struct http_request *req)
 static void
 refuse_unavailable(struct http_conn *c)
 {
-	http_respond_status(c, 503, RETRY_AFTER, "Redis is away");
+	http_respond_status(c, 503, RETRY_AFTER,
+	    "credentials cannot be checked now");
 }
 
 static void
-wait_for_answer(struct gate *g, struct http_conn *c,
-    const struct http_request *req)
+wait_for_answer(struct gate *g, const struct visit *v)
 {
+	const struct http_request *req = v->req;
+	struct http_conn *c = v->c;
 	size_t n = req->head_bytes.n + req->body.n;
 	struct waiting *w;
 
@@ -73,10 +250,10 @@ wait_for_answer(struct gate *g, struct http_conn *c,
 		return;
 	}
 	w = xmalloc(sizeof(*w) + n);
-	w->c = c;
-	w->since_ms = clock_mono_ms();
-	w->head_len = req->head_bytes.n;
-	w->body_len = req->body.n;
+	*w = (struct waiting){ .c = c, .since_ms = clock_mono_ms(),
+		.head_len = req->head_bytes.n, .body_len = req->body.n };
+	if (v->api.n > 0 && v->api.n <= API_NAME_MAX)
+		memcpy(w->api, v->api.p, v->api.n);
 	memcpy(w->bytes, req->head_bytes.p, w->head_len);
 	if (w->body_len > 0)
 		memcpy(w->bytes + w->head_len, req->body.p, w->body_len);
@@ -84,6 +261,7 @@ wait_for_answer(struct gate *g, struct http_conn *c,
 	TAILQ_INSERT_TAIL(&g->waiting, w, link);
 	g->waiting_count++;
 	g->waiting_bytes += n;
+	count(g, STAT_AUTH_WAITED);
 }
 
 static void
@@ -102,11 +280,12 @@ look_again(struct gate *g, struct waiting *w)
 	struct http_head head;
 	struct http_request req = { &head, slice_of(w->bytes, w->head_len),
 		slice_of(w->bytes + w->head_len, w->body_len) };
+	struct visit v = { w->c, &req, slice_str(w->api) };
 	enum verdict verdict = VERDICT_ANSWERED;
 
 	if (http_head_parse(w->bytes, w->head_len, &g->options.limits,
 		&head) == 0)
-		verdict = decide(g, w->c, &req);
+		verdict = decide(g, &v);
 	if (verdict == VERDICT_WAIT)
 		return;
 	if (verdict == VERDICT_ADMIT)
@@ -141,10 +320,13 @@ void
 gate_tick(struct gate *g)
 {
 	uint64_t now = clock_mono_ms();
-	struct waiting *w;
+	struct waiting *w, *next;
 
-	while ((w = TAILQ_FIRST(&g->waiting)) != NULL &&
-	    now - w->since_ms >= g->options.wait_ms) {
+	tokens_tick(g->tokens);
+	for (w = TAILQ_FIRST(&g->waiting); w != NULL; w = next) {
+		next = TAILQ_NEXT(w, link);
+		if (now - w->since_ms < g->options.wait_ms)
+			break;
 		refuse_unavailable(w->c);
 		forget(g, w);
 	}
@@ -154,18 +336,53 @@ gate_tick(struct gate *g)
 /* The gate ------------------------------------------------------------------ */
 
 const struct principal *
-gate_check(struct gate *g, struct http_conn *c, const struct http_request *req)
+gate_check(struct gate *g, struct http_conn *c, const struct http_request *req,
+    struct slice api)
 {
-	switch (decide(g, c, req)) {
+	struct visit v = { c, req, api };
+
+	switch (decide(g, &v)) {
 	case VERDICT_ADMIT:
 		return &g->who;
 	case VERDICT_WAIT:
-		wait_for_answer(g, c, req);
+		wait_for_answer(g, &v);
 		break;
 	case VERDICT_ANSWERED:
 		break;
 	}
 	return NULL;
+}
+
+void
+gate_forget(struct gate *g)
+{
+	tokens_forget(g->tokens);
+	api_keys_forget(g->keys);
+	gate_retry(g);
+}
+
+static void
+on_answer(void *arg)
+{
+	gate_retry(arg);
+}
+
+static struct tokens *
+make_tokens(struct gate *g)
+{
+	const struct gate_options *o = &g->options;
+	struct token_options tokens = {
+		.base = o->base,
+		.principals = o->principals,
+		.secret_key = o->jwt_secret_key,
+		.public_key = o->jwt_public_key,
+		.jwks = o->jwt_jwks,
+		.rules = o->jwt_rules,
+		.on_keys = on_answer,
+		.arg = g,
+	};
+
+	return tokens_new(&tokens);
 }
 
 struct gate *
@@ -176,18 +393,27 @@ gate_new(const struct gate_options *options)
 	g->options = *options;
 	TAILQ_INIT(&g->waiting);
 	g->retry = event_new(options->base, -1, 0, on_retry, g);
+	g->anonymous = scopes_new(slice_str(options->anonymous_scopes != NULL ?
+		options->anonymous_scopes : "*"));
+	g->tokens = make_tokens(g);
+	g->keys = api_keys_new(options->commands, options->principals,
+	    on_answer, g);
 	return g;
 }
 
 void
 gate_free(struct gate *g)
 {
-	struct waiting *w;
+	struct waiting *w, *next;
 
-	while ((w = TAILQ_FIRST(&g->waiting)) != NULL) {
+	for (w = TAILQ_FIRST(&g->waiting); w != NULL; w = next) {
+		next = TAILQ_NEXT(w, link);
 		refuse_unavailable(w->c);
 		forget(g, w);
 	}
+	tokens_free(g->tokens);
+	api_keys_free(g->keys);
+	scopes_unref(g->anonymous);
 	event_free(g->retry);
 	free(g);
 }

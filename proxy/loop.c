@@ -308,12 +308,13 @@ make_sessions(struct loop *loop)
 	loop->sessions = sessions_new(&sessions);
 }
 
+/* The secret of user hashes is there, or another one: who is who anew. */
 static void
 on_users_known(void *arg)
 {
 	struct loop *loop = arg;
 
-	gate_retry(loop->gate);
+	gate_forget(loop->gate);
 }
 
 static void
@@ -322,13 +323,27 @@ make_gate(struct loop *loop)
 	const struct options *o = loop->process->options;
 	struct gate_options gate = {
 		.base = loop->base,
-		.trusted_hops = o->trusted_hops,
 		.wait_ms = o->redis_wait_s * 1000,
 		.limits = { o->max_header, o->max_uri, o->max_body },
+		.commands = loop->redis,
+		.stats = loop->stats,
 		.admitted = router_admitted,
 		.arg = &loop->router,
+		.trusted_hops = o->trusted_hops,
+		.closed = !o->anonymous,
+		.anonymous_scopes = o->anonymous_scopes,
+		.jwt_secret_key = o->jwt_secret_key,
+		.jwt_public_key = o->jwt_public_key,
+		.jwt_jwks = o->jwt_jwks,
+		.jwt_rules = { o->jwt_issuer, o->jwt_audience,
+		    o->jwt_default_scopes },
+		.public_url = o->public_url,
+		.allowed_origins = o->allowed_origins,
+		.allowed_hosts = o->allowed_hosts,
 	};
 
+	loop->catalog = catalog_new(loop->redis, o->list_page_size);
+	gate.catalog = loop->catalog;
 	loop->principals = principals_new(loop->redis, o->user_hash_secret,
 	    on_users_known, loop);
 	gate.principals = loop->principals;
@@ -349,10 +364,10 @@ make_posts(struct loop *loop)
 		.call_timeout_ms = o->call_timeout_s * 1000,
 		.queue_max = o->queue_max,
 		.max_answer = ANSWER_MAX,
+		.public_url = o->public_url,
 		.stats = loop->stats,
 	};
 
-	loop->catalog = catalog_new(loop->redis, o->list_page_size);
 	loop->pod = pod_new(loop->redis, slice_str(loop->name),
 	    on_redis_data_lost, loop);
 	posts.catalog = loop->catalog;
@@ -361,6 +376,8 @@ make_posts(struct loop *loop)
 	loop->router = (struct router){
 		.gate = loop->gate,
 		.sse = { loop->sessions, loop->posts, loop->catalog },
+		.resource = { loop->catalog, o->public_url,
+		    o->authorization_servers },
 		.admin = { loop->process },
 	};
 }

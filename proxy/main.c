@@ -13,6 +13,7 @@
 #include "common/ident.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "proxy/fetch.h"
 #include "proxy/loop.h"
 
 static const struct cli cli = {
@@ -140,6 +141,7 @@ main(int argc, char **argv)
 	    (enum log_level)options.common.log_level);
 	signal(SIGPIPE, SIG_IGN);
 	evthread_use_pthreads();
+	fetch_setup();
 	raise_file_limit();
 	status = run(&options);
 	config_release(option_tables, &options);

@@ -53,8 +53,8 @@ tools_list(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
 
 	jsonrpc_result_open(answer, request->id);
 	if (!request->cursor_invalid &&
-	    catalog_list_tools(scope->catalog, scope->api, request->cursor,
-		answer)) {
+	    catalog_list_tools(scope->catalog, scope->api, scope->granted,
+		request->cursor, answer)) {
 		strbuf_add_char(answer, '}');
 		return NULL;
 	}

@@ -14,17 +14,20 @@
 /* Errors of this server, in JSON-RPC's range for implementations. */
 enum {
 	MCP_ERROR_BUSY = -32000,         /* the API's queue is full */
-	MCP_ERROR_UNKNOWN_OUTCOME = -32002
+	MCP_ERROR_UNKNOWN_OUTCOME = -32002,
+	MCP_ERROR_FORBIDDEN = -32003     /* outside the caller's scopes */
 };
 
 struct mcp_scope {
 	const struct catalog *catalog;
 	struct slice api;                /* empty: all APIs */
+	const struct scopes *granted;    /* what is listed; NULL: everything */
 };
 
 /*
  * Deals with a request. Returns NULL when the whole JSON-RPC answer has been
- * appended to answer, or the tool whose worker must answer.
+ * appended to answer, or the tool whose worker must answer; whether the caller
+ * may call it is then still to be checked.
  */
 const struct catalog_tool *mcp_request(const struct mcp_scope *scope,
     const struct jsonrpc_msg *request, struct strbuf *answer);

@@ -1,7 +1,13 @@
 #include "proxy/options.h"
 
+#include <errno.h>
 #include <event2/util.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/xalloc.h"
+#include "proxy/tokens.h"
 
 #define FIELD(name) CONFIG_FIELD(struct options, name)
 #define UINT(env, field, fallback, lo, hi, text) \
@@ -13,6 +19,7 @@
 #define MIB (1024u * KIB)
 #define SECRET_MIN 16
 #define SECRET_MAX 256
+#define URL_MAX 512
 
 static const struct config_option proxy_options[] = {
 	{ "MCP_SERVER_HOST", CONFIG_STRING, FIELD(host), "0.0.0.0", 0, 0, NULL,
@@ -67,6 +74,37 @@ static const struct config_option proxy_options[] = {
 	{ "USER_HASH_SECRET", CONFIG_SECRET, FIELD(user_hash_secret), NULL, 0, 0,
 	    NULL, "key of user hashes, 16 to 256 bytes, the same for all proxies; "
 	    "without it the first proxy makes one and keeps it in Redis" },
+	{ "AUTH_ANONYMOUS", CONFIG_BOOL, FIELD(anonymous), "true", 0, 0,
+	    NULL, "serve requests without a token or key, as users told apart by "
+	    "address and User-Agent. false: 401" },
+	{ "ANONYMOUS_SCOPES", CONFIG_STRING, FIELD(anonymous_scopes), "*", 0, 0,
+	    NULL, "what they may do: words such as calculator, calculator:add, * "
+	    "for everything, none for nothing" },
+	{ "JWT_SECRET_KEY", CONFIG_SECRET, FIELD(jwt_secret_key), NULL, 0, 0,
+	    NULL, "secret of HS256 tokens, at least 32 bytes" },
+	{ "JWT_PUBLIC_KEY", CONFIG_STRING, FIELD(jwt_public_key), NULL, 0, 0,
+	    NULL, "public key of RS256 to ES512 tokens: a PEM text or its file" },
+	{ "JWT_JWKS", CONFIG_STRING, FIELD(jwt_jwks), NULL, 0, 0,
+	    NULL, "JWK set with the public keys of tokens: a file, http:// or "
+	    "https://" },
+	{ "JWT_ISSUER", CONFIG_STRING, FIELD(jwt_issuer), NULL, 0, 0,
+	    NULL, "what a token's iss must be; without it any" },
+	{ "JWT_AUDIENCE", CONFIG_STRING, FIELD(jwt_audience), NULL, 0, 0,
+	    NULL, "words of which a token's aud must hold one; without it any" },
+	{ "JWT_DEFAULT_SCOPES", CONFIG_STRING, FIELD(jwt_default_scopes), "*", 0, 0,
+	    NULL, "what a token may do that has no scope claim; none for nothing" },
+	{ "PUBLIC_URL", CONFIG_STRING, FIELD(public_url), NULL, 0, 0,
+	    NULL, "URL of this server as clients know it, before /sse; without it "
+	    "what a request's Host says" },
+	{ "AUTHORIZATION_SERVERS", CONFIG_STRING, FIELD(authorization_servers), NULL, 0, 0,
+	    NULL, "URLs of the authorization servers named in the resource "
+	    "metadata; without it JWT_ISSUER if that is a URL" },
+	{ "ALLOWED_ORIGINS", CONFIG_STRING, FIELD(allowed_origins), NULL, 0, 0,
+	    NULL, "origins that web pages may call from, such as "
+	    "https://app.example.com or http://localhost:*; without it any" },
+	{ "ALLOWED_HOSTS", CONFIG_STRING, FIELD(allowed_hosts), NULL, 0, 0,
+	    NULL, "names that clients may call this server by (the Host field), "
+	    "such as mcp.example.com; without it any" },
 	{ .env = NULL },
 };
 
@@ -101,6 +139,82 @@ secret_ok(const char *secret, struct strbuf *errors)
 	return false;
 }
 
+static bool
+jwt_secret_ok(const char *secret, struct strbuf *errors)
+{
+	struct jwt_keys *keys = jwt_keys_new();
+	const char *reason = NULL;
+	bool ok = secret == NULL ||
+	    jwt_keys_add_secret(keys, slice_str(secret), &reason);
+
+	if (!ok)
+		strbuf_addf(errors, "JWT_SECRET_KEY: %s\n", reason);
+	jwt_keys_free(keys);
+	return ok;
+}
+
+static bool
+jwt_public_ok(const char *text_or_path, struct strbuf *errors)
+{
+	struct jwt_keys *keys;
+	const char *reason = NULL;
+	char *pem;
+	bool ok;
+
+	if (text_or_path == NULL)
+		return true;
+	keys = jwt_keys_new();
+	pem = tokens_read_pem(text_or_path, &reason);
+	ok = pem != NULL && jwt_keys_add_pem(keys, slice_str(pem), &reason);
+	if (!ok) {
+		strbuf_add_str(errors, "JWT_PUBLIC_KEY: ");
+		strbuf_add_json(errors, slice_str(text_or_path));
+		strbuf_addf(errors, " %s\n", reason);
+	}
+	free(pem);
+	jwt_keys_free(keys);
+	return ok;
+}
+
+/* What is not a URL is a file, which must be there; a URL may come later. */
+static bool
+jwks_ok(const char *source, struct strbuf *errors)
+{
+	if (source == NULL || strstr(source, "://") != NULL ||
+	    access(source, R_OK) == 0)
+		return true;
+	strbuf_addf(errors, "JWT_JWKS: \"%s\" is neither a URL nor a readable "
+	    "file: %s\n", source, strerror(errno));
+	return false;
+}
+
+static bool
+is_url(const char *text)
+{
+	return strncmp(text, "https://", 8) == 0 ||
+	    strncmp(text, "http://", 7) == 0;
+}
+
+/* It is repeated in header fields: no blanks, no quotes. */
+static bool
+public_url_ok(const char *url, struct strbuf *errors)
+{
+	if (url == NULL || (is_url(url) && strlen(url) <= URL_MAX &&
+	    strcspn(url, " \t\r\n\"<>\\?#") == strlen(url)))
+		return true;
+	strbuf_addf(errors, "PUBLIC_URL: \"%s\" is not http[s]://host[/path] of "
+	    "up to %d characters\n", url, URL_MAX);
+	return false;
+}
+
+static void
+complete(struct options *o)
+{
+	if (o->authorization_servers == NULL && o->jwt_issuer != NULL &&
+	    is_url(o->jwt_issuer))
+		o->authorization_servers = xstrdup(o->jwt_issuer);
+}
+
 bool
 proxy_options_check(void *config, struct strbuf *errors)
 {
@@ -110,6 +224,11 @@ proxy_options_check(void *config, struct strbuf *errors)
 	bool ok = options_check(&o->common, errors);
 
 	ok &= secret_ok(o->user_hash_secret, errors);
+	ok &= jwt_secret_ok(o->jwt_secret_key, errors);
+	ok &= jwt_public_ok(o->jwt_public_key, errors);
+	ok &= jwks_ok(o->jwt_jwks, errors);
+	ok &= public_url_ok(o->public_url, errors);
+	complete(o);
 	if (proxy_options_address(o, &addr, &len))
 		return ok;
 	strbuf_addf(errors,

@@ -34,6 +34,18 @@ struct options {
 	unsigned drain_timeout_s;
 	unsigned trusted_hops;
 	char *user_hash_secret;      /* NULL: shared through Redis */
+	bool anonymous;              /* are requests without credential served? */
+	char *anonymous_scopes;
+	char *jwt_secret_key;        /* these are NULL when not set */
+	char *jwt_public_key;        /* PEM text, or its file */
+	char *jwt_jwks;              /* file or URL */
+	char *jwt_issuer;
+	char *jwt_audience;
+	char *jwt_default_scopes;
+	char *public_url;
+	char *authorization_servers;
+	char *allowed_origins;
+	char *allowed_hosts;
 };
 
 extern const struct config_option *const option_tables[];

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "proxy/mcp.h"
+#include "proxy/resource.h"
 #include "proxy/session_script.h"
 
 #define RETRY_AFTER "Retry-After: 1\r\n"
@@ -29,6 +30,8 @@ struct post {
 	unsigned attempt;
 	struct jsonrpc_msg msg;       /* points into body */
 	struct user user;
+	struct scopes *scopes;        /* a reference */
+	struct called called;         /* its host stands behind the body */
 	char sid[SID_LEN];
 	char call[CALL_ID_LEN + 1];
 	char api[API_NAME_MAX + 1];   /* of the path; empty: all */
@@ -72,6 +75,7 @@ free_post(struct post *p)
 {
 	TAILQ_REMOVE(&p->all->lists[p->state], p, link);
 	p->all->count--;
+	scopes_unref(p->scopes);
 	free(p);
 }
 
@@ -118,6 +122,26 @@ static void
 refuse_unknown_session(struct post *p)
 {
 	refuse(p, 404, NULL, JSONRPC_INVALID_REQUEST, "Session not found");
+	free_post(p);
+}
+
+/* RFC 6750, section 3.1: the client may get a token with that scope. */
+static void
+refuse_forbidden(struct post *p, const struct catalog_tool *tool)
+{
+	struct strbuf scope = STRBUF_INIT(1024), headers = STRBUF_INIT(4096);
+	struct challenge challenge = { .error = "insufficient_scope",
+		.api = slice_str(p->api) };
+
+	strbuf_addf(&scope, "%s:%s", tool->api, tool->name);
+	challenge.scope = strbuf_slice(&scope);
+	resource_challenge(&headers, p->all->options.public_url, &p->called,
+	    &challenge);
+	stat_add(p->all->options.stats, STAT_AUTH_FORBIDDEN, 1);
+	refuse(p, 403, strbuf_str(&headers), MCP_ERROR_FORBIDDEN,
+	    "this tool is outside the scopes that were granted");
+	strbuf_release(&scope);
+	strbuf_release(&headers);
 	free_post(p);
 }
 
@@ -231,6 +255,7 @@ enqueue(struct post *p, const struct owner *owner,
 		.call = slice_of(p->call, CALL_ID_LEN),
 		.session = sid_of(p),
 		.user = slice_of(p->user.hash, SHA256_HEX_LEN),
+		.scopes = scopes_text(p->scopes),
 		.method = p->msg.method,
 		.tool = slice_str(tool->name),
 		.reply_to = owner->local != NULL ? o->pod : owner->pod,
@@ -332,7 +357,8 @@ static void
 handle(struct post *p, const struct owner *owner)
 {
 	const struct post_options *o = &p->all->options;
-	struct mcp_scope scope = { o->catalog, slice_str(owner->api) };
+	struct mcp_scope scope = { o->catalog, slice_str(owner->api),
+		p->scopes };
 	struct strbuf payload = STRBUF_INIT(o->max_answer);
 	const struct catalog_tool *tool;
 
@@ -353,7 +379,9 @@ handle(struct post *p, const struct owner *owner)
 		    mcp_negotiate(p->msg.protocol_version), p->msg.client_name,
 		    p->msg.client_version);
 	tool = mcp_request(&scope, &p->msg, &payload);
-	if (tool != NULL)
+	if (tool != NULL && !scopes_allow(p->scopes, tool->api, tool->name))
+		refuse_forbidden(p, tool);
+	else if (tool != NULL)
 		call_tool(p, owner, tool);
 	else if (strbuf_ok(&payload))
 		answer(p, owner, strbuf_slice(&payload));
@@ -450,16 +478,21 @@ run(struct post *p)
 
 void
 post_take(struct posts *all, struct http_conn *c,
-    const struct principal *who, struct slice sid, struct slice api,
-    struct slice body)
+    const struct http_request *req, const struct principal *who,
+    struct slice sid, struct slice api)
 {
-	struct post *p = xmalloc(sizeof(*p) + body.n);
+	struct slice body = req->body, host = req->head->host;
+	struct post *p = xmalloc(sizeof(*p) + body.n + host.n);
 	int error;
 
 	*p = (struct post){ .all = all, .c = c, .attempt = 1,
 		.arrived_ms = clock_mono_ms(), .user = who->user,
-		.body_len = body.n };
+		.scopes = scopes_ref(who->scopes), .body_len = body.n };
 	memcpy(p->body, body.p, body.n);
+	called_read(&p->called, req->head);
+	if (p->called.host.n > 0)
+		p->called.host.p = memcpy(p->body + body.n, p->called.host.p,
+		    p->called.host.n);
 	memcpy(p->sid, sid.p, SID_LEN);
 	if (api.n > 0)
 		memcpy(p->api, api.p, api.n);

@@ -35,6 +35,7 @@ struct post_options {
 	unsigned call_timeout_ms;
 	unsigned queue_max;
 	size_t max_answer;            /* bytes of an answer made here */
+	const char *public_url;       /* borrowed; NULL: see resource.h */
 	metric_value *stats;
 };
 
@@ -43,14 +44,14 @@ struct posts *posts_new(const struct post_options *options) MUST_CHECK;
 void posts_free(struct posts *all);
 
 /*
- * Takes on the POST at hand on c: body by who for the session sid, on a path
- * that serves api (empty: all). Copies what it needs and answers in its own
- * time. Somebody else's session is answered as one that does not exist, after
- * the same question to Redis.
+ * Takes on the POST at hand on c, by who for the session sid, on a path that
+ * serves api (empty: all). Copies what it needs and answers in its own time.
+ * Somebody else's session is answered as one that does not exist, after the
+ * same question to Redis.
  */
 void post_take(struct posts *all, struct http_conn *c,
-    const struct principal *who, struct slice sid, struct slice api,
-    struct slice body);
+    const struct http_request *req, const struct principal *who,
+    struct slice sid, struct slice api);
 
 /* Tries the parked ones again, refuses those that waited too long. */
 void posts_tick(struct posts *all);

@@ -15,6 +15,7 @@
 #include "common/ident.h"
 #include "common/redis.h"
 #include "proxy/caller.h"
+#include "proxy/scopes.h"
 
 enum principal_kind {
 	PRINCIPAL_ANONYMOUS,   /* client address and User-Agent */
@@ -37,6 +38,7 @@ struct principal {
 	 * user that look different. Never proof of anything by itself.
 	 */
 	char fingerprint[FINGERPRINT_LEN + 1];
+	struct scopes *scopes;             /* borrowed; to keep: scopes_ref() */
 };
 
 /* "anonymous", "key", "jwt". */
@@ -67,7 +69,8 @@ void principals_user(const struct principals *all, enum principal_kind kind,
     const struct slice *fields, size_t count, struct user *out);
 /*
  * Sets *out to the anonymous principal of that caller. For the other kinds the
- * user and the kind are then replaced; the fingerprint is the same for all.
+ * user and the kind are then replaced; the fingerprint is the same for all. The
+ * scopes are left to the caller of this.
  * Cached: costs a comparison for a caller seen lately.
  */
 void principals_anonymous(struct principals *all, const struct caller *caller,

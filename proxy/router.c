@@ -62,6 +62,15 @@ metrics(struct router *r, struct http_conn *c, const struct http_request *req,
 	admin_metrics(&r->admin, c);
 }
 
+static void
+resource_metadata(struct router *r, struct http_conn *c,
+    const struct http_request *req, const struct principal *who,
+    struct slice suffix)
+{
+	(void)who;
+	resource_metadata_get(&r->resource, c, req, suffix);
+}
+
 #define ALLOW_GET "Allow: GET\r\n"
 #define ALLOW_POST "Allow: POST\r\n"
 
@@ -72,6 +81,10 @@ static const struct route routes[] = {
 	{ "/readyz", false, true, HTTP_GET, ALLOW_GET, readyz },
 	{ "/metrics", false, true, HTTP_GET, ALLOW_GET, metrics },
 };
+
+/* The only one that stands before what it describes: see resource.h. */
+static const struct route metadata_route = { RESOURCE_METADATA_PATH, false,
+	true, HTTP_GET, ALLOW_GET, resource_metadata };
 
 /* Splits /<api>/<rest>; false when the path has not that form. */
 static bool
@@ -89,11 +102,18 @@ split_api(struct slice path, struct slice *api, struct slice *rest)
 	return env_api_name_ok(*api);
 }
 
+/* *api: of the path, or what follows the metadata's path. */
 static const struct route *
 find(struct slice path, struct slice *api)
 {
+	static const struct slice metadata = SLICE(RESOURCE_METADATA_PATH);
 	struct slice rest;
 
+	if (path.n >= metadata.n &&
+	    memcmp(path.p, metadata.p, metadata.n) == 0) {
+		*api = slice_of(path.p + metadata.n, path.n - metadata.n);
+		return &metadata_route;
+	}
 	*api = SLICE("");
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
 		if (slice_eq_str(path, routes[i].path))
@@ -135,7 +155,7 @@ router_handle(struct http_conn *c, const struct http_request *req, void *arg)
 		return;
 	}
 	if (!route->open) {
-		who = gate_check(r->gate, c, req);
+		who = gate_check(r->gate, c, req, api);
 		if (who == NULL)
 			return;
 	}

@@ -9,11 +9,13 @@
 #include "proxy/admin.h"
 #include "proxy/gate.h"
 #include "proxy/http.h"
+#include "proxy/resource.h"
 #include "proxy/transport_sse.h"
 
 struct router {
 	struct gate *gate;   /* borrowed */
 	struct transport_sse sse;
+	struct resource resource;
 	struct admin admin;
 };
 

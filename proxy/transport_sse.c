@@ -121,6 +121,5 @@ transport_sse_post(struct transport_sse *t, struct http_conn *c,
 		http_respond_status(c, 415, NULL,
 		    "Content-Type must be application/json");
 	else
-		post_take(t->posts, c, who, slice_of(sid, SID_LEN), api,
-		    req->body);
+		post_take(t->posts, c, req, who, slice_of(sid, SID_LEN), api);
 }

@@ -1,10 +1,20 @@
 """Whose session is it: principals, and what strangers see."""
 
+import contextlib
+import hashlib
+import http.server
 import json
+import re
+import statistics
+import subprocess
+import threading
+import time
 
 import pytest
 
-from harness import Cluster, SseClient, request, session_hash, until
+from harness import (BIN, TOOLS, Cluster, Proxy, RawHttp, SseClient, clean_environment, metrics,
+                     request, session_hash, until, work_directory)
+from harness.tokens import Key, b64, bearer, claims_of, hs256, jwks, unsigned
 
 PING = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "ping"})
 
@@ -53,6 +63,15 @@ def test_client_addresses_come_from_trusted_hops_only():
             assert post(proxy, session.session_id, forged).status == 404
 
 
+def test_an_untrusted_load_balancer_is_named_in_the_log():
+    with Cluster(workers={}, proxies=1, threads=1) as system:
+        proxy = system.proxies[0]
+        assert "TRUSTED_HOPS" not in proxy.log_text()
+        for _ in range(3):
+            assert post(proxy, "0" * 32, {"X-Forwarded-For": "203.0.113.1"}).status == 404
+        assert proxy.log_text().count("TRUSTED_HOPS") == 1
+
+
 def test_all_proxies_share_the_secret_of_user_hashes(system):
     """Without USER_HASH_SECRET, too: both pods give one user the same hash."""
     hashes = set()
@@ -82,3 +101,482 @@ def test_a_configured_secret_stays_out_of_redis():
         with system.client() as session:
             assert session.request("ping")["result"] == {}
         assert system.redis("EXISTS", "mcp_user_secret") == 0
+
+
+# Tokens and keys ----------------------------------------------------------
+
+SECRET = "a secret that is long enough for HS256"
+ISSUER, AUDIENCE = "https://issuer.example", "https://mcp.example"
+GOOD = {"iss": ISSUER, "aud": AUDIENCE}
+
+
+def token(sub="alice", **more):
+    return hs256(SECRET, sub, **{**GOOD, **more})
+
+
+def mcpctl(redis, *arguments):
+    done = subprocess.run([BIN / "mcpctl", *arguments], capture_output=True, text=True, check=False,
+                          env=clean_environment(REDIS_URL=redis.url), cwd=work_directory("mcpctl"),
+                          timeout=20)
+    return done
+
+
+def new_key(redis, *scopes):
+    done = mcpctl(redis, "key", "create", *scopes)
+    assert done.returncode == 0, done.stderr
+    key = done.stdout.strip()
+    assert re.fullmatch(r"sk-[0-9a-z]{16}-[0-9a-z]{64}", key)
+    return key
+
+
+@pytest.fixture(scope="module")
+def keys():
+    directory = work_directory("keys")
+    return {name: Key(directory, name, algorithm)
+            for name, algorithm in [("rsa", "RS256"), ("ec", "ES256"), ("other", "RS256")]}
+
+
+@pytest.fixture(scope="module")
+def secured(keys):
+    """All sources of keys at once, and anonymous users besides."""
+    file = work_directory("jwks") / "jwks.json"
+    file.write_text(jwks(keys["ec"]))
+    with Cluster(proxy_env={
+            "JWT_SECRET_KEY": SECRET, "JWT_PUBLIC_KEY": keys["rsa"].public, "JWT_JWKS": file,
+            "JWT_ISSUER": ISSUER, "JWT_AUDIENCE": AUDIENCE, "LOG_LEVEL": "debug",
+            "PUBLIC_URL": "https://mcp.example/"}) as cluster:
+        yield cluster
+        cluster.assert_no_restart()
+
+
+def everything_kept(redis):
+    """All of Redis as one text."""
+    parts = []
+    for key in redis("KEYS", "*"):
+        kind = redis("TYPE", key)
+        read = {"hash": ["HGETALL", key], "string": ["GET", key], "set": ["SMEMBERS", key],
+                "zset": ["ZRANGE", key, 0, -1], "stream": ["XRANGE", key, "-", "+"]}[kind]
+        parts.append(f"{key} {redis(*read)}")
+    return "\n".join(parts)
+
+
+def works(system, headers, kind):
+    """A session on one pod, a call by way of the other."""
+    with SseClient(system.proxies[0], headers=headers) as session:
+        session.initialize(to=system.proxies[1])
+        assert session_hash(system.redis, session)["user_kind"] == kind
+        assert session.text("calculator_add", {"a": 1, "b": 2}, to=system.proxies[1]) == "3"
+        return session_hash(system.redis, session)["user"]
+
+
+def test_each_kind_of_token_works(secured, keys):
+    users = {works(secured, bearer(made), "jwt") for made in
+             (token(), keys["rsa"].token(**GOOD), keys["ec"].token(**GOOD),
+              token(aud=["https://other.example", AUDIENCE]), token(jti="7"))}
+    assert len(users) == 1
+    assert works(secured, bearer(token("bob")), "jwt") not in users
+
+
+def test_a_refreshed_token_keeps_the_session(secured, keys):
+    first, second = token(jti="1"), keys["ec"].token(**GOOD, lifetime=900)
+    with SseClient(secured.proxies[0], headers=bearer(first)) as session:
+        session.initialize()
+        session.headers = bearer(second)
+        for proxy in secured.proxies:
+            assert session.text("calculator_add", {"a": 1, "b": 2}, to=proxy) == "3"
+
+
+def attacks(keys):
+    public = keys["rsa"].public.read_bytes()
+    good = token()
+    head, body, signature = good.split(".")
+    return {
+        "none": unsigned(claims_of(**GOOD), {"alg": "none"}) + ".",
+        "none, signed": hs256(SECRET, **GOOD, header={"alg": "none"}),
+        "public PEM as secret": hs256(public, **GOOD),
+        "expired": token(lifetime=-61),
+        "without exp": token(exp=None),
+        "not yet": token(nbf=int(time.time()) + 300),
+        "wrong audience": token(aud="https://other.example"),
+        "audiences without ours": token(aud=["https://other.example", "x"]),
+        "no audience": token(aud=None),
+        "wrong issuer": token(iss="https://evil.example"),
+        "no subject": token(sub=None),
+        "kid of a file": hs256("", **GOOD, header={"kid": "../../../../dev/null"}),
+        "kid of another key": keys["other"].token(**GOOD, header={"kid": "ec"}),
+        "unknown kid": keys["other"].token(**GOOD, header={"kid": "nobody"}),
+        "jku": keys["other"].token(**GOOD, header={"jku": "http://127.0.0.1:1/"}),
+        "jwk": keys["other"].token(**GOOD, header={"jwk": keys["other"].jwk()}),
+        "crit": hs256(SECRET, **GOOD, header={"crit": ["exp"]}),
+        "oversized": token(padding="x" * 8192),
+        "wrong secret": hs256("another secret that is long enough", **GOOD),
+        "another body": f"{head}.{b64(json.dumps(claims_of('eve', **GOOD)).encode())}.{signature}",
+        "no signature": f"{head}.{body}.",
+        "no token": "", "no dots": "x", "an API key": "sk-0123456789abcdef-" + "0" * 64,
+    }
+
+
+def test_attacks_are_refused(secured, keys):
+    """401 for the stream and for a POST, on a session of the user's own, too."""
+    with SseClient(secured.proxies[0], headers=bearer(token())) as session:
+        for name, bad in attacks(keys).items():
+            for answer in (request(secured.proxies[0], "GET", "/sse", None, bearer(bad)),
+                           post(secured.proxies[1], session.session_id, bearer(bad))):
+                assert answer.status == 401, (name, answer)
+                assert 'error="invalid_token"' in answer.header("WWW-Authenticate"), name
+        assert session.request("ping")["result"] == {}
+
+
+def test_the_challenge_names_metadata_and_scope(secured):
+    answer = request(secured.proxies[0], "GET", "/sse", None, bearer(token(lifetime=-61)))
+    challenge = answer.header("WWW-Authenticate")
+    assert challenge.startswith("Bearer ")
+    fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
+    assert fields["resource_metadata"] == \
+        "https://mcp.example/.well-known/oauth-protected-resource/sse"
+    assert set(fields["scope"].split()) == {"calculator", "conformance"}
+    assert fields["error_description"] == "expired"
+    answer = request(secured.proxies[0], "GET", "/calculator/sse", None, bearer("x"))
+    fields = dict(re.findall(r'(\w+)="([^"]*)"', answer.header("WWW-Authenticate")))
+    assert fields["scope"] == "calculator"
+    assert fields["resource_metadata"].endswith("/oauth-protected-resource/calculator/sse")
+
+
+@pytest.mark.parametrize("suffix", ["", "/sse", "/mcp", "/calculator/sse"])
+def test_metadata(secured, suffix):
+    answer = request(secured.proxies[0], "GET", f"/.well-known/oauth-protected-resource{suffix}")
+    assert answer.status == 200
+    document = json.loads(answer.body)
+    assert document == {
+        "resource": f"https://mcp.example{suffix}", "authorization_servers": [ISSUER],
+        "scopes_supported": ["calculator", "conformance"], "bearer_methods_supported": ["header"]}
+
+
+def test_metadata_without_settings_goes_by_what_the_client_called(system):
+    path = "/.well-known/oauth-protected-resource"
+    answer = request(system.proxies[0], "GET", f"{path}/sse", None, {"Host": "h.example:81"})
+    assert json.loads(answer.body)["resource"] == "http://h.example:81/sse"
+    answer = request(system.proxies[0], "GET", path, None,
+                     {"Host": "h.example", "X-Forwarded-Proto": "https"})
+    assert json.loads(answer.body)["resource"] == "https://h.example"
+    assert request(system.proxies[0], "GET", f"{path}/else").status == 404
+    assert request(system.proxies[0], "GET", f"{path}x").status == 404
+    assert request(system.proxies[0], "POST", path, "{}").status == 405
+    assert request(system.proxies[0], "GET", f"/sse{path}").status == 404
+
+
+@pytest.mark.parametrize("headers, query, status", [
+    ({"Authorization": "Bearer {token}", "X-API-Key": "{key}"}, "", 400),
+    ({"Authorization": "ApiKey {key}", "X-API-Key": "{key}"}, "", 400),
+    ({"Authorization": "Bearer {token}\r\nAuthorization: Bearer {token}"}, "", 400),
+    ({}, "?access_token={token}", 400),
+    ({"Authorization": "Bearer {token}"}, "?a=b&access_token={token}", 400),
+    ({"Authorization": "Basic dTpw"}, "", 401),
+    ({"Authorization": "{token}"}, "", 401),
+    ({"Authorization": ""}, "", 401),
+    ({"X-API-Key": ""}, "", 401),
+    ({"Authorization": "bearer  {token}"}, "", 200),
+    ({"authorization": "APIKEY {key}"}, "", 200),
+    ({"x-api-key": "{key}"}, "", 200)])
+def test_one_credential_in_its_place(secured, headers, query, status):
+    values = {"token": token(), "key": new_key(secured.redis, "*")}
+    headers = {name: value.format(**values) for name, value in headers.items()}
+    with RawHttp(secured.proxies[0]) as connection:
+        lines = [f"GET /sse{query.format(**values)} HTTP/1.1", "Host: x"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        assert connection.send("\r\n".join(lines + ["", ""])).response().status == status
+
+
+# API keys -----------------------------------------------------------------
+
+def test_api_keys_live_and_die(secured):
+    redis, key = secured.redis, new_key(secured.redis, "--name", "for tests", "calculator")
+    key_id = key.split("-")[1]
+    user = works(secured, {"X-API-Key": key}, "key")
+    assert works(secured, {"Authorization": f"ApiKey {key}"}, "key") == user
+    listed = mcpctl(redis, "key", "list").stdout
+    line = next(line for line in listed.splitlines() if line.startswith(key_id))
+    assert "calculator" in line and "for tests" in line and "never" not in line
+    assert key.split("-")[2] not in listed
+
+    wrong = key[:-1] + ("0" if key[-1] != "0" else "1")
+    assert request(secured.proxies[0], "GET", "/sse", None, {"X-API-Key": wrong}).status == 401
+    with SseClient(secured.proxies[0], headers={"X-API-Key": key}) as session:
+        assert post(secured.proxies[1], session.session_id, {"X-API-Key": wrong}).status == 401
+        assert mcpctl(redis, "key", "revoke", key_id).returncode == 0
+        began = time.monotonic()
+        for proxy in secured.proxies:
+            until(lambda: post(proxy, session.session_id, {"X-API-Key": key}).status == 401,
+                  30, "the key to be refused")
+        assert time.monotonic() - began < 30
+    assert key_id not in mcpctl(redis, "key", "list").stdout
+    assert mcpctl(redis, "key", "revoke", key_id).returncode == 1
+
+
+@pytest.mark.parametrize("arguments", [
+    (), ("key",), ("key", "frob"), ("key", "create"), ("key", "create", "a\"b"),
+    ("key", "revoke"), ("key", "revoke", "x"), ("key", "revoke", "*" * 16),
+    ("key", "list", "x"), ("--frob",)])
+def test_mcpctl_refuses_what_it_does_not_know(system, arguments):
+    assert mcpctl(system.redis, *arguments).returncode == 2
+
+
+def test_mcpctl_without_redis():
+    done = subprocess.run([BIN / "mcpctl", "key", "list"], capture_output=True, text=True,
+                          env=clean_environment(REDIS_URL="redis://127.0.0.1:1"), check=False,
+                          cwd=work_directory("mcpctl"), timeout=30)
+    assert done.returncode == 1 and "127.0.0.1:1" in done.stderr
+    assert mcpctl_help().returncode == 0
+
+
+def mcpctl_help():
+    return subprocess.run([BIN / "mcpctl", "--help"], capture_output=True, text=True, check=False,
+                          env=clean_environment(), cwd=work_directory("mcpctl"))
+
+
+def test_a_key_that_cannot_be_read_now(secured):
+    """Waits for Redis, then 503: the key may be good."""
+    key = {"X-API-Key": new_key(secured.redis, "*")}
+    with Proxy(secured.redis, "waiting", 1, {"REDIS_WAIT_TIMEOUT": "1"}) as proxy:
+        secured.redis.freeze()
+        try:
+            answer = request(proxy, "GET", "/sse", None, key)
+        finally:
+            secured.redis.thaw()
+        assert answer.status == 503 and answer.header("Retry-After")
+        assert until(lambda: request(proxy, "GET", "/sse", None, key).status == 200, 10,
+                     "the key to be good")
+
+
+# Strangers ----------------------------------------------------------------
+
+def test_no_user_reaches_another(secured):
+    """Two users of each kind, every verb, all of each other's sessions."""
+    redis = secured.redis
+    users = {
+        "anonymous 1": {"User-Agent": "one"}, "anonymous 2": {"User-Agent": "two"},
+        "key 1": {"X-API-Key": new_key(redis, "*")}, "key 2": {"X-API-Key": new_key(redis, "*")},
+        "jwt 1": bearer(token("alice")), "jwt 2": bearer(token("bob"))}
+    bodies = [
+        PING,
+        json.dumps({"jsonrpc": "2.0", "id": "x", "method": "tools/list"}),
+        json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+                    "params": {"name": "calculator_add", "arguments": {"a": 1, "b": 2}}}),
+        json.dumps({"jsonrpc": "2.0", "method": "notifications/cancelled",
+                    "params": {"requestId": 1}}),
+        json.dumps({"jsonrpc": "2.0", "id": 3, "result": {}}), "not json"]
+    with contextlib.ExitStack() as stack:
+        sessions = {name: stack.enter_context(
+            SseClient(secured.proxies[n % 2], headers=headers))
+            for n, (name, headers) in enumerate(users.items())}
+        hashes = {session_hash(redis, session)["user"] for session in sessions.values()}
+        assert len(hashes) == len(users)
+        for name, headers in users.items():
+            for owner, session in sessions.items():
+                if owner == name:
+                    continue
+                for proxy in secured.proxies:
+                    for body in bodies:
+                        foreign = post(proxy, session.session_id, headers, body)
+                        unknown = post(proxy, "f" * 32, headers, body)
+                        assert seen(foreign) == seen(unknown), (name, owner, body)
+                        assert foreign.status == (400 if body == "not json" else 404)
+        for session in sessions.values():
+            assert session.request("ping")["result"] == {}
+            assert len(session.events) == 2 and session.surprises == []
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "GET"])
+def test_other_verbs_tell_nothing(secured, method):
+    with SseClient(secured.proxies[0], headers=bearer(token())) as session:
+        for path in (f"/messages/?session_id={session.session_id}",
+                     f"/sse?session_id={session.session_id}"):
+            if method == "GET" and path.startswith("/sse"):
+                continue  # a stream of one's own
+            unknown = path.replace(session.session_id, "e" * 32)
+            answers = [seen(request(secured.proxies[1], method, target, None,
+                                    bearer(token("bob")))) for target in (path, unknown)]
+            assert answers[0] == answers[1] and answers[0][0] in (404, 405)
+
+
+def test_a_strangers_answer_takes_as_long_as_a_guess(secured):
+    """On the pod that holds the stream and on the other: within a third."""
+    strange = bearer(token("bob"))
+    with SseClient(secured.proxies[0], headers=bearer(token())) as session:
+        for proxy in secured.proxies:
+            times = {session.session_id: [], "d" * 32: []}
+            with RawHttp(proxy) as connection:
+                for _ in range(300):
+                    for sid, taken in times.items():
+                        lines = [f"POST /messages/?session_id={sid} HTTP/1.1", "Host: x",
+                                 "Content-Type: application/json",
+                                 f"Content-Length: {len(PING)}",
+                                 f"Authorization: {strange['Authorization']}", "", PING]
+                        began = time.perf_counter()
+                        assert connection.send("\r\n".join(lines)).response().status == 404
+                        taken.append(time.perf_counter() - began)
+            foreign, guess = (statistics.median(taken) for taken in times.values())
+            print(f"{proxy.name}: foreign {foreign * 1e6:.0f} us, guess {guess * 1e6:.0f} us")
+            assert 2 / 3 < foreign / guess < 3 / 2
+
+
+# Scopes -------------------------------------------------------------------
+
+def test_scopes_filter_lists_and_calls(secured):
+    redis = secured.redis
+    narrow = {"X-API-Key": new_key(redis, "calculator:add", "conformance")}
+    with SseClient(secured.proxies[0], headers=narrow) as session:
+        assert set(session.tools()) == {"calculator_add", "conformance_echo"}
+        assert session.text("calculator_add", {"a": 1, "b": 2}) == "3"
+        call = json.dumps({"jsonrpc": "2.0", "id": 9, "method": "tools/call", "params": {
+            "name": "calculator_divide", "arguments": {"a": 1, "b": 2}}})
+        for proxy in secured.proxies:
+            answer = post(proxy, session.session_id, narrow, call)
+            assert answer.status == 403
+            assert answer.header("WWW-Authenticate") == (
+                'Bearer error="insufficient_scope", resource_metadata='
+                '"https://mcp.example/.well-known/oauth-protected-resource/sse", '
+                'scope="calculator:divide"')
+            assert json.loads(answer.body)["id"] == 9
+        assert session.request("ping")["result"] == {}
+    with SseClient(secured.proxies[0], "/calculator/sse", headers=narrow) as session:
+        assert set(session.tools()) == {"add"}
+
+
+@pytest.mark.parametrize("claims, tools", [
+    ({"scope": "calculator:add openid"}, {"calculator_add"}),
+    ({"scopes": ["conformance"]}, {"conformance_echo"}),
+    ({"scope": ""}, set()),
+    ({"scope": "openid calc calculator: calculator:ad"}, set()),
+    ({"scope": "*"}, TOOLS["calculator"] | TOOLS["conformance"]),
+    ({}, TOOLS["calculator"] | TOOLS["conformance"])])
+def test_scopes_of_tokens(secured, claims, tools):
+    with SseClient(secured.proxies[0], headers=bearer(token(**claims))) as session:
+        assert set(session.tools()) == tools
+
+
+def test_scopes_are_those_of_the_request(secured):
+    """Not of the request that opened the session: a token may be narrowed."""
+    with SseClient(secured.proxies[0], headers=bearer(token())) as session:
+        session.headers = bearer(token(scope="calculator:add"))
+        assert set(session.tools(to=secured.proxies[1])) == {"calculator_add"}
+
+
+def test_workers_get_user_and_scopes_and_no_credential(secured):
+    """What a queued call says about who made it."""
+    made = token(scope="calculator:add  openid")
+    workers = [worker for worker in secured.workers if worker.api == "calculator"]
+    for worker in workers:
+        worker.freeze()
+    try:
+        with SseClient(secured.proxies[0], headers=bearer(made)) as session:
+            user = session_hash(secured.redis, session)["user"]
+            asked = session.ask("tools/call", {"name": "calculator_add",
+                                               "arguments": {"a": 1, "b": 2}},
+                                to=secured.proxies[1])
+            (_, fields), = secured.redis("XRANGE", "mcp_requests:{calculator}", "-", "+")
+            entry = dict(zip(fields[::2], fields[1::2]))
+            assert (entry["user"], entry["scopes"]) == (user, "calculator:add openid")
+            assert made not in str(entry)
+            for worker in workers:
+                worker.thaw()
+            assert session.answer(asked)["result"]["content"][0]["text"] == "3"
+    finally:
+        for worker in workers:
+            worker.thaw()
+
+
+# Who may come at all ------------------------------------------------------
+
+def test_without_anonymous_users(secured, keys):
+    with Proxy(secured.redis, "closed", 1, {
+            "AUTH_ANONYMOUS": "false", "JWT_PUBLIC_KEY": keys["rsa"].public.read_text(),
+            "ALLOWED_ORIGINS": "https://app.example, http://localhost:*",
+            "ALLOWED_HOSTS": "mcp.example localhost"}) as proxy:
+        good = bearer(keys["rsa"].token())
+        answer = request(proxy, "GET", "/sse")
+        assert answer.status == 401 and "error" not in answer.header("WWW-Authenticate")
+        assert "http://localhost/.well-known/" in answer.header("WWW-Authenticate")
+        assert post(proxy, "0" * 32).status == 401
+        assert post(proxy, "0" * 32, good).status == 404
+        for path in ("/healthz", "/readyz", "/metrics"):
+            assert request(proxy, "GET", path, None, {"Host": "10.0.0.1"}).status == 200
+        for origin, status in [("https://app.example", 404), ("http://localhost:8080", 404),
+                               ("http://localhost", 404), ("HTTPS://APP.EXAMPLE", 404),
+                               ("https://evil.example", 403), ("https://app.example.evil", 403),
+                               ("http://app.example", 403), ("null", 403), ("", 403),
+                               ("http://localhost.evil:80", 403)]:
+            answer = post(proxy, "0" * 32, {**good, "Origin": origin})
+            assert answer.status == status, origin
+        for host, status in [("mcp.example", 404), ("mcp.example:8443", 404),
+                             ("MCP.example", 404), ("evil.example", 403),
+                             ("mcp.example.evil", 403), ("127.0.0.1", 403)]:
+            assert post(proxy, "0" * 32, {**good, "Host": host}).status == status, host
+
+
+def test_anonymous_users_may_do_what_the_operator_says(secured):
+    with Proxy(secured.redis, "narrow", 1, {"ANONYMOUS_SCOPES": "conformance"}) as proxy, \
+            SseClient(proxy) as session:
+        assert set(until(session.tools, 10, "tools")) == {"conformance_echo"}
+
+
+class Keys(http.server.BaseHTTPRequestHandler):
+    """An issuer's JWK set, as it stands at the moment."""
+
+    document, asked = "", 0
+
+    def do_GET(self):
+        Keys.asked += 1
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(Keys.document.encode())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_keys_of_a_url(secured, keys):
+    """The first token waits for the set; unknown kids do not make it be read again."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keys)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    Keys.document = jwks(keys["rsa"])
+    url = f"http://127.0.0.1:{server.server_port}/jwks"
+    try:
+        with Proxy(secured.redis, "jwks", 1, {"JWT_JWKS": url}) as proxy:
+            assert post(proxy, "0" * 32, bearer(keys["rsa"].token())).status == 404
+            before = Keys.asked
+            for _ in range(5):
+                assert post(proxy, "0" * 32, bearer(keys["ec"].token())).status == 401
+            assert Keys.asked <= before + 1
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+# Secrets ------------------------------------------------------------------
+
+def test_secrets_stay_secret(secured, keys):
+    """Not in Redis, not in logs at debug level, not in metrics."""
+    redis = secured.redis
+    api_key, good, bad = new_key(redis, "*"), token(), keys["other"].token(**GOOD)
+    wrong_key = "sk-" + "0" * 16 + "-" + "1" * 64
+    sids = []
+    for headers in ({"X-API-Key": api_key}, bearer(good)):
+        with SseClient(secured.proxies[0], headers=headers) as session:
+            session.initialize(to=secured.proxies[1])
+            assert session.text("calculator_add", {"a": 1, "b": 2}) == "3"
+            sids.append(session.session_id)
+            kept = everything_kept(redis)
+    for headers in ({"X-API-Key": wrong_key}, bearer(bad)):
+        assert request(secured.proxies[0], "GET", "/sse", None, headers).status == 401
+    request(secured.proxies[0], "GET", f"/sse?access_token={good}")
+    kept += everything_kept(redis)
+    until(lambda: sids[-1][:8] in secured.proxies[0].log_text(), 5, "the end in the log")
+    logs = "".join(program.log_text() for program in secured.programs())
+    texts = logs + "".join(str(metrics(proxy)) for proxy in secured.proxies)
+    assert hashlib.sha256(api_key.encode()).hexdigest() in kept
+    for secret in (api_key.split("-")[2], wrong_key.split("-")[2], SECRET, good, bad,
+                   good.split(".")[2], good.split(".")[1], bad.split(".")[2]):
+        assert secret not in kept + texts
+    for sid in sids:
+        assert sid not in texts

@@ -67,7 +67,7 @@ static const char *
 list(const char *api, const char *cursor)
 {
 	strbuf_reset(&page);
-	return catalog_list_tools(catalog, slice_str(api), slice_str(cursor),
+	return catalog_list_tools(catalog, slice_str(api), NULL, slice_str(cursor),
 	    &page) ? strbuf_str(&page) : NULL;
 }
 
@@ -162,6 +162,38 @@ START_TEST(a_long_listing_comes_in_pages)
 	    "," T("b_2") "]}");
 	ck_assert_str_eq(list("", "b_2"), "{\"tools\":[]}");
 	ck_assert_str_eq(list("a", "a_3"), "{\"tools\":[" T("4") "]}");
+}
+END_TEST
+
+/* What is hidden takes no place on a page. */
+START_TEST(a_listing_shows_what_the_scopes_allow)
+{
+	struct scopes *granted = scopes_new(SLICE("a:2 a:4 b"));
+	struct scopes *nothing = scopes_new(SLICE("none"));
+
+	publish("a", "d1", "{\"tools\":[" T("1") "," T("2") "," T("3") ","
+	    T("4") "]}");
+	publish("b", "d2", "{\"tools\":[" T("1") "," T("2") "]}");
+	look();
+	strbuf_reset(&page);
+	ck_assert(catalog_list_tools(catalog, SLICE(""), granted, SLICE(""),
+	    &page));
+	ck_assert_str_eq(strbuf_str(&page), "{\"tools\":[" T("a_2") ","
+	    T("a_4") "," T("b_1") "],\"nextCursor\":\"b_1\"}");
+	strbuf_reset(&page);
+	ck_assert(catalog_list_tools(catalog, SLICE("a"), granted, SLICE(""),
+	    &page));
+	ck_assert_str_eq(strbuf_str(&page), "{\"tools\":[" T("2") "," T("4")
+	    "]}");
+	strbuf_reset(&page);
+	ck_assert(catalog_list_tools(catalog, SLICE(""), nothing, SLICE(""),
+	    &page));
+	ck_assert_str_eq(strbuf_str(&page), "{\"tools\":[]}");
+	strbuf_reset(&page);
+	catalog_add_names(catalog, &page);
+	ck_assert_str_eq(strbuf_str(&page), "a b");
+	scopes_unref(granted);
+	scopes_unref(nothing);
 }
 END_TEST
 
@@ -343,6 +375,7 @@ main(void)
 	    (int)ARRAY_LEN(hints));
 	tcase_add_test(tc, a_listing_names_tools_as_they_are_called);
 	tcase_add_test(tc, a_long_listing_comes_in_pages);
+	tcase_add_test(tc, a_listing_shows_what_the_scopes_allow);
 	tcase_add_test(tc, a_cursor_that_names_no_tool_is_refused);
 	tcase_add_test(tc, a_new_digest_brings_new_tools);
 	tcase_add_test(tc, an_api_that_is_withdrawn_is_gone);

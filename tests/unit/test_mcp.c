@@ -40,7 +40,7 @@ teardown(void)
 static const struct catalog_tool *
 ask(const char *api, const char *text)
 {
-	struct mcp_scope scope = { catalog, slice_str(api) };
+	struct mcp_scope scope = { catalog, slice_str(api), NULL };
 	struct jsonrpc_msg m;
 
 	strbuf_reset(&answer);

@@ -1,0 +1,238 @@
+#include <event2/dns.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/cli.h"
+#include "common/log.h"
+#include "common/options.h"
+#include "common/redis.h"
+#include "common/xalloc.h"
+#include "proxy/mcpctl/ctl.h"
+
+#define TIMEOUT_MS 5000
+
+struct ctl {
+	struct event_base *base;
+	struct evdns_base *dns;
+	struct redis *redis;
+	struct redis_url url;
+	struct ctl_reply *reply;   /* of the command at hand */
+};
+
+struct ctl_reply {
+	size_t count;
+	char *text[];
+};
+
+static const struct ctl_command *const nouns[] = { ctl_key_commands, NULL };
+
+static const struct config_option *const tables[] = { common_option_table,
+	NULL };
+
+static bool
+check(void *config, struct strbuf *errors)
+{
+	return options_check(config, errors);
+}
+
+/* Redis --------------------------------------------------------------------- */
+
+size_t
+ctl_reply_count(const struct ctl_reply *reply)
+{
+	return reply->count;
+}
+
+const char *
+ctl_reply_text(const struct ctl_reply *reply, size_t i)
+{
+	return i < reply->count ? reply->text[i] : "";
+}
+
+void
+ctl_reply_free(const struct ctl_reply *reply)
+{
+	for (size_t i = 0; i < reply->count; i++)
+		free(reply->text[i]);
+	free((void *)reply);
+}
+
+static char *
+text_of(const redisReply *reply)
+{
+	if (reply->type == REDIS_REPLY_INTEGER)
+		return xasprintf("%lld", reply->integer);
+	if (reply->type == REDIS_REPLY_STRING ||
+	    reply->type == REDIS_REPLY_STATUS)
+		return xstrdup_slice(slice_of(reply->str, (size_t)reply->len));
+	return xstrdup("");
+}
+
+static struct ctl_reply *
+copy_of(const redisReply *reply)
+{
+	bool many = reply->type == REDIS_REPLY_ARRAY;
+	size_t count = many ? reply->elements : reply->type != REDIS_REPLY_NIL;
+	struct ctl_reply *copy = xcalloc(1, sizeof(*copy) +
+		count * sizeof(copy->text[0]));
+
+	copy->count = count;
+	for (size_t i = 0; i < count; i++)
+		copy->text[i] = text_of(many ? reply->element[i] : reply);
+	return copy;
+}
+
+static void
+on_reply(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct ctl *ctl = arg;
+
+	(void)r;
+	if (reply == NULL)
+		fputs("mcpctl: Redis did not answer\n", stderr);
+	else if (reply->type == REDIS_REPLY_ERROR)
+		fprintf(stderr, "mcpctl: Redis: %s\n", reply->str);
+	else
+		ctl->reply = copy_of(reply);
+	event_base_loopbreak(ctl->base);
+}
+
+const struct ctl_reply *
+ctl_call(struct ctl *ctl, const struct slice *argv, size_t argc)
+{
+	ctl->reply = NULL;
+	if (redis_send(ctl->redis, argv, argc, on_reply, ctl))
+		event_base_dispatch(ctl->base);
+	else
+		fputs("mcpctl: Redis is away\n", stderr);
+	return ctl->reply;
+}
+
+static void
+on_state(struct redis *r, bool ready, void *arg)
+{
+	struct ctl *ctl = arg;
+
+	(void)r;
+	if (ready)
+		event_base_loopbreak(ctl->base);
+}
+
+static bool
+connect_redis(struct ctl *ctl, const struct common_options *o)
+{
+	struct timeval patience = { TIMEOUT_MS / 1000, 0 };
+	struct redis_options options = {
+		.url = &ctl->url,
+		.tls_ca_file = o->redis_tls_ca,
+		.client_name = "mcpctl",
+		.command_timeout_ms = TIMEOUT_MS,
+		.connect_timeout_ms = TIMEOUT_MS,
+		.max_output_bytes = 1024 * 1024,
+		.max_pending = 16,
+		.on_state = on_state,
+		.arg = ctl,
+	};
+	const char *reason;
+
+	if (!redis_url_parse(o->redis_url, &ctl->url, &reason))
+		return false;
+	ctl->base = event_base_new();
+	ctl->dns = evdns_base_new(ctl->base, EVDNS_BASE_INITIALIZE_NAMESERVERS |
+		EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	ctl->redis = redis_new(ctl->base, ctl->dns, &options);
+	redis_open(ctl->redis);
+	event_base_loopexit(ctl->base, &patience);
+	event_base_dispatch(ctl->base);
+	if (!redis_is_ready(ctl->redis))
+		fprintf(stderr, "mcpctl: no Redis at %s:%u\n", ctl->url.host,
+		    ctl->url.port);
+	return redis_is_ready(ctl->redis);
+}
+
+static void
+disconnect(struct ctl *ctl)
+{
+	if (ctl->redis != NULL)
+		redis_free(ctl->redis);
+	if (ctl->dns != NULL)
+		evdns_base_free(ctl->dns, 0);
+	if (ctl->base != NULL)
+		event_base_free(ctl->base);
+	redis_url_release(&ctl->url);
+}
+
+/* Commands ------------------------------------------------------------------ */
+
+static void
+usage(FILE *to)
+{
+	fputs("usage: mcpctl NOUN VERB [ARGUMENT…]\n"
+	      "       mcpctl --help | --version | --print-config\n\n", to);
+	for (size_t i = 0; nouns[i] != NULL; i++) {
+		for (const struct ctl_command *c = nouns[i]; c->noun; c++)
+			fprintf(to, "  %s %s %s\n      %s\n", c->noun, c->verb,
+			    c->arguments, c->help);
+	}
+	fputs("\nRedis is found as the proxies find it: REDIS_URL, REDIS_TLS_CA,"
+	      "\nfrom the environment or from .env.\n", to);
+}
+
+static const struct ctl_command *
+find(const char *noun, const char *verb)
+{
+	for (size_t i = 0; nouns[i] != NULL; i++) {
+		for (const struct ctl_command *c = nouns[i]; c->noun; c++) {
+			if (strcmp(c->noun, noun) == 0 &&
+			    strcmp(c->verb, verb) == 0)
+				return c;
+		}
+	}
+	return NULL;
+}
+
+static int
+run(const struct ctl_command *command, int argc, char **argv)
+{
+	static const struct cli cli = { .program = "mcpctl",
+		.summary = "what operators do by hand", .tables = tables,
+		.check = check };
+	struct common_options options = { .redis_url = NULL };
+	struct ctl ctl = { .base = NULL };
+	int status = cli_start(&cli, 1, argv, &options);
+
+	if (status != CLI_GO_ON)
+		return status;
+	log_setup("mcpctl", "", LOG_LEVEL_ERROR);
+	signal(SIGPIPE, SIG_IGN);
+	status = connect_redis(&ctl, &options) ?
+	    command->run(&ctl, argc - 3, argv + 3) : EXIT_FAILURE;
+	disconnect(&ctl);
+	config_release(tables, &options);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct cli cli = { .program = "mcpctl",
+		.summary = "what operators do by hand", .tables = tables,
+		.check = check };
+	const struct ctl_command *command;
+	struct common_options options = { .redis_url = NULL };
+
+	if (argc >= 2 && argv[1][0] == '-' && strcmp(argv[1], "--help") != 0 &&
+	    strcmp(argv[1], "-h") != 0)
+		return cli_start(&cli, argc, argv, &options);
+	command = argc >= 3 ? find(argv[1], argv[2]) : NULL;
+	if (command != NULL)
+		return run(command, argc, argv);
+	if (argc >= 2 && argv[1][0] == '-') {
+		usage(stdout);
+		return EXIT_SUCCESS;
+	}
+	usage(stderr);
+	return CLI_EXIT_USAGE;
+}
