@@ -1,9 +1,9 @@
 #include "proxy/inbox.h"
 
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "common/log.h"
+#include "common/queue.h"
 #include "common/xalloc.h"
 
 /* Entries per XREAD; one entry may hold ENV_MESSAGES_PER_ENTRY messages. */
@@ -83,9 +83,9 @@ forget(struct inbox_entry *e)
 static void
 forget_all(struct entry_list *list)
 {
-	struct inbox_entry *e;
+	struct inbox_entry *e, *next;
 
-	while ((e = TAILQ_FIRST(list)) != NULL)
+	TAILQ_FOREACH_SAFE(e, list, link, next)
 		forget(e);
 }
 
@@ -132,14 +132,15 @@ on_deleted(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct deletion *d = arg;
 	struct inbox *in = d->inbox;
+	struct inbox_entry *e, *next;
 	bool ok = reply != NULL && reply->type != REDIS_REPLY_ERROR;
 
 	(void)r;
 	if (reply != NULL && !ok)
 		log_warn("inbox entries not deleted", LF("error", reply->str));
-	for (; d->count > 0; d->count--) {
-		struct inbox_entry *e = TAILQ_FIRST(&in->entries[ENTRY_DELETING]);
-
+	TAILQ_FOREACH_SAFE(e, &in->entries[ENTRY_DELETING], link, next) {
+		if (d->count-- == 0)
+			break;
 		if (ok)
 			deleted(e);
 		else
