@@ -125,6 +125,13 @@ interop: deps ## real MCP clients from npm and PyPI
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/run.py
 
+recovery: deps ## TypeScript SDK clients while proxies are killed and stopped
+	@$(MAKE) --no-print-directory programs
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/recovery.py $(RECOVERY_ARGS)
+soak: deps ## the same for the better part of an hour
+	@$(MAKE) --no-print-directory recovery RECOVERY_ARGS='--kills 200 --stops 150'
+.PHONY: recovery soak
+
 BENCH_BIN := $(BENCH:%=$(OUT)/tests/bench/%)
 $(OUT)/libbench.a: $(call obj,$(wildcard tests/bench/*/*.c))
 $(OUT)/tests/bench/%: $(OUT)/tests/bench/%.o $(OUT)/libbench.a $(OUT)/libcommon.a

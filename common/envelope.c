@@ -31,6 +31,35 @@ env_api_name_ok(struct slice name)
 	return true;
 }
 
+/* Call ids --------------------------------------------------------------- */
+
+static const char hex_digits[] = "0123456789abcdef";
+
+void
+env_call_stamp(char call[static CALL_ID_LEN], uint64_t epoch)
+{
+	for (size_t i = 1; i <= CALL_STAMP_LEN; i++, epoch >>= 4)
+		call[CALL_ID_LEN - i] = hex_digits[epoch & 15];
+}
+
+bool
+env_call_before(struct slice call, uint64_t epoch)
+{
+	uint16_t stamp = 0;
+
+	if (call.n != CALL_ID_LEN)
+		return false;
+	for (size_t i = CALL_ID_LEN - CALL_STAMP_LEN; i < CALL_ID_LEN; i++) {
+		const char *at = memchr(hex_digits, call.p[i], 16);
+
+		if (at == NULL)
+			return false;
+		stamp = (uint16_t)(stamp << 4 | (at - hex_digits));
+	}
+	/* Serial numbers: the smaller half of the circle lies before. */
+	return (int16_t)(uint16_t)(stamp - (uint16_t)epoch) < 0;
+}
+
 /* Keys ------------------------------------------------------------------- */
 
 static const struct slice prefixes[] = {
@@ -44,6 +73,8 @@ static const struct slice prefixes[] = {
 	[ENV_API] = SLICE("mcp_api:{"),
 	[ENV_WORKERS] = SLICE("mcp_workers:{"),
 	[ENV_API_KEY] = SLICE("mcp_api_key:{"),
+	[ENV_TAKEN] = SLICE("mcp_taken:{"),
+	[ENV_SWEEP] = SLICE("mcp_sweep:{"),
 };
 
 /*
@@ -77,13 +108,26 @@ env_key(struct env_keybuf *buf, enum env_key kind, struct slice id)
 	return slice_of(buf->s, tagged(buf, prefixes[kind], id));
 }
 
+static struct slice
+member_key(struct env_keybuf *buf, struct slice prefix, struct slice tag,
+    struct slice member)
+{
+	size_t n = tagged(buf, prefix, tag);
+
+	n = append(buf, n, SLICE(":"));
+	return slice_of(buf->s, append(buf, n, member));
+}
+
 struct slice
 env_worker_key(struct env_keybuf *buf, struct slice api, struct slice worker)
 {
-	size_t n = tagged(buf, SLICE("mcp_worker:{"), api);
+	return member_key(buf, SLICE("mcp_worker:{"), api, worker);
+}
 
-	n = append(buf, n, SLICE(":"));
-	return slice_of(buf->s, append(buf, n, worker));
+struct slice
+env_client_key(struct env_keybuf *buf, struct slice user, struct slice digest)
+{
+	return member_key(buf, SLICE("mcp_client:{"), user, digest);
 }
 
 /* Field/value pairs ------------------------------------------------------ */

@@ -16,9 +16,21 @@
 /* Ids ------------------------------------------------------------------- */
 
 #define SID_LEN 32            /* session id: 128 random bits in hex */
-#define CALL_ID_LEN 32        /* call id: the same */
+#define CALL_ID_LEN 32        /* call id: see env_call_stamp() */
 #define POD_NAME_MAX 80       /* a pod's name with its loop and start suffix */
 #define API_NAME_MAX 32       /* [a-z][a-z0-9-]*, see env_api_name_ok() */
+
+/*
+ * A call id is 112 random bits in hex, then four digits that name the stream
+ * whose client sent the call: the session's epoch at that stream's opening,
+ * modulo 2^16. Workers echo the id with whatever they send about the call, so
+ * that the owner can tell what belongs to an earlier client.
+ */
+#define CALL_STAMP_LEN 4
+/* Writes the last four digits of a call id. */
+void env_call_stamp(char call[static CALL_ID_LEN], uint64_t epoch);
+/* Is the call of a stream before the one opened with that epoch? */
+bool env_call_before(struct slice call, uint64_t epoch);
 
 /* Lower-case letters, digits and inner hyphens, starting with a letter. */
 bool env_api_name_ok(struct slice name);
@@ -35,7 +47,9 @@ enum env_key {
 	ENV_POD,          /* mcp_pod:{<pod>}, hash with TTL: heartbeat */
 	ENV_API,          /* mcp_api:{<api>}, hash: catalogue, version, digest */
 	ENV_WORKERS,      /* mcp_workers:{<api>}, zset: worker by heartbeat expiry */
-	ENV_API_KEY       /* mcp_api_key:{<id>}, hash: digest, scopes, times */
+	ENV_API_KEY,      /* mcp_api_key:{<id>}, hash: digest, scopes, times */
+	ENV_TAKEN,        /* mcp_taken:{<pod>}, set: of its inbox, had by others */
+	ENV_SWEEP         /* mcp_sweep:{<pod>}, string with TTL: who sweeps it */
 };
 
 #define ENV_KEY_MAX 160
@@ -50,6 +64,9 @@ struct slice env_key(struct env_keybuf *buf, enum env_key kind,
 /* mcp_worker:{<api>}:<worker>, hash with TTL: a worker's heartbeat. */
 struct slice env_worker_key(struct env_keybuf *buf, struct slice api,
     struct slice worker);
+/* mcp_client:{<user hash>}:<digest>, string: the session of a client key. */
+struct slice env_client_key(struct env_keybuf *buf, struct slice user,
+    struct slice digest);
 
 #define ENV_GROUP "workers"          /* consumer group of request streams */
 #define ENV_APIS_KEY "mcp_apis"      /* set: names of the published APIs */

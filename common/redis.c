@@ -64,6 +64,7 @@ struct redis {
 	 */
 	struct event *timer;
 
+	bool silent;                 /* the last connection ended by a timeout */
 	bool answering;              /* a callback of a command is running */
 	unsigned attempt;            /* failures since it last went well */
 	/* Set where the connection must end but a reply is being handled. */
@@ -194,6 +195,7 @@ lose(struct redis *r, const char *reason)
 	    clock_mono_ms() - r->since_ms >= BACKOFF_MAX_MS)
 		r->attempt = 0;
 	r->attempt++;
+	r->silent = false;
 	delay = backoff_ms(r->attempt);
 	log_loss(r, reason, delay);
 	disconnect(r);
@@ -228,6 +230,13 @@ connect_start(struct redis *r)
 }
 
 static void
+lose_by_timeout(struct redis *r, const char *reason)
+{
+	lose(r, reason);
+	r->silent = true;
+}
+
+static void
 check_oldest(struct redis *r)
 {
 	const struct redis_call *oldest = redis_pending_head(&r->pending);
@@ -237,7 +246,7 @@ check_oldest(struct redis *r)
 		return;
 	age = clock_mono_ms() - oldest->sent_ms;
 	if (age >= r->opt.command_timeout_ms)
-		lose(r, "command timeout");
+		lose_by_timeout(r, "command timeout");
 	else
 		set_timer(r, r->opt.command_timeout_ms - age);
 }
@@ -251,12 +260,12 @@ on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	case REDIS_IDLE:
 		break;
 	case REDIS_CONNECTING:
-		lose(r, r->lookup != NULL ? "host name: no answer in time" :
-			r->opt.url->tls ? "connect timeout (TCP or TLS)" :
-			"connect timeout");
+		lose_by_timeout(r, r->lookup != NULL ?
+			"host name: no answer in time" : r->opt.url->tls ?
+			"connect timeout (TCP or TLS)" : "connect timeout");
 		break;
 	case REDIS_HANDSHAKE:
-		lose(r, "handshake timeout");
+		lose_by_timeout(r, "handshake timeout");
 		break;
 	case REDIS_READY:
 		check_oldest(r);
@@ -665,6 +674,12 @@ redis_free(struct redis *r)
 	event_free(r->flush);
 	event_free(r->timer);
 	free(r);
+}
+
+bool
+redis_is_silent(const struct redis *r)
+{
+	return r->silent;
 }
 
 bool

@@ -92,6 +92,11 @@ void redis_free(struct redis *r);
 
 bool redis_is_ready(const struct redis *r);
 enum redis_state redis_get_state(const struct redis *r);
+/*
+ * Did the last connection end because nobody answered in time? Otherwise
+ * somebody said no: refused it, closed it, answered that it cannot work now.
+ */
+bool redis_is_silent(const struct redis *r);
 
 /*
  * Queues one command of argc arguments (copied). Returns false when the

@@ -365,6 +365,14 @@ catalog_has_api(const struct catalog *c, struct slice name)
 	return api != NULL && api->digest[0] != '\0';
 }
 
+void
+catalog_each_api(const struct catalog *c,
+    void (*cb)(const char *api, void *arg), void *arg)
+{
+	for (size_t i = 0; i < c->api_count; i++)
+		cb(c->apis[i]->name, arg);
+}
+
 uint64_t
 catalog_queue_length(const struct catalog *c, const char *name)
 {

@@ -28,6 +28,9 @@ void catalog_tick(struct catalog *c);
 bool catalog_is_loaded(const struct catalog *c);
 
 bool catalog_has_api(const struct catalog *c, struct slice api);
+/* Calls cb with the name of each API. */
+void catalog_each_api(const struct catalog *c,
+    void (*cb)(const char *api, void *arg), void *arg);
 /* Calls queued and running at the API, as of the last reading. */
 uint64_t catalog_queue_length(const struct catalog *c, const char *api);
 /*

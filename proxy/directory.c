@@ -32,9 +32,9 @@ struct question {
 
 static const struct redis_script lookup_script = {
 	"session_lookup",
-	"return { redis.call('HGET', KEYS[1], 'api'),\n"
-	"    redis.call('HGET', KEYS[1], 'user'),\n"
-	"    redis.call('HGET', KEYS[2], 'pod') }\n"
+	"local s = redis.call('HMGET', KEYS[1], 'api', 'user', 'state')\n"
+	"local t = redis.call('HMGET', KEYS[2], 'pod', 'epoch', 'since_ms')\n"
+	"return { s[1], s[2], t[1], t[2], t[3], s[3] }\n"
 };
 
 static void
@@ -114,11 +114,14 @@ judge(const redisReply *reply, struct directory_entry *out)
 {
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
 		return DIRECTORY_AWAY;
-	if (reply->elements != 3 ||
+	if (reply->elements != 6 ||
 	    !copy_text(out->api, sizeof(out->api), reply->element[0]) ||
 	    !hex_decode(out->user, SHA256_LEN, redis_slice(reply->element[1])) ||
-	    !copy_text(out->pod, sizeof(out->pod), reply->element[2]))
+	    !copy_text(out->pod, sizeof(out->pod), reply->element[2]) ||
+	    !env_number(redis_slice(reply->element[3]), &out->epoch) ||
+	    !env_number(redis_slice(reply->element[4]), &out->since_ms))
 		return DIRECTORY_UNKNOWN;
+	out->detached = slice_eq_str(redis_slice(reply->element[5]), "detached");
 	return DIRECTORY_FOUND;
 }
 

@@ -21,6 +21,9 @@ struct directory_entry {
 	char pod[POD_NAME_MAX + 1];
 	char api[API_NAME_MAX + 1];  /* empty: all APIs */
 	unsigned char user[SHA256_LEN];  /* whose session it is */
+	bool detached;               /* no stream: it waits for its client */
+	uint64_t epoch;
+	uint64_t since_ms;           /* wall clock: when the pod took it */
 };
 
 enum directory_result {

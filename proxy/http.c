@@ -893,11 +893,17 @@ http_server_stop_listening(struct http_server *s)
 }
 
 void
+http_server_wind_down(struct http_server *s)
+{
+	s->draining = true;
+}
+
+void
 http_server_drain(struct http_server *s)
 {
 	struct http_conn *c;
 
-	s->draining = true;
+	http_server_wind_down(s);
 	while ((c = TAILQ_FIRST(&s->lists[HTTP_IDLE])) != NULL) {
 		if (conn_unsent(&c->conn) > 0)
 			linger(c);

@@ -70,7 +70,9 @@ struct http_server *http_server_new(struct event_base *base,
 void http_server_free(struct http_server *s);
 /* Closes the listener; open connections go on. */
 void http_server_stop_listening(struct http_server *s);
-/* From now on every answer closes its connection, and idle ones are closed. */
+/* From now on every answer closes its connection. */
+void http_server_wind_down(struct http_server *s);
+/* The same, and idle connections are closed. */
 void http_server_drain(struct http_server *s);
 /* Connections that are open, and requests whose answers are owed. */
 unsigned http_server_connections(const struct http_server *s);

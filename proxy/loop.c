@@ -12,6 +12,7 @@
 #include "common/xalloc.h"
 #include "proxy/catalog.h"
 #include "proxy/directory.h"
+#include "proxy/fleet.h"
 #include "proxy/gate.h"
 #include "proxy/http.h"
 #include "proxy/inbox.h"
@@ -22,6 +23,7 @@
 #include "proxy/router.h"
 #include "proxy/session.h"
 #include "proxy/stray.h"
+#include "proxy/sweep.h"
 
 #define TICK_MS 250
 /* Above the BLOCK time of the inbox's XREAD by as much as a command may take. */
@@ -33,12 +35,21 @@
 #define FILES_RESERVED 64
 /* Time for the last commands of a stopping loop. */
 #define FAREWELL_MS 1000
+/* Time to find out which calls are to be answered with an error. */
+#define GIVE_UP_MS 2000
+/*
+ * A pod without a confirmed heartbeat for so long may be taken for dead soon
+ * (ENV_HEARTBEAT_TTL_MS): it lets its clients go.
+ */
+#define ISOLATED_MS 10000
 /* An answer made here: one page of a large catalogue. */
 #define ANSWER_MAX (16u * 1024 * 1024)
 
 enum loop_state {
 	LOOP_RUNNING,
-	LOOP_DRAINING,   /* answers what it owes; takes no connections */
+	LOOP_NOTICED,    /* not ready, but serves on: load balancers take time */
+	LOOP_DRAINING,   /* streams end; takes no connections */
+	LOOP_GIVING_UP,  /* out of time: errors instead of answers */
 	LOOP_LEAVING     /* last commands to Redis are on their way */
 };
 
@@ -52,8 +63,11 @@ struct loop {
 	struct sessions *sessions;
 	struct directory *directory;
 	struct catalog *catalog;
+	struct survey *survey;
 	struct posts *posts;
 	struct strays *strays;
+	struct fleet *fleet;
+	struct sweeps *sweeps;
 	struct pod *pod;
 	struct principals *principals;
 	struct gate *gate;
@@ -64,7 +78,6 @@ struct loop {
 	int stop_fd;
 	enum loop_state state;
 	uint64_t state_since_ms;
-	uint64_t redis_lost_ms;   /* since when Redis is away; 0: it is there */
 	char name[POD_NAME_MAX];
 	metric_value stats[STAT_COUNT];
 };
@@ -84,11 +97,9 @@ on_redis_state(struct redis *r, bool ready, void *arg)
 
 	(void)r;
 	if (!ready) {
-		loop->redis_lost_ms = clock_mono_ms();
 		stat_add(loop->stats, STAT_REDIS_LOST, 1);
 		return;
 	}
-	loop->redis_lost_ms = 0;
 	pod_hurry(loop->pod);
 	principals_on_ready(loop->principals);
 	sessions_on_ready(loop->sessions);
@@ -140,15 +151,59 @@ on_stray(const struct env_message *message, session_done_cb *done,
 	stray_pass_on(loop->strays, message, done, done_arg);
 }
 
-/* Without Redis nothing can be delivered: after a while clients look elsewhere. */
+/* A message from the inbox of a pod that is gone, or may be. */
+static void
+on_left_message(const struct env_message *message, session_done_cb *done,
+    void *done_arg, void *arg)
+{
+	struct loop *loop = arg;
+	struct session *s = sessions_find(loop->sessions, message->session);
+
+	if (s != NULL)
+		session_deliver(s, message, done, done_arg);
+	else
+		stray_pass_on(loop->strays, message, done, done_arg);
+}
+
+static bool
+holds_session(struct slice session, void *arg)
+{
+	struct loop *loop = arg;
+
+	return sessions_find(loop->sessions, session) != NULL;
+}
+
+/* A pod that let the session go and beats will pass on what comes to it. */
+static void
+on_taken_over(struct slice pod, bool in_order, void *arg)
+{
+	struct loop *loop = arg;
+	const struct fleet_pod *from = fleet_find(loop->fleet, pod);
+
+	if (!in_order || from == NULL || fleet_silent_ms(from) >= FLEET_SILENT_MS)
+		sweeps_watch(loop->sweeps, pod);
+}
+
+/*
+ * Without Redis nothing can be delivered: after a while clients look elsewhere.
+ * A Redis that refuses connections, or loads its data, is down for everybody, and
+ * worth the wait. When there is no answer at all, or this process stood still,
+ * others may work on: they hold this pod for dead.
+ */
 static void
 give_up_without_redis(struct loop *loop)
 {
 	uint64_t patience = loop->process->options->redis_lost_s * 1000ull;
+	bool refused = !redis_is_ready(loop->redis) &&
+	    !redis_is_silent(loop->redis);
 
-	if (loop->redis_lost_ms != 0 && sessions_count(loop->sessions) > 0 &&
-	    clock_mono_ms() - loop->redis_lost_ms >= patience)
-		sessions_end_all(loop->sessions, "redis_lost");
+	if (!refused && patience > ISOLATED_MS)
+		patience = ISOLATED_MS;
+	if (pod_unconfirmed_ms(loop->pod) < patience)
+		return;
+	if (sessions_count(loop->sessions) > 0)
+		sessions_end_all(loop->sessions,
+		    refused ? "redis_lost" : "isolated");
 }
 
 /* Stopping ------------------------------------------------------------------ */
@@ -161,39 +216,73 @@ set_state(struct loop *loop, enum loop_state state)
 }
 
 static void
-begin_drain(struct loop *loop)
+notice_stop(struct loop *loop)
 {
 	if (loop->state != LOOP_RUNNING)
 		return;
+	log_info("stopping soon", LF("loop", loop->name),
+	    LF_N("streams", sessions_count(loop->sessions)));
+	set_state(loop, LOOP_NOTICED);
+	http_server_wind_down(loop->http);
+}
+
+static void
+begin_drain(struct loop *loop)
+{
 	log_info("draining", LF("loop", loop->name),
 	    LF_N("streams", sessions_count(loop->sessions)));
 	set_state(loop, LOOP_DRAINING);
 	http_server_stop_listening(loop->http);
-	sessions_end_all(loop->sessions, "shutdown");
 	http_server_drain(loop->http);
+	sessions_leave(loop->sessions);
+}
+
+static void
+begin_giving_up(struct loop *loop)
+{
+	set_state(loop, LOOP_GIVING_UP);
+	sessions_give_up(loop->sessions);
+}
+
+static void
+leave(struct loop *loop)
+{
+	sessions_end_all(loop->sessions, "shutdown");
+	pod_leave(loop->pod);
+	set_state(loop, LOOP_LEAVING);
 }
 
 static bool
 owes_nothing(const struct loop *loop)
 {
-	return http_server_connections(loop->http) == 0 &&
+	return sessions_count(loop->sessions) == 0 &&
+	    sessions_claiming(loop->sessions) == 0 &&
+	    http_server_connections(loop->http) == 0 &&
 	    posts_count(loop->posts) == 0 && strays_count(loop->strays) == 0;
 }
 
 static void
 drain_further(struct loop *loop)
 {
+	const struct options *o = loop->process->options;
 	uint64_t passed = clock_mono_ms() - loop->state_since_ms;
-	uint64_t limit = loop->process->options->drain_timeout_s * 1000ull;
 
 	switch (loop->state) {
 	case LOOP_RUNNING:
 		break;
+	case LOOP_NOTICED:
+		if (passed >= o->drain_delay_s * 1000ull)
+			begin_drain(loop);
+		break;
 	case LOOP_DRAINING:
-		if (!owes_nothing(loop) && passed < limit)
-			break;
-		pod_leave(loop->pod);
-		set_state(loop, LOOP_LEAVING);
+		if (owes_nothing(loop))
+			leave(loop);
+		else if (passed >= o->drain_timeout_s * 1000ull)
+			begin_giving_up(loop);
+		break;
+	case LOOP_GIVING_UP:
+		if (owes_nothing(loop) || passed >= GIVE_UP_MS)
+			leave(loop);
 		break;
 	case LOOP_LEAVING:
 		if (redis_pending_count(loop->redis) == 0 ||
@@ -210,7 +299,8 @@ on_stop(evutil_socket_t fd, short what, void *arg)
 	ssize_t n UNUSED = read(fd, &count, sizeof(count));
 
 	(void)what;
-	begin_drain(arg);
+	notice_stop(arg);
+	drain_further(arg);
 }
 
 void
@@ -253,6 +343,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	gate_tick(loop->gate);
 	posts_tick(loop->posts);
 	strays_tick(loop->strays);
+	fleet_tick(loop->fleet);
+	if (loop->state != LOOP_LEAVING)
+		sweeps_tick(loop->sweeps);
 	give_up_without_redis(loop);
 	publish_gauges(loop);
 	drain_further(loop);
@@ -283,29 +376,59 @@ make_redis(struct loop *loop)
 }
 
 static void
+make_strays(struct loop *loop)
+{
+	struct stray_options strays = {
+		.pod = slice_str(loop->name),
+		.directory = loop->directory,
+		.outbox = loop->outbox,
+		.fleet = loop->fleet,
+		.sessions = loop->sessions,
+		.commands = loop->redis,
+		.stats = loop->stats,
+	};
+	struct sweep_options sweeps = {
+		.commands = loop->redis,
+		.fleet = loop->fleet,
+		.pod = slice_str(loop->name),
+		.stats = loop->stats,
+		.pass_on = on_left_message,
+		.is_here = holds_session,
+		.arg = loop,
+	};
+
+	loop->strays = strays_new(&strays);
+	loop->sweeps = sweeps_new(&sweeps);
+}
+
+static void
 make_sessions(struct loop *loop)
 {
 	const struct options *o = loop->process->options;
 	struct session_options sessions = {
 		.commands = loop->redis,
+		.directory = directory_new(loop->redis),
+		.outbox = outbox_new(loop->base, loop->redis),
 		.pod = slice_str(loop->name),
 		.ttl_ms = o->session_ttl_s * 1000,
 		.unused_ttl_ms = o->session_unused_s * 1000,
 		.ping_interval_ms = o->ping_interval_s * 1000,
+		.window_ms = o->session_reuse_s * 1000,
+		.recoveries_max = o->session_recovery_max,
+		.max_age_ms = o->stream_max_age_s * 1000ull,
 		.retry_ms = o->retry_ms,
 		.max_buffer = o->max_buffer,
 		.stats = loop->stats,
 		.stray = on_stray,
+		.taken_over = on_taken_over,
 		.arg = loop,
 	};
-	struct stray_options strays;
 
-	loop->outbox = outbox_new(loop->base, loop->redis);
-	loop->directory = directory_new(loop->redis);
-	strays = (struct stray_options){ slice_str(loop->name),
-		loop->directory, loop->outbox, loop->stats };
-	loop->strays = strays_new(&strays);
+	loop->outbox = sessions.outbox;
+	loop->directory = sessions.directory;
+	loop->fleet = fleet_new(loop->redis);
 	loop->sessions = sessions_new(&sessions);
+	make_strays(loop);
 }
 
 /* The secret of user hashes is there, or another one: who is who anew. */
@@ -360,6 +483,8 @@ make_posts(struct loop *loop)
 		.sessions = loop->sessions,
 		.directory = loop->directory,
 		.outbox = loop->outbox,
+		.fleet = loop->fleet,
+		.window_ms = o->session_reuse_s * 1000,
 		.wait_ms = o->redis_wait_s * 1000,
 		.call_timeout_ms = o->call_timeout_s * 1000,
 		.queue_max = o->queue_max,
@@ -368,6 +493,9 @@ make_posts(struct loop *loop)
 		.stats = loop->stats,
 	};
 
+	loop->survey = survey_new(loop->redis, loop->catalog,
+	    slice_str(loop->name));
+	sessions_set_survey(loop->sessions, loop->survey);
 	loop->pod = pod_new(loop->redis, slice_str(loop->name),
 	    on_redis_data_lost, loop);
 	posts.catalog = loop->catalog;
@@ -495,8 +623,10 @@ loop_free(struct loop *loop)
 	sessions_end_all(loop->sessions, "shutdown");
 	redis_free(loop->redis);
 	outbox_free(loop->outbox);
-	strays_free(loop->strays);
+	sweeps_free(loop->sweeps);
 	sessions_free(loop->sessions);
+	strays_free(loop->strays);
+	fleet_free(loop->fleet);
 	posts_free(loop->posts);
 	gate_free(loop->gate);
 	principals_free(loop->principals);
@@ -504,6 +634,7 @@ loop_free(struct loop *loop)
 		http_server_free(loop->http);
 	inbox_free(loop->inbox);
 	directory_free(loop->directory);
+	survey_free(loop->survey);
 	catalog_free(loop->catalog);
 	pod_free(loop->pod);
 	event_free(loop->tick);

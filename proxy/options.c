@@ -55,6 +55,11 @@ static const struct config_option proxy_options[] = {
 	    "seconds that a session's records outlive its last refresh"),
 	UINT("SESSION_UNUSED_TTL", session_unused_s, "60", 1, 3600,
 	    "seconds after which a stream is closed on which nobody ever posted"),
+	UINT("SESSION_REUSE_WINDOW", session_reuse_s, "300", 1, 86400,
+	    "seconds that a session whose stream broke waits for its client"),
+	UINT("SESSION_RECOVERY_MAX", session_recovery_max, "3", 0, 1000000,
+	    "times that a session may be reattached within "
+	    "SESSION_REUSE_WINDOW; streams that the server ended do not count"),
 	UINT("REDIS_WAIT_TIMEOUT", redis_wait_s, "5", 1, 60,
 	    "seconds that a POST waits for Redis before it is answered 503"),
 	UINT("REDIS_LOST_TIMEOUT", redis_lost_s, "30", 1, 3600,
@@ -65,8 +70,15 @@ static const struct config_option proxy_options[] = {
 	    "seconds within which a call must have begun at a worker"),
 	UINT("QUEUE_MAX", queue_max, "10000", 1, 10000000,
 	    "calls queued and running per API; above it calls are refused"),
+	UINT("DRAIN_DELAY", drain_delay_s, "5", 0, 3600,
+	    "seconds that a stopping proxy is not ready but goes on serving: "
+	    "what a load balancer needs to notice"),
 	UINT("DRAIN_TIMEOUT", drain_timeout_s, "25", 1, 3600,
-	    "seconds that a stopping proxy waits for requests to be answered"),
+	    "seconds after that in which streams end; calls that are not "
+	    "answered by then get an error"),
+	UINT("STREAM_MAX_AGE", stream_max_age_s, "0", 0, 604800,
+	    "seconds after which a stream is ended once it is idle, so that its "
+	    "client reconnects to any pod. 0: never"),
 	UINT("TRUSTED_HOPS", trusted_hops, "0", 0, 16,
 	    "proxies in front that append to X-Forwarded-For: the client's "
 	    "address is that many entries from its right. 1 behind an ALB, 0 "

@@ -26,12 +26,16 @@ struct options {
 	size_t max_buffer;
 	unsigned session_ttl_s;
 	unsigned session_unused_s;
+	unsigned session_reuse_s;
+	unsigned session_recovery_max;
 	unsigned redis_wait_s;
 	unsigned redis_lost_s;
 	unsigned list_page_size;
 	unsigned call_timeout_s;
 	unsigned queue_max;
+	unsigned drain_delay_s;
 	unsigned drain_timeout_s;
+	unsigned stream_max_age_s;
 	unsigned trusted_hops;
 	char *user_hash_secret;      /* NULL: shared through Redis */
 	bool anonymous;              /* are requests without credential served? */

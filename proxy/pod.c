@@ -18,6 +18,7 @@ struct pod {
 	void (*on_lost)(void *arg);
 	void *arg;
 	uint64_t started_ms;     /* wall clock */
+	uint64_t begun_ms;       /* the same moment, monotonic */
 	uint64_t beat_ms;        /* when the last heartbeat was sent; 0: hurry */
 	uint64_t confirmed_ms;   /* when Redis last confirmed one; 0: never */
 	uint64_t lost_ms;        /* when data was last found lost; 0: never */
@@ -117,14 +118,22 @@ pod_probe(struct pod *p, redis_cb *cb, void *arg)
 	return redis_send(p->commands, argv, ARRAY_LEN(argv), cb, arg);
 }
 
+uint64_t
+pod_unconfirmed_ms(const struct pod *p)
+{
+	return clock_mono_ms() -
+	    (p->confirmed_ms != 0 ? p->confirmed_ms : p->begun_ms);
+}
+
 void
 pod_leave(struct pod *p)
 {
 	struct slice del[] = { SLICE("DEL"), p->key };
-	struct slice zrem[] = { SLICE("ZREM"), SLICE(ENV_PODS_KEY), p->name };
+	struct slice left[] = { SLICE("ZADD"), SLICE(ENV_PODS_KEY), SLICE("0"),
+		p->name };
 
 	(void)!redis_send(p->commands, del, ARRAY_LEN(del), NULL, NULL);
-	(void)!redis_send(p->commands, zrem, ARRAY_LEN(zrem), NULL, NULL);
+	(void)!redis_send(p->commands, left, ARRAY_LEN(left), NULL, NULL);
 }
 
 struct pod *
@@ -139,6 +148,7 @@ pod_new(struct redis *commands, struct slice name, void (*on_lost)(void *arg),
 	p->on_lost = on_lost;
 	p->arg = arg;
 	p->started_ms = clock_wall_ms();
+	p->begun_ms = clock_mono_ms();
 	return p;
 }
 

@@ -42,7 +42,15 @@ bool pod_lost_recently(const struct pod *p);
  * means that Redis lost its data, noticed or not. Returns as redis_send().
  */
 bool pod_probe(struct pod *p, redis_cb *cb, void *arg) MUST_CHECK;
-/* Removes the heartbeat. */
+/*
+ * Since when Redis has not confirmed a heartbeat: another pod may hold this one
+ * for dead then, and take its sessions.
+ */
+uint64_t pod_unconfirmed_ms(const struct pod *p);
+/*
+ * Removes the heartbeat, and says in the index that this pod has left: what still
+ * comes to its inbox is somebody else's from here on.
+ */
 void pod_leave(struct pod *p);
 
 #endif

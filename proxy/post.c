@@ -27,11 +27,13 @@ struct post {
 	uint64_t arrived_ms;
 	enum post_state state;
 	bool in_doubt;                /* queued perhaps, by an attempt before */
+	bool client_noted;            /* of an initialize */
 	unsigned attempt;
 	struct jsonrpc_msg msg;       /* points into body */
 	struct user user;
 	struct scopes *scopes;        /* a reference */
 	struct called called;         /* its host stands behind the body */
+	uint64_t epoch;               /* of the stream whose client posts */
 	char sid[SID_LEN];
 	char call[CALL_ID_LEN + 1];
 	char api[API_NAME_MAX + 1];   /* of the path; empty: all */
@@ -351,6 +353,44 @@ call_tool(struct post *p, const struct owner *owner,
 	}
 }
 
+/* Initializing -------------------------------------------------------------------- */
+
+/*
+ * Its answer must come after whatever an earlier client of the session awaited
+ * has been dropped: JSON-RPC ids begin anew.
+ */
+static void
+on_client_noted(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct post *p = arg;
+
+	(void)r;
+	if (reply == NULL) {
+		park(p);
+		return;
+	}
+	if (reply->type == REDIS_REPLY_ERROR)
+		log_warn("client not noted", LF("error", reply->str));
+	p->client_noted = true;
+	run(p);
+}
+
+static void
+note_client(struct post *p)
+{
+	struct session_client client = {
+		.sid = sid_of(p),
+		.epoch = p->epoch,
+		.protocol = mcp_negotiate(p->msg.protocol_version),
+		.name = p->msg.client_name,
+		.version = p->msg.client_version,
+	};
+
+	if (!session_client_send(p->all->options.commands, &client,
+		on_client_noted, p))
+		park(p);
+}
+
 /* Running ---------------------------------------------------------------------------- */
 
 static void
@@ -374,10 +414,10 @@ handle(struct post *p, const struct owner *owner)
 		park(p);
 		return;
 	}
-	if (mcp_is_initialize(&p->msg))
-		session_client_send(o->commands, sid_of(p),
-		    mcp_negotiate(p->msg.protocol_version), p->msg.client_name,
-		    p->msg.client_version);
+	if (mcp_is_initialize(&p->msg) && !p->client_noted) {
+		note_client(p);
+		return;
+	}
 	tool = mcp_request(&scope, &p->msg, &payload);
 	if (tool != NULL && !scopes_allow(p->scopes, tool->api, tool->name))
 		refuse_forbidden(p, tool);
@@ -395,6 +435,24 @@ static bool
 is_theirs(const struct post *p, const unsigned char *user)
 {
 	return CRYPTO_memcmp(p->user.bytes, user, SHA256_LEN) == 0;
+}
+
+/*
+ * Was it left with a pod that died so long ago that no client can come back for
+ * it? One that was let go in order expires by itself. A pod that is not in the
+ * index has been buried, unless it has only just begun.
+ */
+static bool
+is_abandoned(const struct post *p, const struct directory_entry *entry)
+{
+	const struct post_options *o = &p->all->options;
+	const struct fleet_pod *pod = fleet_find(o->fleet, slice_str(entry->pod));
+
+	if (entry->detached || slice_eq_str(o->pod, entry->pod))
+		return false;
+	if (pod != NULL)
+		return fleet_is_dead(pod) && fleet_silent_ms(pod) >= o->window_ms;
+	return clock_wall_ms() > entry->since_ms + o->window_ms;
 }
 
 static void
@@ -431,7 +489,8 @@ on_looked_up(enum directory_result result, const struct directory_entry *entry,
 	struct post *p = arg;
 	struct owner owner;
 
-	if (result == DIRECTORY_FOUND && !is_theirs(p, entry->user))
+	if (result == DIRECTORY_FOUND &&
+	    (!is_theirs(p, entry->user) || is_abandoned(p, entry)))
 		result = DIRECTORY_UNKNOWN;
 	switch (result) {
 	case DIRECTORY_FOUND:
@@ -479,7 +538,7 @@ run(struct post *p)
 void
 post_take(struct posts *all, struct http_conn *c,
     const struct http_request *req, const struct principal *who,
-    struct slice sid, struct slice api)
+    const struct post_target *to)
 {
 	struct slice body = req->body, host = req->head->host;
 	struct post *p = xmalloc(sizeof(*p) + body.n + host.n);
@@ -487,15 +546,16 @@ post_take(struct posts *all, struct http_conn *c,
 
 	*p = (struct post){ .all = all, .c = c, .attempt = 1,
 		.arrived_ms = clock_mono_ms(), .user = who->user,
-		.scopes = scopes_ref(who->scopes), .body_len = body.n };
+		.scopes = scopes_ref(who->scopes), .epoch = to->epoch,
+		.body_len = body.n };
 	memcpy(p->body, body.p, body.n);
 	called_read(&p->called, req->head);
 	if (p->called.host.n > 0)
 		p->called.host.p = memcpy(p->body + body.n, p->called.host.p,
 		    p->called.host.n);
-	memcpy(p->sid, sid.p, SID_LEN);
-	if (api.n > 0)
-		memcpy(p->api, api.p, api.n);
+	memcpy(p->sid, to->sid.p, SID_LEN);
+	if (to->api.n > 0)
+		memcpy(p->api, to->api.p, to->api.n);
 	http_hold(c);
 	TAILQ_INSERT_TAIL(&all->lists[POST_SENT], p, link);
 	all->count++;
@@ -508,6 +568,7 @@ post_take(struct posts *all, struct http_conn *c,
 		return;
 	}
 	ident_hex(p->call);
+	env_call_stamp(p->call, p->epoch);
 	run(p);
 }
 

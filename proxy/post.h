@@ -16,6 +16,7 @@
 #include "common/redis.h"
 #include "proxy/catalog.h"
 #include "proxy/directory.h"
+#include "proxy/fleet.h"
 #include "proxy/http.h"
 #include "proxy/outbox.h"
 #include "proxy/pod.h"
@@ -30,7 +31,9 @@ struct post_options {
 	struct directory *directory;
 	struct catalog *catalog;
 	struct outbox *outbox;
+	struct fleet *fleet;
 	struct pod *self;
+	unsigned window_ms;           /* how long a session waits for its client */
 	unsigned wait_ms;
 	unsigned call_timeout_ms;
 	unsigned queue_max;
@@ -43,15 +46,22 @@ struct posts *posts_new(const struct post_options *options) MUST_CHECK;
 /* After the connections and Redis: nothing may be on its way any more. */
 void posts_free(struct posts *all);
 
+/* What a POST's target says. */
+struct post_target {
+	struct slice sid;
+	struct slice api;             /* of the path; empty: all */
+	uint64_t epoch;               /* of the stream that gave the endpoint */
+};
+
 /*
- * Takes on the POST at hand on c, by who for the session sid, on a path that
- * serves api (empty: all). Copies what it needs and answers in its own time.
+ * Takes on the POST at hand on c, by who for a session, on a path that serves
+ * its API. Copies what it needs and answers in its own time.
  * Somebody else's session is answered as one that does not exist, after the
  * same question to Redis.
  */
 void post_take(struct posts *all, struct http_conn *c,
     const struct http_request *req, const struct principal *who,
-    struct slice sid, struct slice api);
+    const struct post_target *to);
 
 /* Tries the parked ones again, refuses those that waited too long. */
 void posts_tick(struct posts *all);

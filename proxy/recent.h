@@ -1,7 +1,12 @@
 /*
- * The calls answered last on this loop, to tell a repeated answer from a first
- * one. Only answers that are marked as possible repeats are looked up among all
- * of them, so the long linear search is rare; adding is one store.
+ * The messages handed to clients last on this loop, to tell a repeated one from
+ * a first one. Only what is marked as a possible repeat is looked up, so the
+ * linear search is rare; adding is one store.
+ *
+ * What was itself marked so may come yet again, seconds later (from a dead pod's
+ * inbox first by whoever took its sessions over, then by whoever sweeps it).
+ * Such messages are few; a ring of their own keeps the flood of ordinary
+ * answers from pushing them out.
  */
 #ifndef MCP_RECENT_H
 #define MCP_RECENT_H
@@ -13,27 +18,36 @@
  * come back; at 25,000 calls a second over several loops this covers the calls
  * that were on their way then (a few hundred) many times over.
  */
-#define RECENT_CALLS 4096
+#define RECENT_MESSAGES 4096
 
-/* Calls that were answered by a possible repeat: their first may still come. */
-#define RECENT_DOUBLED 64
+/*
+ * A first message is held against so many of the latest repeats only: theirs may
+ * have overtaken it by moments, and it is on every call's way.
+ */
+#define RECENT_OVERTAKEN 64
+
+struct recent_ring {
+	uint64_t digests[RECENT_MESSAGES];
+	unsigned next;
+};
 
 struct recent {
-	uint64_t calls[RECENT_CALLS];
-	unsigned next;
-	uint64_t doubled[RECENT_DOUBLED];
-	unsigned doubled_next;
+	struct recent_ring firsts;
+	struct recent_ring repeats;
 };
 
 /*
- * Notes that a call was answered; again: by an answer marked as a possible
- * repeat. Call ids are 128 random bits in hex: half of them tell calls apart.
+ * What tells messages apart: the call and the payload, since several messages
+ * (progress, then the answer) may belong to one call. 0 without a call id: such
+ * a message is never taken for a repeat.
  */
-void recent_add(struct recent *r, struct slice call, bool again);
+uint64_t recent_digest(struct slice call, struct slice payload);
+/* Notes one that was handed over; again: it was marked as a possible repeat. */
+void recent_add(struct recent *r, uint64_t digest, bool again);
 /*
- * Was this call answered? A possible repeat is held against all recent calls, a
- * first answer only against those that a repeat has answered already.
+ * Was it handed over before? A possible repeat is held against all recent
+ * messages, a first one only against repeats that may have overtaken it.
  */
-bool recent_has(const struct recent *r, struct slice call, bool again);
+bool recent_has(const struct recent *r, uint64_t digest, bool again);
 
 #endif

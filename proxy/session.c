@@ -1,20 +1,12 @@
-#include "proxy/session.h"
+#include "proxy/session_private.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/queue.h>
-#include <uthash.h>
 
 #include "common/clock.h"
-#include "common/ident.h"
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "proxy/recent.h"
-#include "proxy/session_script.h"
 #include "proxy/sse.h"
 
-#define PROTOCOL_MAX 16
-#define ENDPOINT_MAX 64
 /*
  * What may wait in the log of a session that lags: together with the client's
  * patience (stuck_timeout_ms) this bounds what it costs Redis.
@@ -25,6 +17,11 @@
 #define FETCH_COUNT 16
 /* Records written anew per tick after Redis lost its data. */
 #define REBUILD_PER_TICK 2000
+/*
+ * Streams admitted per tick: a storm of reconnecting clients must leave Redis
+ * time for the calls of those that are back. Four ticks a second.
+ */
+#define CLAIMS_PER_TICK 2000
 /* How long a stream may wait for Redis to take its claim. */
 #define CLAIM_PATIENCE_MS 30000
 /*
@@ -34,52 +31,6 @@
  * below any time in which another pod takes a sleeper's sessions.
  */
 #define PROOF_FRESH_MS 1000
-/* The log must outlive the ownership record: it carries the fence. */
-#define LOG_EXTRA_TTL_MS 60000
-
-/* The id of an entry in an event log: "<ms>-<seq>", ms being an owner's epoch. */
-struct event_id {
-	uint64_t ms, seq;
-};
-
-enum session_state {
-	SESSION_CLAIMING,
-	SESSION_LIVE,
-	SESSION_ENDED,
-	SESSION_STATES
-};
-
-struct session {
-	UT_hash_handle hh;             /* of all->table, while not ended */
-	TAILQ_ENTRY(session) link;     /* of all->lists[state] */
-	struct sessions *all;
-	struct http_conn *stream;      /* NULL once ended */
-	uint64_t epoch;                /* 0 until claimed, and once taken over */
-	uint64_t created_ms;
-	uint64_t pinged_ms;
-	uint64_t refreshed_ms;
-	uint64_t claimed_ms;           /* when the claim was sent */
-	uint64_t proven_ms;            /* when the last proof was asked for */
-	unsigned refs;                 /* commands and deliveries on their way */
-	unsigned events;
-	unsigned generation;           /* of the records in Redis */
-	unsigned lag_events;           /* in the log, not handed over */
-	size_t lag_bytes;
-	struct event_id handed;        /* the last one taken from the log */
-	unsigned lagged_since_fetch;
-	enum session_state state;
-	bool claim_sent;
-	bool used;                     /* somebody talks on it */
-	bool lagging;
-	bool fetching;
-	char sid[SID_LEN + 1];
-	char api[API_NAME_MAX + 1];
-	char protocol[PROTOCOL_MAX];
-	uint8_t user_kind;             /* enum principal_kind */
-	unsigned char user[SHA256_LEN];
-};
-
-TAILQ_HEAD(session_list, session);
 
 /* One message between Redis and the client. */
 struct delivery {
@@ -95,58 +46,53 @@ struct delivery {
 	char payload[];
 };
 
-struct sessions {
-	struct session_options options;
-	struct session *table;
-	struct session_list lists[SESSION_STATES];
-	TAILQ_HEAD(, delivery) waiting;
-	struct recent recent;
-	unsigned live;
-	unsigned generation;
-};
-
-static void end_session(struct session *s, const char *reason, bool tell);
-static void yield_session(struct session *s);
 static void fetch_log(struct session *s);
 
 /* States and lifetime ------------------------------------------------------ */
 
-static void
-set_state(struct session *s, enum session_state state)
+void
+session_set_state(struct session *s, enum session_state state)
 {
 	struct sessions *all = s->all;
 
 	TAILQ_REMOVE(&all->lists[s->state], s, link);
 	TAILQ_INSERT_TAIL(&all->lists[state], s, link);
 	all->live += (state == SESSION_LIVE) - (s->state == SESSION_LIVE);
+	all->claiming += (state == SESSION_CLAIMING) -
+	    (s->state == SESSION_CLAIMING);
+	if (state == SESSION_ENDED)
+		all->leaving -= s->leaving;
 	s->state = state;
 }
 
 static void
-unref(struct session *s)
+free_session(struct session *s)
 {
-	if (--s->refs > 0 || s->state != SESSION_ENDED)
-		return;
 	TAILQ_REMOVE(&s->all->lists[SESSION_ENDED], s, link);
+	session_claim_free(s);
+	free(s->given_up);
 	free(s);
 }
 
-static struct slice
-sid_of(const struct session *s)
+void
+session_unref(struct session *s)
 {
-	return slice_of(s->sid, SID_LEN);
+	if (--s->refs == 0 && s->state == SESSION_ENDED)
+		free_session(s);
 }
 
-static void
-count(struct sessions *all, enum stat which)
+struct slice
+session_user_hash(const struct session *s,
+    char buf[static SHA256_HEX_LEN + 1])
 {
-	stat_add(all->options.stats, which, 1);
+	hex_encode(buf, s->user, SHA256_LEN);
+	return slice_of(buf, SHA256_HEX_LEN);
 }
 
 /* Records in Redis ---------------------------------------------------------- */
 
-static uint64_t
-record_ttl_ms(const struct session *s)
+uint64_t
+session_ttl_ms(const struct session *s)
 {
 	const struct session_options *o = &s->all->options;
 
@@ -154,75 +100,15 @@ record_ttl_ms(const struct session *s)
 }
 
 static void
-on_claimed(struct redis *r, const redisReply *reply, void *arg)
-{
-	struct session *s = arg;
-
-	(void)r;
-	s->claim_sent = false;
-	if (s->state == SESSION_ENDED || reply == NULL) {
-		/* Away: a tick claims again, or writes the records again. */
-		s->generation = s->all->generation - 1;
-	} else if (reply->type != REDIS_REPLY_INTEGER) {
-		log_error("session not claimed",
-		    LF_S("session", log_session_id(s->sid)),
-		    LF("error", reply->str));
-		end_session(s, "claim_failed", true);
-	} else if (reply->integer <= 0) {
-		yield_session(s);
-	} else {
-		s->epoch = (uint64_t)reply->integer;
-		s->refreshed_ms = clock_mono_ms();
-		s->proven_ms = s->claimed_ms;
-		if (s->state == SESSION_CLAIMING) {
-			char path[ENDPOINT_MAX];
-
-			snprintf(path, sizeof(path), "%s%s/messages/",
-			    s->api[0] ? "/" : "", s->api);
-			set_state(s, SESSION_LIVE);
-			sse_endpoint(s->stream, path, s->sid,
-			    s->all->options.retry_ms);
-		}
-	}
-	unref(s);
-}
-
-/* Claims the session, or writes its records anew when it has an epoch. */
-static void
-claim(struct session *s)
-{
-	const struct session_options *o = &s->all->options;
-	char user[SHA256_HEX_LEN + 1];
-	struct session_claim c = {
-		.sid = sid_of(s),
-		.pod = o->pod,
-		.api = slice_str(s->api),
-		.protocol = slice_str(s->protocol),
-		.user = slice_of(user, SHA256_HEX_LEN),
-		.user_kind = slice_str(principal_kind_name(s->user_kind)),
-		.known_epoch = s->epoch,
-		.now_ms = clock_wall_ms(),
-		.ttl_ms = record_ttl_ms(s),
-		.log_ttl_ms = record_ttl_ms(s) + LOG_EXTRA_TTL_MS,
-	};
-
-	hex_encode(user, s->user, SHA256_LEN);
-	if (s->claim_sent || !session_claim_send(o->commands, &c, on_claimed, s))
-		return;
-	s->claim_sent = true;
-	s->claimed_ms = clock_mono_ms();
-	s->generation = s->all->generation;
-	s->refs++;
-}
-
-static void
 refresh(struct session *s)
 {
-	uint64_t ttl = record_ttl_ms(s);
+	uint64_t ttl = session_ttl_ms(s);
 
-	if (session_refresh_send(s->all->options.commands, sid_of(s), ttl,
+	if (!session_refresh_send(s->all->options.commands, session_sid(s), ttl,
 		ttl + LOG_EXTRA_TTL_MS, clock_wall_ms()))
-		s->refreshed_ms = clock_mono_ms();
+		return;
+	s->refreshed_ms = clock_mono_ms();
+	session_claim_refresh_leads(s);
 }
 
 /* Opening and ending -------------------------------------------------------- */
@@ -244,7 +130,7 @@ on_stream_closed(struct http_conn *c, const char *reason, void *arg)
 
 	(void)c;
 	s->stream = NULL;
-	end_session(s, reason, false);
+	session_end(s, reason, END_DETACHED);
 }
 
 static const struct http_stream_ops stream_ops = {
@@ -253,7 +139,36 @@ static const struct http_stream_ops stream_ops = {
 };
 
 static void
-end_session(struct session *s, const char *reason, bool tell)
+end_hold(struct session *s)
+{
+	if (s->held_until_ms == 0)
+		return;
+	s->held_until_ms = 0;
+	TAILQ_REMOVE(&s->all->held, s, held_link);
+}
+
+static void
+settle_records(struct session *s, enum session_end how)
+{
+	if (s->epoch == 0)
+		return;
+	switch (how) {
+	case END_DETACHED:
+	case END_PLANNED:
+		session_detach(s, s->epoch, how == END_PLANNED);
+		break;
+	case END_RELEASED:
+		session_claim_drop_leads(s);
+		session_release_send(s->all->options.commands, session_sid(s),
+		    s->epoch);
+		break;
+	case END_LOST:
+		break;
+	}
+}
+
+void
+session_end(struct session *s, const char *reason, enum session_end how)
 {
 	struct sessions *all = s->all;
 	struct http_conn *stream = s->stream;
@@ -268,23 +183,22 @@ end_session(struct session *s, const char *reason, bool tell)
 	HASH_DEL(all->table, s);
 	s->stream = NULL;
 	s->refs++;
-	set_state(s, SESSION_ENDED);
-	if (tell && stream != NULL)
+	end_hold(s);
+	session_set_state(s, SESSION_ENDED);
+	if (stream != NULL)
 		http_stream_end(stream, reason);
-	if (s->epoch > 0)
-		session_release_send(all->options.commands, sid_of(s), s->epoch);
-	unref(s);
+	settle_records(s, how);
+	session_unref(s);
 }
 
 /* Another pod owns it now, which what is on its way is passed on to. */
-static void
-yield_session(struct session *s)
+void
+session_yield(struct session *s)
 {
 	if (s->state == SESSION_ENDED)
 		return;
-	count(s->all, STAT_SESSIONS_FENCED);
-	s->epoch = 0;
-	end_session(s, "taken_over", true);
+	sessions_count_one(s->all, STAT_SESSIONS_FENCED);
+	session_end(s, "taken_over", END_LOST);
 }
 
 static void
@@ -319,10 +233,11 @@ session_open(struct sessions *all, struct http_conn *c,
 	s->stream = c;
 	s->state = SESSION_CLAIMING;
 	TAILQ_INSERT_TAIL(&all->lists[SESSION_CLAIMING], s, link);
+	all->claiming++;
 	HASH_ADD(hh, all->table, sid, SID_LEN, s);
 	stat_add(all->options.stats, STAT_STREAMS, 1);
-	count(all, STAT_STREAMS_OPENED);
-	claim(s);
+	sessions_count_one(all, STAT_STREAMS_OPENED);
+	session_claim_begin(s, request);
 }
 
 struct session *
@@ -341,13 +256,19 @@ sessions_yield(struct sessions *all, struct slice sid, uint64_t epoch)
 	struct session *s = sessions_find(all, sid);
 
 	if (s != NULL && s->epoch < epoch)
-		yield_session(s);
+		session_yield(s);
 }
 
 const char *
 session_api(const struct session *s)
 {
 	return s->api;
+}
+
+uint64_t
+session_epoch(const struct session *s)
+{
+	return s->epoch;
 }
 
 const unsigned char *
@@ -367,7 +288,7 @@ finish(struct delivery *d)
 
 	d->done(d->arg);
 	free(d);
-	unref(s);
+	session_unref(s);
 }
 
 static struct env_message
@@ -375,13 +296,17 @@ message_of(const struct delivery *d)
 {
 	return (struct env_message){
 		.call = slice_of(d->call, d->call_len),
-		.session = sid_of(d->session),
+		.session = session_sid(d->session),
 		.attempt = d->repeated ? SLICE("2") : SLICE("1"),
 		.payload = slice_of(d->payload, d->payload_len),
 	};
 }
 
-/* To the session's next owner. */
+/*
+ * This session has no stream here any more: whoever has it now, or its log, gets
+ * the message. Somebody else may have taken it from our inbox meanwhile, so that
+ * it counts as a possible repeat.
+ */
 static void
 pass_on(struct delivery *d)
 {
@@ -390,7 +315,20 @@ pass_on(struct delivery *d)
 
 	s->all->options.stray(&message, d->done, d->arg, s->all->options.arg);
 	free(d);
-	unref(s);
+	session_unref(s);
+}
+
+/*
+ * Does anybody wait for it? Not if its call was made on a stream before the one
+ * whose client sent the last initialize, or if an error has answered the call.
+ */
+static bool
+is_awaited(const struct session *s, struct slice call)
+{
+	if (s->fresh > 1 && env_call_before(call, s->fresh))
+		return false;
+	return s->given_up == NULL || call.n == 0 ||
+	    memmem(s->given_up, strlen(s->given_up), call.p, call.n) == NULL;
 }
 
 /* Writes a message to the client, unless it is one that the client has had. */
@@ -399,15 +337,20 @@ hand_over(struct session *s, const struct env_message *message)
 {
 	struct recent *recent = &s->all->recent;
 	bool again = !slice_eq_str(message->attempt, "1");
+	uint64_t digest = recent_digest(message->call, message->payload);
 
-	if (recent_has(recent, message->call, again)) {
-		count(s->all, STAT_EVENTS_REPEATED);
+	if (recent_has(recent, digest, again)) {
+		sessions_count_one(s->all, STAT_EVENTS_REPEATED);
+		return;
+	}
+	if (!is_awaited(s, message->call)) {
+		sessions_count_one(s->all, STAT_EVENTS_UNAWAITED);
 		return;
 	}
 	sse_message(s->stream, message->payload);
 	s->events++;
-	recent_add(recent, message->call, again);
-	count(s->all, STAT_EVENTS);
+	recent_add(recent, digest, again);
+	sessions_count_one(s->all, STAT_EVENTS);
 }
 
 static bool
@@ -433,7 +376,7 @@ ask_log(struct session *s, uint64_t count_wanted, redis_cb *cb, void *arg)
 
 	from[n++] = '-';
 	n += u64_decimal(from + n, s->handed.seq + 1);
-	return session_fetch_send(s->all->options.commands, sid_of(s), s->epoch,
+	return session_fetch_send(s->all->options.commands, session_sid(s), s->epoch,
 	    slice_of(from, n), count_wanted, cb, arg);
 }
 
@@ -452,34 +395,12 @@ hand_over_or_lag(struct session *s, const struct env_message *message)
 	    s->all->options.max_buffer;
 }
 
-/* The session ended while the message was on its way. */
-static void
-too_late(struct delivery *d)
-{
-	if (d->session->epoch == 0) {
-		pass_on(d);
-		return;
-	}
-	count(d->session->all, STAT_EVENTS_UNDELIVERABLE);
-	finish(d);
-}
-
 /* Another owner's epoch stands in the record or in the log. */
 static void
 fenced(struct delivery *d)
 {
-	yield_session(d->session);
+	session_yield(d->session);
 	pass_on(d);
-}
-
-/* Proof of ownership: the epoch in the record, or no record (Redis lost it). */
-static bool
-proves_ownership(const struct session *s, const redisReply *reply)
-{
-	uint64_t epoch;
-
-	return reply->type == REDIS_REPLY_NIL ||
-	    (env_number(redis_slice(reply), &epoch) && epoch == s->epoch);
 }
 
 static void
@@ -492,25 +413,13 @@ on_proof(struct redis *r, const redisReply *reply, void *arg)
 	if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
 		wait_for_redis(d);
 	else if (s->state != SESSION_LIVE)
-		too_late(d);
-	else if (!proves_ownership(s, reply))
+		pass_on(d);
+	else if (!session_proof_read(reply, s->epoch, &s->fresh))
 		fenced(d);
 	else {
 		s->proven_ms = d->asked_ms;
 		deliver(d);
 	}
-}
-
-static bool
-ask_for_proof(struct delivery *d)
-{
-	struct session *s = d->session;
-	struct env_keybuf keybuf;
-	struct slice argv[] = { SLICE("HGET"),
-		env_key(&keybuf, ENV_TRANSPORT, sid_of(s)), SLICE("epoch") };
-
-	return redis_send(s->all->options.commands, argv, ARRAY_LEN(argv),
-	    on_proof, d);
 }
 
 /* The event is in the log, and stays there until the client has caught up. */
@@ -524,13 +433,13 @@ logged(struct delivery *d, struct slice event_id)
 	if (read_event_id(event_id, &id) && id.ms == s->handed.ms &&
 	    id.seq <= s->handed.seq)
 		s->handed = (struct event_id){ 0 };
-	count(s->all, STAT_EVENTS_LAGGED);
+	sessions_count_one(s->all, STAT_EVENTS_LAGGED);
 	s->lagged_since_fetch++;
 	s->lag_events++;
 	s->lag_bytes += d->payload_len;
 	finish(d);
 	if (s->lag_events > LAG_EVENTS_MAX || s->lag_bytes > LAG_BYTES_MAX)
-		end_session(s, "slow_client", true);
+		session_end(s, "slow_client", END_DETACHED);
 	else if (!s->lagging || http_stream_unsent(s->stream) == 0)
 		fetch_log(s);
 }
@@ -545,16 +454,16 @@ on_logged(struct redis *r, const redisReply *reply, void *arg)
 	if (reply == NULL) {
 		d->repeated = true;
 		wait_for_redis(d);
-	} else if (s->state != SESSION_LIVE) {
-		too_late(d);
 	} else if (redis_is_error(reply, "ERR The ID specified in XADD")) {
 		fenced(d);
 	} else if (reply->type == REDIS_REPLY_ERROR) {
 		/* Redis is full: it has no room for what this client is owed. */
 		log_warn("event not logged", LF("error", reply->str),
 		    LF_S("session", log_session_id(s->sid)));
-		end_session(s, "redis_full", true);
-		too_late(d);
+		session_end(s, "redis_full", END_DETACHED);
+		pass_on(d);
+	} else if (s->state != SESSION_LIVE) {
+		finish(d);
 	} else {
 		logged(d, redis_slice(reply));
 	}
@@ -570,7 +479,7 @@ append_to_log(struct delivery *d)
 	char id[24];
 	size_t n = u64_decimal(id, s->epoch);
 	struct slice argv[3 + ENV_MESSAGE_ARGC] = { SLICE("XADD"),
-		env_key(&keybuf, ENV_EVENTS, sid_of(s)), slice_of(id, n + 2) };
+		env_key(&keybuf, ENV_EVENTS, session_sid(s)), slice_of(id, n + 2) };
 
 	memcpy(id + n, "-*", 2);
 	return redis_send(s->all->options.commands, argv,
@@ -594,7 +503,8 @@ deliver(struct delivery *d)
 
 		hand_over_or_lag(s, &message);
 		finish(d);
-	} else if (!(s->lagging ? append_to_log(d) : ask_for_proof(d))) {
+	} else if (!(s->lagging ? append_to_log(d) : session_proof_send(
+		       s->all->options.commands, session_sid(s), on_proof, d))) {
 		wait_for_redis(d);
 	}
 }
@@ -619,6 +529,36 @@ copy_and_deliver(struct session *s, const struct env_message *message,
 	deliver(d);
 }
 
+/*
+ * Holding back: the session lags, so that what comes goes to its log behind what
+ * is there already, and its log is not read.
+ */
+void
+session_hold(struct session *s, uint64_t ms)
+{
+	s->lagging = true;
+	s->held_until_ms = clock_mono_ms() + ms;
+	TAILQ_INSERT_TAIL(&s->all->held, s, held_link);
+}
+
+/* The next proof is to tell of an initialize that another pod answered. */
+static void
+release(struct session *s)
+{
+	if (s->held_until_ms == 0)
+		return;
+	end_hold(s);
+	s->proven_ms = 0;
+	fetch_log(s);
+}
+
+/* The client has spoken on this stream: it is not taken by surprise any more. */
+static bool
+is_of_this_stream(const struct session *s, struct slice call)
+{
+	return call.n == CALL_ID_LEN && !env_call_before(call, s->epoch);
+}
+
 void
 session_deliver(struct session *s, const struct env_message *message,
     session_done_cb *done, void *arg)
@@ -627,6 +567,8 @@ session_deliver(struct session *s, const struct env_message *message,
 		s->used = true;
 		refresh(s);
 	}
+	if (s->held_until_ms != 0 && is_of_this_stream(s, message->call))
+		release(s);
 	if (s->lagging || !is_proven(s)) {
 		copy_and_deliver(s, message, done, arg);
 		return;
@@ -647,7 +589,10 @@ hand_over_logged(struct session *s, const struct env_message *message)
 	s->lag_bytes -= n < s->lag_bytes ? n : s->lag_bytes;
 }
 
-/* Entries without a payload are an owner's marks, not events. */
+/*
+ * The entries come behind the first element. Those without a payload are an
+ * owner's marks, not events.
+ */
 static void
 hand_over_entries(struct session *s, const redisReply *entries)
 {
@@ -655,7 +600,7 @@ hand_over_entries(struct session *s, const redisReply *entries)
 	struct env_message m;
 	unsigned marks = 0;
 
-	for (size_t i = 0; i < entries->elements; i++) {
+	for (size_t i = 1; i < entries->elements; i++) {
 		size_t at = 0;
 
 		if (!env_entry_at(entries, i, &entry) || entry.fields == NULL)
@@ -676,14 +621,15 @@ on_fetched(struct redis *r, const redisReply *reply, void *arg)
 	if (s->state != SESSION_LIVE || reply == NULL) {
 		/* Away: sessions_on_ready() fetches again. */
 	} else if (reply->type == REDIS_REPLY_INTEGER) {
-		yield_session(s);
-	} else if (reply->type != REDIS_REPLY_ARRAY) {
+		session_yield(s);
+	} else if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) {
 		log_warn("event log not read", LF("error", reply->str));
-	} else if (reply->elements == 0 && s->lagged_since_fetch == 0) {
+	} else if (reply->elements == 1 && s->lagged_since_fetch == 0) {
 		s->lagging = false;
 		s->lag_events = 0;
 		s->lag_bytes = 0;
 	} else {
+		(void)!env_number(redis_slice(reply->element[0]), &s->fresh);
 		hand_over_entries(s, reply);
 		s->lagging = true;
 		if (http_stream_unsent(s->stream) == 0)
@@ -691,13 +637,13 @@ on_fetched(struct redis *r, const redisReply *reply, void *arg)
 		else
 			(void)!ask_log(s, 0, NULL, NULL);
 	}
-	unref(s);
+	session_unref(s);
 }
 
 static void
 fetch_log(struct session *s)
 {
-	if (s->fetching || s->state != SESSION_LIVE ||
+	if (s->fetching || s->held_until_ms != 0 || s->state != SESSION_LIVE ||
 	    !ask_log(s, FETCH_COUNT, on_fetched, s))
 		return;
 	s->fetching = true;
@@ -715,7 +661,9 @@ sessions_new(const struct session_options *options)
 	all->options = *options;
 	for (size_t i = 0; i < SESSION_STATES; i++)
 		TAILQ_INIT(&all->lists[i]);
+	TAILQ_INIT(&all->held);
 	TAILQ_INIT(&all->waiting);
+	all->claims_left = CLAIMS_PER_TICK;
 	return all;
 }
 
@@ -729,11 +677,23 @@ sessions_free(struct sessions *all)
 		TAILQ_REMOVE(&all->waiting, d, link);
 		finish(d);
 	}
-	while ((s = TAILQ_FIRST(&all->lists[SESSION_ENDED])) != NULL) {
-		TAILQ_REMOVE(&all->lists[SESSION_ENDED], s, link);
-		free(s);
-	}
+	while ((s = TAILQ_FIRST(&all->lists[SESSION_ENDED])) != NULL)
+		/* It leaves the list: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
+		free_session(s);
 	free(all);
+}
+
+/* Those that wait longest first. */
+static void
+admit(struct sessions *all)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&all->lists[SESSION_CLAIMING]);
+	    s != NULL && all->claims_left > 0; s = next) {
+		next = TAILQ_NEXT(s, link);
+		session_claim_go_on(s);
+	}
 }
 
 void
@@ -747,12 +707,11 @@ sessions_on_ready(struct sessions *all)
 	while ((d = TAILQ_FIRST(&again)) != NULL) {
 		TAILQ_REMOVE(&again, d, link);
 		if (d->session->state == SESSION_ENDED)
-			too_late(d);
+			pass_on(d);
 		else
 			deliver(d);
 	}
-	TAILQ_FOREACH(s, &all->lists[SESSION_CLAIMING], link)
-		claim(s);
+	admit(all);
 	TAILQ_FOREACH(s, &all->lists[SESSION_LIVE], link) {
 		if (s->lagging && http_stream_unsent(s->stream) == 0)
 			fetch_log(s);
@@ -778,7 +737,19 @@ rebuild_some(struct sessions *all)
 			continue;
 		if (left-- == 0)
 			break;
-		claim(s);
+		session_claim_again(s);
+	}
+}
+
+static void
+release_held(struct sessions *all, uint64_t now)
+{
+	struct session *s, *next;
+
+	for (s = TAILQ_FIRST(&all->held); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, held_link);
+		if (now >= s->held_until_ms)
+			release(s);
 	}
 }
 
@@ -788,14 +759,15 @@ tick_session(struct session *s, uint64_t now)
 	const struct session_options *o = &s->all->options;
 
 	s->pinged_ms = now;
-	set_state(s, SESSION_LIVE);
+	session_set_state(s, SESSION_LIVE);
 	if (!s->used && now - s->created_ms >= o->unused_ttl_ms) {
-		count(s->all, STAT_SESSIONS_UNUSED);
-		end_session(s, "unused", true);
+		sessions_count_one(s->all, STAT_SESSIONS_UNUSED);
+		session_end(s, "unused", END_RELEASED);
 		return;
 	}
-	if (now - s->refreshed_ms >= record_ttl_ms(s) / 4)
+	if (now - s->refreshed_ms >= session_ttl_ms(s) / 4)
 		refresh(s);
+	session_drain_look(s, now);
 	if (http_stream_unsent(s->stream) == 0)
 		sse_ping(s->stream);
 }
@@ -806,9 +778,12 @@ sessions_tick(struct sessions *all)
 	uint64_t now = clock_mono_ms();
 	struct session *s;
 
+	all->claims_left = CLAIMS_PER_TICK;
 	/* What Redis refused, or the connection had no room for. */
 	if (redis_is_ready(all->options.commands))
 		sessions_on_ready(all);
+	release_held(all, now);
+	session_drain_tick(all);
 	if (all->generation > 0)
 		rebuild_some(all);
 	while ((s = TAILQ_FIRST(&all->lists[SESSION_LIVE])) != NULL &&
@@ -816,7 +791,7 @@ sessions_tick(struct sessions *all)
 		tick_session(s, now);
 	while ((s = TAILQ_FIRST(&all->lists[SESSION_CLAIMING])) != NULL &&
 	    now - s->created_ms >= CLAIM_PATIENCE_MS)
-		end_session(s, "redis_lost", true);
+		session_end(s, "redis_lost", END_PLANNED);
 }
 
 void
@@ -830,13 +805,25 @@ sessions_end_all(struct sessions *all, const char *reason)
 
 		for (; s != NULL; s = next) {
 			next = TAILQ_NEXT(s, link);
-			end_session(s, reason, true);
+			session_end(s, reason, END_PLANNED);
 		}
 	}
+}
+
+void
+sessions_set_survey(struct sessions *all, struct survey *survey)
+{
+	all->survey = survey;
 }
 
 unsigned
 sessions_count(const struct sessions *all)
 {
 	return all->live;
+}
+
+unsigned
+sessions_claiming(const struct sessions *all)
+{
+	return all->claiming;
 }

@@ -26,8 +26,11 @@
 
 #include "common/envelope.h"
 #include "common/redis.h"
+#include "proxy/directory.h"
 #include "proxy/http.h"
+#include "proxy/outbox.h"
 #include "proxy/principal.h"
+#include "proxy/survey.h"
 
 struct sessions;
 struct session;
@@ -36,11 +39,16 @@ struct session;
 typedef void session_done_cb(void *arg);
 
 struct session_options {
-	struct redis *commands;        /* borrowed */
+	struct redis *commands;        /* these three are borrowed */
+	struct directory *directory;
+	struct outbox *outbox;
 	struct slice pod;              /* this loop's name, borrowed */
 	unsigned ttl_ms;               /* of the records, sliding */
 	unsigned unused_ttl_ms;        /* of a stream on which nobody posts */
 	unsigned ping_interval_ms;
+	unsigned window_ms;            /* how long a session waits for its client */
+	unsigned recoveries_max;       /* unplanned reattaches in that time */
+	uint64_t max_age_ms;           /* of a stream; 0: no limit */
 	unsigned retry_ms;             /* the client's reconnect delay */
 	size_t max_buffer;             /* unsent bytes before a session lags */
 	metric_value *stats;
@@ -50,6 +58,11 @@ struct session_options {
 	 */
 	void (*stray)(const struct env_message *message, session_done_cb *done,
 	    void *done_arg, void *arg);
+	/*
+	 * A session was taken over from pod; in_order: which had let it go, so
+	 * that it passes on what still comes to its inbox, as long as it lives.
+	 */
+	void (*taken_over)(struct slice pod, bool in_order, void *arg);
 	void *arg;
 };
 
@@ -62,12 +75,16 @@ struct session_request {
 	struct slice api;              /* empty: all APIs */
 	struct slice endpoint;         /* path to POST to */
 	struct slice protocol;         /* mcp-protocol-version, or empty */
+	struct slice named;            /* a session id, or empty */
+	struct slice client_key;       /* the client's own name, or empty */
 	const struct principal *who;   /* copied: the session is theirs */
 };
 
 /*
- * Answers the GET at hand with a stream and claims a new session for it. The
- * endpoint event follows as soon as Redis has the claim.
+ * Answers the GET at hand with a stream and claims a session for it: the one
+ * that it names, by id or by the client's key, if that is this user's, on this
+ * path, and still there; else a new one. The endpoint event follows as soon as
+ * Redis has the claim, whose number per tick is bounded.
  */
 void session_open(struct sessions *all, struct http_conn *c,
     const struct session_request *request);
@@ -75,6 +92,7 @@ void session_open(struct sessions *all, struct http_conn *c,
 /* The live session of that id, or NULL when this loop does not hold it. */
 struct session *sessions_find(struct sessions *all, struct slice sid);
 const char *session_api(const struct session *s);
+uint64_t session_epoch(const struct session *s);
 /* The user whose session it is: SHA256_LEN bytes. */
 const unsigned char *session_user(const struct session *s);
 
@@ -96,8 +114,19 @@ void sessions_on_ready(struct sessions *all);
 void sessions_rebuild(struct sessions *all);
 /* Pings, refreshed records, streams never used; a few times a second. */
 void sessions_tick(struct sessions *all);
-/* Ends every stream in order, on an event boundary. */
+/* What tells busy sessions from idle ones; to be set once, borrowed. */
+void sessions_set_survey(struct sessions *all, struct survey *survey);
+/*
+ * Ends the streams in order: the idle ones spread over some seconds, the busy
+ * ones after their last answer. sessions_count() says how many are left.
+ */
+void sessions_leave(struct sessions *all);
+/* Answers what is still awaited with an error, then ends the streams. */
+void sessions_give_up(struct sessions *all);
+/* Ends every stream at once, on an event boundary. */
 void sessions_end_all(struct sessions *all, const char *reason);
+/* Those that have their endpoint, and those that still wait for one. */
 unsigned sessions_count(const struct sessions *all);
+unsigned sessions_claiming(const struct sessions *all);
 
 #endif

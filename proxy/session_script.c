@@ -1,9 +1,19 @@
 #include "proxy/session_script.h"
 
-#include "common/envelope.h"
+#include <errno.h>
+
 #include "common/strbuf.h"
 
 #define KEYS 3
+/*
+ * A pod may die before it has found in the inbox of the one before what that one
+ * owed: so the names of former owners are kept until their inboxes are swept.
+ */
+#define FORMER_MS "60000"
+#define FORMER_BYTES "640"
+/* What a session without a stream may be owed: after that it has no use for more. */
+#define OWED_EVENTS_MAX "1024"
+#define OWED_BYTES_MAX "1048576"
 
 /* The digits that a decimal argument borrows. */
 struct number {
@@ -31,6 +41,8 @@ session_keys(struct session_keys *k, struct slice sid)
 		k->key[i] = env_key(&k->buf[i], kinds[i], sid);
 }
 
+/* Claiming ------------------------------------------------------------------ */
+
 /*
  * The marker entry <epoch>-0 raises the log's last id, so that from here on
  * Redis refuses the XADD <older epoch>-* of an owner that lost the session.
@@ -41,18 +53,252 @@ static const struct redis_script claim_script = {
 	"local known = tonumber(ARGV[4])\n"
 	"if known > 0 and epoch > known then return 0 end\n"
 	"if known > 0 then epoch = known else epoch = epoch + 1 end\n"
+	"local fresh = redis.call('HGET', KEYS[2], 'fresh') or ARGV[8]\n"
 	"redis.call('HSET', KEYS[1], 'api', ARGV[2], 'transport', 'sse',\n"
-	"    'protocol', ARGV[3], 'seen_ms', ARGV[5], 'state', 'live',\n"
-	"    'user', ARGV[8], 'user_kind', ARGV[9])\n"
+	"    'seen_ms', ARGV[5], 'state', 'live',\n"
+	"    'user', ARGV[9], 'user_kind', ARGV[10])\n"
+	"redis.call('HSETNX', KEYS[1], 'protocol', ARGV[3])\n"
 	"redis.call('HSETNX', KEYS[1], 'created_ms', ARGV[5])\n"
 	"redis.call('HSET', KEYS[2], 'pod', ARGV[1], 'epoch', epoch,\n"
-	"    'since_ms', ARGV[5])\n"
+	"    'fresh', fresh, 'since_ms', ARGV[5])\n"
 	"redis.pcall('XADD', KEYS[3], epoch .. '-0', 'owner', ARGV[1])\n"
 	"redis.call('PEXPIRE', KEYS[1], ARGV[6])\n"
 	"redis.call('PEXPIRE', KEYS[2], ARGV[6])\n"
 	"redis.call('PEXPIRE', KEYS[3], ARGV[7])\n"
 	"return epoch\n"
 };
+
+bool
+session_claim_send(struct redis *r, const struct session_claim *c,
+    redis_cb *cb, void *arg)
+{
+	struct session_keys k;
+	struct number n[5];
+
+	session_keys(&k, c->sid);
+	struct slice args[] = { k.key[0], k.key[1], k.key[2], c->pod, c->api,
+		c->protocol, decimal(&n[0], c->known_epoch),
+		decimal(&n[1], c->now_ms), decimal(&n[2], c->ttl_ms),
+		decimal(&n[3], c->log_ttl_ms), decimal(&n[4], c->fresh),
+		c->user, c->user_kind };
+	return redis_eval(r, &claim_script, args, ARRAY_LEN(args), KEYS, cb, arg);
+}
+
+/*
+ * Recoveries are counted in windows that begin with the first of them: a client
+ * that breaks its stream over and over gets a new session each time from then
+ * on. Streams that the server itself ended do not count.
+ */
+static const struct redis_script reattach_script = {
+	"session_reattach",
+	"local s = redis.call('HMGET', KEYS[1], 'api', 'user', 'state',\n"
+	"    'detached_ms', 'planned', 'protocol', 'recoveries', 'recovery_ms')\n"
+	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'pod', 'fresh',\n"
+	"    'given_up', 'former', 'former_ms')\n"
+	"if t[1] and t[1] ~= ARGV[10] then return 1 end\n"
+	"local now, window = tonumber(ARGV[4]), tonumber(ARGV[8])\n"
+	"if not s[1] or not t[1] or not t[2] then return 0 end\n"
+	"if s[1] ~= ARGV[2] or (s[2] or '') ~= ARGV[7] then return 0 end\n"
+	"local detached = s[3] == 'detached'\n"
+	"if detached and now - tonumber(s[4] or 0) > window then return 0 end\n"
+	"local count, since = tonumber(s[7] or 0), tonumber(s[8] or 0)\n"
+	"if now - since > window then count = 0 since = now end\n"
+	"if not (detached and s[5] == '1') then\n"
+	"  if count >= tonumber(ARGV[9]) then return 0 end\n"
+	"  count = count + 1\n"
+	"end\n"
+	"local former = t[5] or ''\n"
+	"if now - tonumber(t[6] or 0) > " FORMER_MS " then former = '' end\n"
+	"if #former > " FORMER_BYTES " then former = '' end\n"
+	"former = former .. t[2] .. ' '\n"
+	"redis.call('HSET', KEYS[2], 'former', former, 'former_ms', now)\n"
+	"local epoch, fresh = tonumber(t[1]) + 1, t[3] or '0'\n"
+	"redis.call('HSET', KEYS[1], 'state', 'live', 'seen_ms', ARGV[4],\n"
+	"    'recoveries', count, 'recovery_ms', since)\n"
+	"redis.call('HDEL', KEYS[1], 'detached_ms', 'planned')\n"
+	"redis.call('HSET', KEYS[2], 'pod', ARGV[1], 'epoch', epoch,\n"
+	"    'since_ms', ARGV[4], 'owed_bytes', 0)\n"
+	"redis.call('XADD', KEYS[3], epoch .. '-0', 'owner', ARGV[1])\n"
+	"redis.call('PEXPIRE', KEYS[1], ARGV[5])\n"
+	"redis.call('PEXPIRE', KEYS[2], ARGV[5])\n"
+	"redis.call('PEXPIRE', KEYS[3], ARGV[6])\n"
+	"return { epoch, tonumber(fresh), t[2], detached and 1 or 0,\n"
+	"    s[6] or '', t[4] or '', former }\n"
+};
+
+bool
+session_reattach_send(struct redis *r, const struct session_reattach *want,
+    redis_cb *cb, void *arg)
+{
+	const struct session_claim *c = &want->claim;
+	struct session_keys k;
+	struct number n[6];
+
+	session_keys(&k, c->sid);
+	struct slice args[] = { k.key[0], k.key[1], k.key[2], c->pod, c->api,
+		c->protocol, decimal(&n[0], c->now_ms), decimal(&n[1], c->ttl_ms),
+		decimal(&n[2], c->log_ttl_ms), c->user,
+		decimal(&n[3], want->window_ms),
+		decimal(&n[4], want->recoveries_max),
+		decimal(&n[5], want->expected_epoch) };
+	return redis_eval(r, &reattach_script, args, ARRAY_LEN(args), KEYS, cb,
+	    arg);
+}
+
+int
+session_reattach_read(const redisReply *reply, struct session_reattached *out)
+{
+	redisReply **e;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
+		return reply->integer == 0 ? -ENOENT : -EAGAIN;
+	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY ||
+	    reply->elements != 7)
+		return -EIO;
+	e = reply->element;
+	if (e[0]->type != REDIS_REPLY_INTEGER ||
+	    e[1]->type != REDIS_REPLY_INTEGER ||
+	    e[3]->type != REDIS_REPLY_INTEGER)
+		return -EIO;
+	*out = (struct session_reattached){
+		.epoch = (uint64_t)e[0]->integer,
+		.fresh = (uint64_t)e[1]->integer,
+		.pod = redis_slice(e[2]),
+		.detached = e[3]->integer == 1,
+		.protocol = redis_slice(e[4]),
+		.given_up = redis_slice(e[5]),
+		.former = redis_slice(e[6]),
+	};
+	return 0;
+}
+
+/* Letting go ---------------------------------------------------------------- */
+
+static const struct redis_script detach_script = {
+	"session_detach",
+	"if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return 0 end\n"
+	"redis.call('HSET', KEYS[1], 'state', 'detached',\n"
+	"    'detached_ms', ARGV[2], 'planned', ARGV[5])\n"
+	"redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
+	"redis.call('PEXPIRE', KEYS[2], ARGV[3])\n"
+	"redis.call('PEXPIRE', KEYS[3], ARGV[4])\n"
+	"return 1\n"
+};
+
+bool
+session_detach_send(struct redis *r, const struct session_detach *d,
+    redis_cb *cb, void *arg)
+{
+	struct session_keys k;
+	struct number n[4];
+
+	session_keys(&k, d->sid);
+	struct slice args[] = { k.key[0], k.key[1], k.key[2],
+		decimal(&n[0], d->epoch), decimal(&n[1], d->now_ms),
+		decimal(&n[2], d->ttl_ms), decimal(&n[3], d->log_ttl_ms),
+		d->planned ? SLICE("1") : SLICE("0") };
+	return redis_eval(r, &detach_script, args, ARRAY_LEN(args), KEYS, cb,
+	    arg);
+}
+
+static const struct redis_script release_script = {
+	"session_release",
+	"if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return 0 end\n"
+	"return redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])\n"
+};
+
+void
+session_release_send(struct redis *r, struct slice sid, uint64_t epoch)
+{
+	struct session_keys k;
+	struct number n;
+
+	session_keys(&k, sid);
+	struct slice args[] = { k.key[0], k.key[1], k.key[2],
+		decimal(&n, epoch) };
+	(void)!redis_eval(r, &release_script, args, ARRAY_LEN(args), KEYS, NULL,
+	    NULL);
+}
+
+/* What a session is owed ------------------------------------------------------ */
+
+/*
+ * Whoever holds a message appends it; two pods may hold the same one (a frozen
+ * pod, and the one that sweeps its inbox), so the log is searched first.
+ */
+static const struct redis_script append_script = {
+	"session_append",
+	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'given_up',\n"
+	"    'owed_bytes')\n"
+	"if not t[1] then return -1 end\n"
+	"if t[1] ~= ARGV[1] then return 0 end\n"
+	"if ARGV[2] ~= '' and string.find(t[2] or '', ARGV[2], 1, true) then\n"
+	"  return -1\n"
+	"end\n"
+	"for _, e in ipairs(redis.call('XRANGE', KEYS[3], '-', '+')) do\n"
+	"  local f = {}\n"
+	"  for i = 1, #e[2], 2 do f[e[2][i]] = e[2][i + 1] end\n"
+	"  if ARGV[2] ~= '' and f['call'] == ARGV[2] and\n"
+	"      f['payload'] == ARGV[4] then return 1 end\n"
+	"end\n"
+	"local bytes = tonumber(t[3] or 0) + #ARGV[4]\n"
+	"if redis.call('XLEN', KEYS[3]) >= " OWED_EVENTS_MAX " or\n"
+	"    bytes > " OWED_BYTES_MAX " then return -2 end\n"
+	"redis.call('HSET', KEYS[2], 'owed_bytes', bytes)\n"
+	"redis.call('XADD', KEYS[3], t[1] .. '-*', 'call', ARGV[2],\n"
+	"    'session', ARGV[3], 'attempt', '2', 'payload', ARGV[4])\n"
+	"if redis.call('PTTL', KEYS[3]) < redis.call('PTTL', KEYS[2]) then\n"
+	"  redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[2]) + 60000)\n"
+	"end\n"
+	"return 1\n"
+};
+
+bool
+session_append_send(struct redis *r, const struct env_message *message,
+    uint64_t epoch, redis_cb *cb, void *arg)
+{
+	struct session_keys k;
+	struct number n;
+
+	session_keys(&k, message->session);
+	struct slice args[] = { k.key[0], k.key[1], k.key[2],
+		decimal(&n, epoch), message->call, message->session,
+		message->payload };
+	return redis_eval(r, &append_script, args, ARRAY_LEN(args), KEYS, cb,
+	    arg);
+}
+
+enum session_append
+session_append_read(const redisReply *reply)
+{
+	if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0)
+		return SESSION_APPEND_GONE;
+	return reply->integer > 0 ? SESSION_APPENDED : SESSION_APPEND_MOVED;
+}
+
+static const struct redis_script give_up_script = {
+	"session_give_up",
+	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'given_up')\n"
+	"if t[1] ~= ARGV[1] then return 0 end\n"
+	"redis.call('HSET', KEYS[2], 'given_up', (t[2] or '') .. ARGV[2])\n"
+	"return 1\n"
+};
+
+void
+session_give_up_send(struct redis *r, struct slice sid, uint64_t epoch,
+    struct slice call)
+{
+	struct session_keys k;
+	struct number n;
+
+	session_keys(&k, sid);
+	struct slice args[] = { k.key[0], k.key[1], k.key[2],
+		decimal(&n, epoch), call };
+	(void)!redis_eval(r, &give_up_script, args, ARRAY_LEN(args), KEYS, NULL,
+	    NULL);
+}
+
+/* Refreshing ------------------------------------------------------------------ */
 
 static const struct redis_script refresh_script = {
 	"session_refresh",
@@ -63,34 +309,16 @@ static const struct redis_script refresh_script = {
 	"return redis.call('PEXPIRE', KEYS[3], ARGV[2])\n"
 };
 
+/* The trimming first: what was handed over is not fetched again. */
 static const struct redis_script fetch_script = {
 	"session_fetch",
-	"local epoch = redis.call('HGET', KEYS[1], 'epoch')\n"
-	"if epoch and epoch ~= ARGV[1] then return 0 end\n"
+	"local t = redis.call('HMGET', KEYS[1], 'epoch', 'fresh')\n"
+	"if t[1] and t[1] ~= ARGV[1] then return 0 end\n"
 	"redis.call('XTRIM', KEYS[2], 'MINID', ARGV[2])\n"
-	"return redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[3])\n"
+	"local out = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[3])\n"
+	"table.insert(out, 1, t[2] or '')\n"
+	"return out\n"
 };
-
-static const struct redis_script release_script = {
-	"session_release",
-	"if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return 0 end\n"
-	"return redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])\n"
-};
-
-bool
-session_claim_send(struct redis *r, const struct session_claim *c,
-    redis_cb *cb, void *arg)
-{
-	struct session_keys k;
-	struct number n[4];
-
-	session_keys(&k, c->sid);
-	struct slice args[] = { k.key[0], k.key[1], k.key[2], c->pod, c->api,
-		c->protocol, decimal(&n[0], c->known_epoch),
-		decimal(&n[1], c->now_ms), decimal(&n[2], c->ttl_ms),
-		decimal(&n[3], c->log_ttl_ms), c->user, c->user_kind };
-	return redis_eval(r, &claim_script, args, ARRAY_LEN(args), KEYS, cb, arg);
-}
 
 bool
 session_refresh_send(struct redis *r, struct slice sid, uint64_t ttl_ms,
@@ -120,12 +348,23 @@ session_fetch_send(struct redis *r, struct slice sid, uint64_t epoch,
 	return redis_eval(r, &fetch_script, args, ARRAY_LEN(args), 2, cb, arg);
 }
 
-/* Only on a record that exists: it must not outlive its session. */
+/*
+ * Only on a record that exists: it must not outlive its session. Trimming the
+ * log keeps its last id, and with it the fence against replaced owners.
+ */
 static const struct redis_script client_script = {
 	"session_client",
 	"if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\n"
-	"return redis.call('HSET', KEYS[1], 'protocol', ARGV[1],\n"
-	"    'client', ARGV[2], 'client_version', ARGV[3])\n"
+	"redis.call('HSET', KEYS[1], 'protocol', ARGV[2],\n"
+	"    'client', ARGV[3], 'client_version', ARGV[4])\n"
+	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'fresh')\n"
+	"local of = tonumber(ARGV[1])\n"
+	"if not t[1] then return 1 end\n"
+	"if of > tonumber(t[1]) then of = tonumber(t[1]) end\n"
+	"if of <= tonumber(t[2] or 0) then return 1 end\n"
+	"redis.call('HSET', KEYS[2], 'fresh', of)\n"
+	"if of > 1 then redis.call('XTRIM', KEYS[3], 'MAXLEN', 0) end\n"
+	"return 1\n"
 };
 
 /* What a client says of itself is kept up to this many bytes. */
@@ -138,28 +377,47 @@ cut(struct slice text)
 	    text.n < CLIENT_TEXT_MAX ? text.n : CLIENT_TEXT_MAX);
 }
 
-void
-session_client_send(struct redis *r, struct slice sid, const char *protocol,
-    struct slice name, struct slice version)
-{
-	struct session_keys k;
-
-	session_keys(&k, sid);
-	struct slice args[] = { k.key[0], slice_str(protocol), cut(name),
-		cut(version) };
-	(void)!redis_eval(r, &client_script, args, ARRAY_LEN(args), 1, NULL,
-	    NULL);
-}
-
-void
-session_release_send(struct redis *r, struct slice sid, uint64_t epoch)
+bool
+session_client_send(struct redis *r, const struct session_client *client,
+    redis_cb *cb, void *arg)
 {
 	struct session_keys k;
 	struct number n;
 
-	session_keys(&k, sid);
+	session_keys(&k, client->sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		decimal(&n, epoch) };
-	(void)!redis_eval(r, &release_script, args, ARRAY_LEN(args), KEYS, NULL,
-	    NULL);
+		decimal(&n, client->epoch), slice_str(client->protocol),
+		cut(client->name), cut(client->version) };
+	return redis_eval(r, &client_script, args, ARRAY_LEN(args), KEYS, cb,
+	    arg);
+}
+
+/* Proof of ownership ---------------------------------------------------------- */
+
+bool
+session_proof_send(struct redis *r, struct slice sid, redis_cb *cb, void *arg)
+{
+	struct env_keybuf keybuf;
+	struct slice argv[] = { SLICE("HMGET"),
+		env_key(&keybuf, ENV_TRANSPORT, sid), SLICE("epoch"),
+		SLICE("fresh") };
+
+	return redis_send(r, argv, ARRAY_LEN(argv), cb, arg);
+}
+
+bool
+session_proof_read(const redisReply *reply, uint64_t epoch, uint64_t *fresh)
+{
+	uint64_t found;
+
+	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2)
+		return false;
+	if (reply->element[0]->type == REDIS_REPLY_NIL)
+		return true;
+	if (!env_number(redis_slice(reply->element[0]), &found) ||
+	    found != epoch)
+		return false;
+	if (env_number(redis_slice(reply->element[1]), &found))
+		*fresh = found;
+	return true;
 }

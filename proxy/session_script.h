@@ -1,10 +1,15 @@
 /*
  * What the proxy writes about a session's ownership, each one atomic script on
  * the one slot of the session's keys.
+ *
+ * mcp_transport holds, beside pod and epoch, fresh: the epoch of the stream whose
+ * client last sent initialize. What belongs to calls of streams before that one
+ * is no longer awaited by anybody.
  */
 #ifndef MCP_SESSION_SCRIPT_H
 #define MCP_SESSION_SCRIPT_H
 
+#include "common/envelope.h"
 #include "common/redis.h"
 
 struct session_claim {
@@ -15,31 +20,118 @@ struct session_claim {
 	struct slice user;      /* hash of the user whose session it is */
 	struct slice user_kind; /* "anonymous", "key", "jwt" */
 	uint64_t known_epoch;   /* 0: claim anew; else: rewrite under that epoch */
+	uint64_t fresh;         /* rewriting: as last known */
 	uint64_t now_ms;        /* wall clock */
 	uint64_t ttl_ms;        /* of the records */
 	uint64_t log_ttl_ms;    /* of the event log; longer than ttl_ms */
 };
 
 /*
- * Makes pod the owner. The reply is the session's epoch, or 0 when a later
- * owner than known_epoch exists. Returns as redis_eval().
+ * Makes pod the owner of a new session. The reply is the session's epoch, or 0
+ * when a later owner than known_epoch exists. Returns as redis_eval().
  */
 bool session_claim_send(struct redis *r, const struct session_claim *claim,
     redis_cb *cb, void *arg) MUST_CHECK;
+
+struct session_reattach {
+	struct session_claim claim;   /* known_epoch and fresh are not looked at */
+	uint64_t expected_epoch;      /* of the owner that has been told */
+	uint64_t window_ms;           /* how long ago it may have been detached */
+	uint64_t recoveries_max;      /* unplanned ones per window */
+};
+
+struct session_reattached {
+	uint64_t epoch;
+	uint64_t fresh;
+	struct slice pod;             /* the owner before */
+	bool detached;                /* which had let it go in order */
+	struct slice protocol;
+	struct slice former;          /* it and those before, a blank behind each */
+	struct slice given_up;        /* calls answered with an error: 32 hex each */
+};
+
+/*
+ * Makes pod the owner of a session that another stream had, at once and whoever
+ * has it. Returns as redis_eval().
+ */
+bool session_reattach_send(struct redis *r, const struct session_reattach *want,
+    redis_cb *cb, void *arg) MUST_CHECK;
+/*
+ * Reads the reply, from which *out borrows. 0; -ENOENT: no such session, not
+ * this user's, not reattachable any more; -EAGAIN: another epoch than expected,
+ * whose owner has not been told; -EIO: no reply that makes sense.
+ */
+int session_reattach_read(const redisReply *reply,
+    struct session_reattached *out) MUST_CHECK;
+
+struct session_detach {
+	struct slice sid;
+	uint64_t epoch;
+	uint64_t now_ms;
+	uint64_t ttl_ms;              /* how long it may be reattached */
+	uint64_t log_ttl_ms;
+	bool planned;                 /* the server wished it: no recovery */
+};
+
+/* The stream is gone; the session waits for its client. Only under epoch. */
+bool session_detach_send(struct redis *r, const struct session_detach *detach,
+    redis_cb *cb, void *arg) MUST_CHECK;
+
+enum session_append {
+	SESSION_APPENDED,             /* or it was in the log already */
+	SESSION_APPEND_GONE,          /* no session, nobody awaits it, or no room */
+	SESSION_APPEND_MOVED          /* another epoch: look up anew */
+};
+
+/* Puts a message into the log of a session that has no stream now. */
+bool session_append_send(struct redis *r, const struct env_message *message,
+    uint64_t epoch, redis_cb *cb, void *arg) MUST_CHECK;
+enum session_append session_append_read(const redisReply *reply);
+
 /* Pushes the expiry of all three keys out. False: Redis is away. */
 bool session_refresh_send(struct redis *r, struct slice sid, uint64_t ttl_ms,
     uint64_t log_ttl_ms, uint64_t now_ms) MUST_CHECK;
 /*
  * Trims the event log below the id from, and fetches the next count entries. The
- * reply is their array, or 0, with the log untouched, when epoch does not own the
+ * reply is an array, the epoch of the last initialize's stream (may be empty) and
+ * the entries; or 0, with the log untouched, when epoch does not own the
  * session any more. Returns as redis_eval().
  */
 bool session_fetch_send(struct redis *r, struct slice sid, uint64_t epoch,
     struct slice from, uint64_t count, redis_cb *cb, void *arg) MUST_CHECK;
-/* Notes what initialize told about the client; lost without Redis. */
-void session_client_send(struct redis *r, struct slice sid,
-    const char *protocol, struct slice name, struct slice version);
+
+/*
+ * Notes what initialize told about the client. Sent on a stream of a later
+ * epoch than the last initialize it also drops what earlier clients of the
+ * session awaited, so that its answer must wait for the reply. Returns as
+ * redis_eval().
+ */
+struct session_client {
+	struct slice sid;
+	uint64_t epoch;               /* of the client's stream */
+	const char *protocol;         /* negotiated */
+	struct slice name;
+	struct slice version;
+};
+
+bool session_client_send(struct redis *r, const struct session_client *client,
+    redis_cb *cb, void *arg) MUST_CHECK;
+
+/* Adds a call to those that were answered with an error by a stopping owner. */
+void session_give_up_send(struct redis *r, struct slice sid, uint64_t epoch,
+    struct slice call);
+
 /* Removes the session if epoch still owns it; without Redis it expires. */
 void session_release_send(struct redis *r, struct slice sid, uint64_t epoch);
+
+/*
+ * Asks who owns the session. The reply is read by session_proof_read(): true when
+ * epoch does, or when there is no record (Redis lost it); *fresh is then set if
+ * it is known. Returns as redis_send().
+ */
+bool session_proof_send(struct redis *r, struct slice sid, redis_cb *cb,
+    void *arg) MUST_CHECK;
+bool session_proof_read(const redisReply *reply, uint64_t epoch,
+    uint64_t *fresh) MUST_CHECK;
 
 #endif

@@ -1,5 +1,6 @@
 #include "proxy/sse.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/strbuf.h"
@@ -18,18 +19,28 @@ sse_open(struct http_conn *c, const struct http_stream_ops *ops, void *arg)
 }
 
 void
-sse_endpoint(struct http_conn *c, const char *path, const char *sid,
+sse_endpoint(struct http_conn *c, const char *path, const char *session,
     unsigned retry_ms)
 {
 	struct strbuf event = STRBUF_INIT(ENDPOINT_MAX);
 	struct iovec iov;
 
 	strbuf_addf(&event,
-	    "event: endpoint\ndata: %s?session_id=%s\nretry: %u\n\n", path, sid,
-	    retry_ms);
+	    "event: endpoint\ndata: %s?session_id=%s\nretry: %u\n\n", path,
+	    session, retry_ms);
 	iov = (struct iovec){ event.p, event.n };
 	http_stream_write(c, &iov, 1, event.n);
 	strbuf_release(&event);
+}
+
+void
+sse_retry(struct http_conn *c, unsigned retry_ms)
+{
+	char text[32];
+	int n = snprintf(text, sizeof(text), "retry: %u\n\n", retry_ms);
+	struct iovec iov = { text, (size_t)n };
+
+	http_stream_write(c, &iov, 1, iov.iov_len);
 }
 
 static void

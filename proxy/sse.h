@@ -15,8 +15,10 @@ bool sse_open(struct http_conn *c, const struct http_stream_ops *ops,
  * The first event of the 2024-11-05 transport: where to POST. The path is
  * relative on purpose: clients refuse or hang on another origin.
  */
-void sse_endpoint(struct http_conn *c, const char *path, const char *sid,
+void sse_endpoint(struct http_conn *c, const char *path, const char *session,
     unsigned retry_ms);
+/* Changes the delay after which the client reconnects; no event by itself. */
+void sse_retry(struct http_conn *c, unsigned retry_ms);
 /* A JSON-RPC message; line breaks between its tokens become blanks. */
 void sse_message(struct http_conn *c, struct slice json);
 /* A comment, so that neither load balancers nor clients time out. */

@@ -6,9 +6,10 @@
 #include "common/clock.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
+#include "proxy/session_script.h"
 
 /* Strays held at once and for how long; further ones count as undeliverable. */
-#define STRAYS_MAX 4096
+#define STRAYS_MAX 65536
 #define STRAY_TTL_MS 60000
 
 struct stray {
@@ -17,7 +18,6 @@ struct stray {
 	session_done_cb *done;
 	void *arg;
 	uint64_t arrived_ms;
-	bool doubled;                /* sent before with unknown outcome */
 	struct env_message message;  /* points into bytes */
 	char bytes[];
 };
@@ -43,40 +43,89 @@ wait_for_redis(struct stray *s)
 	TAILQ_INSERT_TAIL(&s->all->waiting, s, link);
 }
 
+static void look_up(struct stray *s);
+
 static void
 on_sent(enum outbox_result result, const char *error, void *arg)
 {
 	struct stray *s = arg;
 
 	(void)error;
-	if (result == OUTBOX_SENT) {
+	if (result == OUTBOX_SENT)
 		finish(s, STAT_EVENTS_PASSED_ON);
-		return;
-	}
-	s->doubled |= result == OUTBOX_IN_DOUBT;
-	wait_for_redis(s);
+	else
+		wait_for_redis(s);
 }
 
-/* Being the owner ourselves and not holding it means that it has just ended. */
+static void
+on_delivered(void *arg)
+{
+	finish(arg, STAT_EVENTS_PASSED_ON);
+}
+
+static void
+on_appended(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct stray *s = arg;
+
+	(void)r;
+	if (reply == NULL || redis_is_error(reply, "OOM")) {
+		wait_for_redis(s);
+		return;
+	}
+	switch (session_append_read(reply)) {
+	case SESSION_APPENDED:
+		finish(s, STAT_EVENTS_KEPT);
+		break;
+	case SESSION_APPEND_GONE:
+		finish(s, STAT_EVENTS_UNDELIVERABLE);
+		break;
+	case SESSION_APPEND_MOVED:
+		wait_for_redis(s);
+		break;
+	}
+}
+
+/*
+ * Does the pod that the record names still hold the stream, so that it can be
+ * left to it? When it is this loop, session.h has been asked before.
+ */
+static bool
+is_held(const struct stray *s, const struct directory_entry *entry)
+{
+	const struct stray_options *o = &s->all->options;
+	const struct fleet_pod *pod = fleet_find(o->fleet, slice_str(entry->pod));
+
+	return !entry->detached && !slice_eq_str(o->pod, entry->pod) &&
+	    (pod == NULL || !fleet_is_dead(pod));
+}
+
 static void
 on_looked_up(enum directory_result result, const struct directory_entry *entry,
     void *arg)
 {
 	struct stray *s = arg;
 	const struct stray_options *o = &s->all->options;
+	struct session *local = sessions_find(o->sessions, s->message.session);
+	bool sent;
 
-	if (result == DIRECTORY_AWAY) {
-		wait_for_redis(s);
+	if (local != NULL) {
+		session_deliver(local, &s->message, on_delivered, s);
 		return;
 	}
-	if (result == DIRECTORY_UNKNOWN || slice_eq_str(o->pod, entry->pod)) {
+	if (result == DIRECTORY_UNKNOWN) {
 		finish(s, STAT_EVENTS_UNDELIVERABLE);
 		return;
 	}
-	if (s->doubled)
-		s->message.attempt = SLICE("2");
-	if (!outbox_send(o->outbox, slice_str(entry->pod), &s->message, on_sent,
-		s))
+	if (result == DIRECTORY_AWAY)
+		sent = false;
+	else if (is_held(s, entry))
+		sent = outbox_send(o->outbox, slice_str(entry->pod), &s->message,
+		    on_sent, s);
+	else
+		sent = session_append_send(o->commands, &s->message, entry->epoch,
+		    on_appended, s);
+	if (!sent)
 		wait_for_redis(s);
 }
 
@@ -111,8 +160,7 @@ stray_pass_on(struct strays *all, const struct env_message *m,
 		done(arg);
 		return;
 	}
-	s = xcalloc(1, sizeof(*s) + m->call.n + m->session.n + m->attempt.n +
-		m->payload.n);
+	s = xcalloc(1, sizeof(*s) + m->call.n + m->session.n + m->payload.n);
 	s->all = all;
 	s->done = done;
 	s->arg = arg;
@@ -120,7 +168,7 @@ stray_pass_on(struct strays *all, const struct env_message *m,
 	to = s->bytes;
 	s->message.call = copy(&to, m->call);
 	s->message.session = copy(&to, m->session);
-	s->message.attempt = copy(&to, m->attempt);
+	s->message.attempt = SLICE("2");
 	s->message.payload = copy(&to, m->payload);
 	all->count++;
 	look_up(s);

@@ -1,6 +1,8 @@
 /*
- * Messages that reached this loop for sessions that it does not hold: each is
- * passed on to the session's owner, or dropped when the session has ended.
+ * Messages that reached this loop for sessions that it did not hold: each goes to
+ * the session's owner, which may be this loop by now; into the session's log,
+ * when no living pod holds its stream; or nowhere, when the session has ended.
+ * One rule, whatever became of the owner.
  *
  * Until its fate is known a stray waits here, and in the inbox entry that it
  * came in, so that it is not lost with this process.
@@ -9,6 +11,7 @@
 #define MCP_STRAY_H
 
 #include "proxy/directory.h"
+#include "proxy/fleet.h"
 #include "proxy/outbox.h"
 #include "proxy/session.h"
 
@@ -18,13 +21,19 @@ struct stray_options {
 	struct slice pod;             /* this loop's name */
 	struct directory *directory;  /* these are borrowed */
 	struct outbox *outbox;
+	struct fleet *fleet;
+	struct sessions *sessions;
+	struct redis *commands;
 	metric_value *stats;
 };
 
 struct strays *strays_new(const struct stray_options *options) MUST_CHECK;
 /* Calls done for those that still wait. */
 void strays_free(struct strays *all);
-/* Copies message; done(arg) is called once its fate is known. */
+/*
+ * Copies message, from here on marked as a possible repeat: another pod may hold
+ * it too. done(arg) is called once its fate is known.
+ */
 void stray_pass_on(struct strays *all, const struct env_message *message,
     session_done_cb *done, void *arg);
 /* Tries again what Redis could not take; a few times a second. */

@@ -5,6 +5,8 @@
 #include <strings.h>
 
 #define UUID_LEN 36
+/* Longer ones in the query are no keys; in the field, the head's limit counts. */
+#define CLIENT_KEY_MAX 256
 
 static bool
 accepts_event_stream(const struct http_head *head)
@@ -21,13 +23,43 @@ accepts_event_stream(const struct http_head *head)
 	return false;
 }
 
+static int read_sid(const char *text, size_t n, char sid[static SID_LEN]);
+
+/*
+ * A GET with a session id that is none is still answered with a stream: clients
+ * that reconnect give up for good on anything else.
+ */
+static struct slice
+named_session(const struct http_head *head, char sid[static SID_LEN])
+{
+	struct slice field = http_head_field(head, "mcp-session-id");
+
+	if (transport_sse_sid(head->query, sid) == 0 ||
+	    (field.n > 0 && read_sid(field.p, field.n, sid) == 0))
+		return slice_of(sid, SID_LEN);
+	return SLICE_NONE;
+}
+
+/* What the client calls itself: ?client=<key> or Mcp-Client-Id. */
+static struct slice
+client_key(const struct http_head *head, char buf[static CLIENT_KEY_MAX + 1])
+{
+	int n = http_query_param(head->query, "client", buf, CLIENT_KEY_MAX + 1);
+
+	return n > 0 ? slice_of(buf, (size_t)n) :
+		       http_head_field(head, "mcp-client-id");
+}
+
 void
 transport_sse_get(struct transport_sse *t, struct http_conn *c,
     const struct http_request *req, const struct principal *who,
     struct slice api)
 {
+	char sid[SID_LEN], client[CLIENT_KEY_MAX + 1];
 	struct session_request wanted = {
 		.api = api,
+		.named = named_session(req->head, sid),
+		.client_key = client_key(req->head, client),
 		.protocol = http_head_field(req->head, "mcp-protocol-version"),
 		.who = who,
 	};
@@ -103,6 +135,17 @@ transport_sse_sid(struct slice query, char sid[static SID_LEN])
 	return -ENOENT;
 }
 
+/* Which of the session's streams gave out this endpoint: the first has none. */
+static uint64_t
+stream_epoch(struct slice query)
+{
+	char text[24];
+	int n = http_query_param(query, "attach", text, sizeof(text));
+	uint64_t epoch;
+
+	return n > 0 && env_number(slice_of(text, (size_t)n), &epoch) ? epoch : 1;
+}
+
 void
 transport_sse_post(struct transport_sse *t, struct http_conn *c,
     const struct http_request *req, const struct principal *who,
@@ -110,6 +153,8 @@ transport_sse_post(struct transport_sse *t, struct http_conn *c,
 {
 	char sid[SID_LEN];
 	int error = transport_sse_sid(req->head->query, sid);
+	struct post_target to = { slice_of(sid, SID_LEN), api,
+		stream_epoch(req->head->query) };
 
 	if (error != 0)
 		http_respond_status(c, 400, NULL, error == -ENOENT ?
@@ -121,5 +166,5 @@ transport_sse_post(struct transport_sse *t, struct http_conn *c,
 		http_respond_status(c, 415, NULL,
 		    "Content-Type must be application/json");
 	else
-		post_take(t->posts, c, req, who, slice_of(sid, SID_LEN), api);
+		post_take(t->posts, c, req, who, &to);
 }

@@ -42,11 +42,13 @@ from .process import (BIN, ROOT, SCRATCH, Process, clean_environment, free_port,
 from .rawhttp import Chunks, RawHttp, Response, address_of, metrics, request
 from .redis import Redis, RedisClient, RedisError
 from .sse import REVISIONS, Event, EventParser, SseClient
+from .steady import ACCEPTED, SteadyClient, SteadyLoad, percentile
 from .system import (TOOLS, Cluster, LoadBalancer, Program, Proxy, Worker, loop_of, plain_pod,
                      session_hash, template)
 from .wait import PATIENCE, until
 
 __all__ = [
+    "ACCEPTED", "SteadyClient", "SteadyLoad", "percentile",
     "BIN", "PATIENCE", "REVISIONS", "ROOT", "SCRATCH", "TOOLS", "Chunks", "Cluster", "Event",
     "EventParser", "LoadBalancer", "Process", "Program", "Proxy", "RawHttp", "Redis",
     "RedisClient", "RedisError", "Response", "SseClient", "Worker", "address_of",

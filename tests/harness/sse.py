@@ -6,6 +6,7 @@ per client may use it; any number of clients may run side by side.
 
 import dataclasses
 import json
+import re
 import time
 
 from .rawhttp import Chunks, RawHttp, Response, address_of, readable
@@ -58,8 +59,8 @@ class EventParser:
             return None
         fields, data = self.fields, self.data
         self._clear()
-        if not fields and not data:
-            return None
+        if not data:
+            return None  # a delay to reconnect, perhaps, but no event
         return Event(fields.get("event", "message"), "\n".join(data), fields.get("id"),
                      fields.get("retry"), time.monotonic())
 
@@ -104,7 +105,7 @@ class SseClient:
         first = self.wait(lambda: self.events and self.events[0])
         assert first.event == "endpoint", first
         self.endpoint = first.data
-        self.session_id = first.data.rpartition("=")[2]
+        self.session_id = re.search(r"session_id=([0-9a-f]+)", first.data).group(1)
 
     def __enter__(self):
         return self

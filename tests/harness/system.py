@@ -50,7 +50,7 @@ class Proxy(Program):
         self.url = f"http://{self.host}:{self.port}"
         values = {
             "POD_NAME": name, "MCP_SERVER_HOST": self.host, "MCP_SERVER_PORT": self.port,
-            "PROXY_THREADS": threads, "REDIS_URL": redis.url}
+            "PROXY_THREADS": threads, "REDIS_URL": redis.url, "DRAIN_DELAY": 0}
         values.update(settings or {})
         super().__init__(name, [BIN / "mcp-proxy"], directory, clean_environment(**values),
                          nofile)

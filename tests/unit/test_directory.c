@@ -71,7 +71,8 @@ static void
 put_record(const char *pod)
 {
 	server_do("HSET " SESSION " api calc user " USER);
-	server_do("HSET " TRANSPORT " pod %s epoch 1", pod);
+	server_do("HSET " TRANSPORT " pod %s epoch 1 since_ms 5",
+	    pod);
 }
 
 static const struct directory_entry *
@@ -87,15 +88,27 @@ START_TEST(a_session_is_found)
 	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
 	ck_assert_str_eq(last_entry.pod, "pod-a");
 	ck_assert_str_eq(last_entry.api, "calc");
+	ck_assert_uint_eq(last_entry.epoch, 1);
+	ck_assert_uint_eq(last_entry.since_ms, 5);
+	ck_assert(!last_entry.detached);
 	ck_assert_int_eq(last_entry.user[0], 0);
 	ck_assert_int_eq(last_entry.user[SHA256_LEN - 1], 0xff);
+}
+END_TEST
+
+START_TEST(a_session_without_a_stream_is_found_as_such)
+{
+	put_record("pod-a");
+	server_do("HSET " SESSION " state detached");
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	ck_assert(last_entry.detached);
 }
 END_TEST
 
 START_TEST(a_session_for_all_apis_is_found)
 {
 	server_do("HSET " SESSION " user " USER " api %s", "");
-	server_do("HSET " TRANSPORT " pod pod-a");
+	server_do("HSET " TRANSPORT " pod pod-a epoch 1 since_ms 5");
 	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
 	ck_assert_str_eq(last_entry.api, "");
 }
@@ -239,6 +252,7 @@ main(void)
 	tcase_set_timeout(tc, 60);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_session_is_found);
+	tcase_add_test(tc, a_session_without_a_stream_is_found_as_such);
 	tcase_add_test(tc, a_session_for_all_apis_is_found);
 	tcase_add_loop_test(tc, half_a_record_is_no_session, 0,
 	    (int)ARRAY_LEN(incomplete));

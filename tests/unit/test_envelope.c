@@ -358,6 +358,42 @@ START_TEST(test_null_reply)
 }
 END_TEST
 
+/* Serial numbers of 16 bits: what is before wraps around. */
+static const struct {
+	uint64_t stamp, epoch;
+	bool before;
+} stamps[] = {
+	{ 1, 1, false },
+	{ 1, 2, true },
+	{ 2, 1, false },
+	{ 0xffff, 0x10000, true },
+	{ 0x10000, 0xffff, false },
+	{ 0x10003, 0x10003, false },
+	{ 0x12345, 0x12346, true },
+};
+
+START_TEST(test_call_stamp)
+{
+	char call[CALL_ID_LEN + 1] = "0123456789abcdef0123456789abcdef";
+	struct slice slice = slice_of(call, CALL_ID_LEN);
+
+	env_call_stamp(call, stamps[_i].stamp);
+	ck_assert_int_eq(memcmp(call, "0123456789abcdef0123456789ab", 28), 0);
+	ck_assert_int_eq(env_call_before(slice, stamps[_i].epoch),
+	    stamps[_i].before);
+}
+END_TEST
+
+/* Messages of no call, and ids of another make, belong to nobody's past. */
+START_TEST(test_no_call_stamp)
+{
+	ck_assert(!env_call_before(SLICE(""), 100));
+	ck_assert(!env_call_before(SLICE("0001"), 100));
+	ck_assert(!env_call_before(
+	    SLICE("0123456789abcdef0123456789abXYZ!"), 100));
+}
+END_TEST
+
 static Suite *
 envelope_suite(void)
 {
@@ -382,6 +418,8 @@ envelope_suite(void)
 	tcase_add_test(entry, test_stream_entries);
 	tcase_add_loop_test(entry, test_no_stream, 0, ARRAY_LEN(no_streams));
 	tcase_add_test(entry, test_null_reply);
+	tcase_add_loop_test(entry, test_call_stamp, 0, ARRAY_LEN(stamps));
+	tcase_add_test(entry, test_no_call_stamp);
 	suite_add_tcase(suite, entry);
 	return suite;
 }

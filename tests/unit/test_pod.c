@@ -197,7 +197,17 @@ START_TEST(who_leaves_is_gone)
 	pod_leave(pod);
 	settle();
 	ck_assert_int_eq(server_int("EXISTS " KEY), 0);
-	ck_assert_int_eq(server_int("ZCARD " ENV_PODS_KEY), 0);
+	ck_assert_str_eq(server_text("ZSCORE " ENV_PODS_KEY " " NAME), "0");
+}
+END_TEST
+
+START_TEST(silence_is_measured)
+{
+	ck_assert_uint_eq(pod_unconfirmed_ms(pod), 0);
+	clock_fake(clock_mono_ms() + 500);
+	ck_assert_uint_eq(pod_unconfirmed_ms(pod), 500);
+	beat();
+	ck_assert_uint_lt(pod_unconfirmed_ms(pod), 500);
 }
 END_TEST
 
@@ -221,6 +231,7 @@ main(void)
 	tcase_add_test(tc, a_beat_that_was_lost_is_repeated);
 	tcase_add_test(tc, a_refused_beat_is_no_loss);
 	tcase_add_test(tc, who_leaves_is_gone);
+	tcase_add_test(tc, silence_is_measured);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -30,6 +30,7 @@ struct side {
 	struct catalog *catalog;
 	struct outbox *outbox;
 	struct strays *strays;
+	struct fleet *fleet;
 	struct pod *pod;
 	struct posts *posts;
 	struct principals *principals;
@@ -91,14 +92,21 @@ make_sessions(struct side *s)
 		.stray = on_stray,
 		.arg = s,
 	};
-	struct stray_options strays;
+	struct stray_options strays = {
+		.pod = slice_str(s->name),
+		.commands = s->commands,
+		.stats = s->stats,
+	};
 
 	s->outbox = outbox_new(base, s->commands);
 	s->directory = directory_new(s->commands);
-	strays = (struct stray_options){ slice_str(s->name), s->directory,
-		s->outbox, s->stats };
-	s->strays = strays_new(&strays);
+	s->fleet = fleet_new(s->commands);
+	sessions.directory = strays.directory = s->directory;
+	sessions.outbox = strays.outbox = s->outbox;
 	s->sessions = sessions_new(&sessions);
+	strays.fleet = s->fleet;
+	strays.sessions = s->sessions;
+	s->strays = strays_new(&strays);
 }
 
 static const struct http_limits limits = {
@@ -131,6 +139,8 @@ make_posts(struct side *s)
 		.sessions = s->sessions,
 		.directory = s->directory,
 		.outbox = s->outbox,
+		.fleet = s->fleet,
+		.window_ms = 300000,
 		.wait_ms = WAIT_MS,
 		.call_timeout_ms = CALL_TIMEOUT_MS,
 		.queue_max = QUEUE_MAX,
@@ -191,8 +201,9 @@ side_release(struct side *s)
 	sessions_end_all(s->sessions, "shutdown");
 	redis_free(s->commands);
 	outbox_free(s->outbox);
-	strays_free(s->strays);
 	sessions_free(s->sessions);
+	strays_free(s->strays);
+	fleet_free(s->fleet);
 	posts_free(s->posts);
 	gate_free(s->gate);
 	principals_free(s->principals);
@@ -213,6 +224,7 @@ static void
 tick(struct side *s)
 {
 	pod_tick(s->pod, &(struct pod_load){ 0 });
+	fleet_tick(s->fleet);
 	catalog_tick(s->catalog);
 	sessions_tick(s->sessions);
 	posts_tick(s->posts);

@@ -28,67 +28,100 @@ call(unsigned n)
 	return slice_str(text);
 }
 
+static uint64_t
+answer(unsigned n)
+{
+	return recent_digest(call(n), SLICE("{\"result\":{}}"));
+}
+
 START_TEST(a_repeat_is_known)
 {
-	recent_add(recent, call(1), false);
-	ck_assert(recent_has(recent, call(1), true));
-	ck_assert(!recent_has(recent, call(2), true));
+	recent_add(recent, answer(1), false);
+	ck_assert(recent_has(recent, answer(1), true));
+	ck_assert(!recent_has(recent, answer(2), true));
 }
 END_TEST
 
 /* Several messages of one call follow each other: that is no repeat. */
 START_TEST(a_first_answer_is_not_held_against_a_first)
 {
-	recent_add(recent, call(1), false);
-	ck_assert(!recent_has(recent, call(1), false));
+	recent_add(recent, answer(1), false);
+	ck_assert(!recent_has(recent, answer(1), false));
 }
 END_TEST
 
 START_TEST(a_first_answer_behind_its_repeat_is_known)
 {
-	recent_add(recent, call(1), true);
-	ck_assert(recent_has(recent, call(1), false));
-	ck_assert(recent_has(recent, call(1), true));
+	recent_add(recent, answer(1), true);
+	ck_assert(recent_has(recent, answer(1), false));
+	ck_assert(recent_has(recent, answer(1), true));
 }
 END_TEST
 
 START_TEST(nothing_is_known_at_first)
 {
 	for (unsigned i = 0; i < 100; i++) {
-		ck_assert(!recent_has(recent, call(i), true));
-		ck_assert(!recent_has(recent, call(i), false));
+		ck_assert(!recent_has(recent, answer(i), true));
+		ck_assert(!recent_has(recent, answer(i), false));
 	}
 }
 END_TEST
 
 START_TEST(the_last_ones_are_remembered)
 {
-	for (unsigned i = 0; i <= RECENT_CALLS; i++)
-		recent_add(recent, call(i), false);
-	ck_assert(!recent_has(recent, call(0), true));
-	for (unsigned i = 1; i <= RECENT_CALLS; i++)
-		ck_assert(recent_has(recent, call(i), true));
+	for (unsigned i = 0; i <= RECENT_MESSAGES; i++)
+		recent_add(recent, answer(i), false);
+	ck_assert(!recent_has(recent, answer(0), true));
+	for (unsigned i = 1; i <= RECENT_MESSAGES; i++)
+		ck_assert(recent_has(recent, answer(i), true));
 }
 END_TEST
 
 START_TEST(the_last_repeats_are_remembered)
 {
-	for (unsigned i = 0; i <= RECENT_DOUBLED; i++)
-		recent_add(recent, call(i), true);
-	ck_assert(!recent_has(recent, call(0), false));
-	for (unsigned i = 1; i <= RECENT_DOUBLED; i++)
-		ck_assert(recent_has(recent, call(i), false));
+	for (unsigned i = 0; i <= RECENT_OVERTAKEN; i++)
+		recent_add(recent, answer(i), true);
+	ck_assert(!recent_has(recent, answer(0), false));
+	for (unsigned i = 1; i <= RECENT_OVERTAKEN; i++)
+		ck_assert(recent_has(recent, answer(i), false));
+}
+END_TEST
+
+START_TEST(first_answers_do_not_push_repeats_out)
+{
+	recent_add(recent, answer(0), true);
+	for (unsigned i = 1; i <= 2 * RECENT_MESSAGES; i++)
+		recent_add(recent, answer(i), false);
+	ck_assert(recent_has(recent, answer(0), true));
+	ck_assert(!recent_has(recent, answer(1), true));
+}
+END_TEST
+
+/* Progress, then the answer: all of one call. */
+START_TEST(messages_of_one_call_are_told_apart)
+{
+	uint64_t progress = recent_digest(call(1), SLICE("{\"progress\":1}"));
+
+	recent_add(recent, progress, false);
+	ck_assert(recent_has(recent, progress, true));
+	ck_assert(!recent_has(recent, answer(1), true));
+	ck_assert(!recent_has(recent,
+	    recent_digest(call(1), SLICE("{\"progress\":2}")), true));
+	ck_assert(!recent_has(recent,
+	    recent_digest(call(1), SLICE("{\"progress\":1")), true));
+	ck_assert(!recent_has(recent,
+	    recent_digest(call(2), SLICE("{\"progress\":1}")), true));
 }
 END_TEST
 
 /* Messages that belong to no call. */
 START_TEST(no_call_is_never_a_repeat)
 {
-	recent_add(recent, SLICE(""), true);
-	recent_add(recent, SLICE("0123"), true);
-	ck_assert(!recent_has(recent, SLICE(""), true));
-	ck_assert(!recent_has(recent, SLICE(""), false));
-	ck_assert(!recent_has(recent, SLICE("0123"), true));
+	uint64_t none = recent_digest(SLICE(""), SLICE("{}"));
+
+	recent_add(recent, none, true);
+	ck_assert(!recent_has(recent, none, true));
+	ck_assert(!recent_has(recent, none, false));
 }
 END_TEST
 
@@ -108,6 +141,8 @@ main(void)
 	tcase_add_test(tc, nothing_is_known_at_first);
 	tcase_add_test(tc, the_last_ones_are_remembered);
 	tcase_add_test(tc, the_last_repeats_are_remembered);
+	tcase_add_test(tc, first_answers_do_not_push_repeats_out);
+	tcase_add_test(tc, messages_of_one_call_are_told_apart);
 	tcase_add_test(tc, no_call_is_never_a_repeat);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -1,0 +1,500 @@
+#include "proxy/session_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/ident.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "proxy/sse.h"
+
+#define ENDPOINT_MAX 64
+/*
+ * For so long a reattached stream is not told what the session is owed, unless
+ * its client speaks first: a client process that was started anew sends
+ * initialize at once, and must not take an answer to the process before it, with
+ * the same JSON-RPC id, for its own. A client that reconnects says its protocol
+ * version on the GET (with known exceptions), a new one mostly does not.
+ */
+#define HOLD_RECONNECTED_MS 400
+#define HOLD_UNKNOWN_MS 2000
+
+/* The search for a stream's session; what is not found is claimed anew. */
+struct claim {
+	uint64_t epoch;                 /* of the session found */
+	bool key_asked;
+	bool reconnected;               /* the GET has a protocol version */
+	char named[SID_LEN + 1];        /* the GET's session id, or empty */
+	char found[SID_LEN + 1];        /* what is being tried */
+};
+
+static void next_step(struct session *s);
+
+/* Leads: keys by which a client finds its session --------------------------- */
+
+static struct slice
+client_key(struct session *s, struct env_keybuf *buf)
+{
+	char user[SHA256_HEX_LEN + 1];
+
+	return env_client_key(buf, session_user_hash(s, user),
+	    slice_str(s->client));
+}
+
+static void
+point_client_key_here(struct session *s)
+{
+	const struct session_options *o = &s->all->options;
+	struct env_keybuf keybuf;
+	char digits[20];
+	struct slice argv[] = { SLICE("SET"), client_key(s, &keybuf),
+		session_sid(s), SLICE("PX"),
+		slice_of(digits, u64_decimal(digits, o->ttl_ms)) };
+
+	if (s->client[0] != '\0')
+		(void)!redis_send(o->commands, argv, ARRAY_LEN(argv), NULL, NULL);
+}
+
+void
+session_claim_refresh_leads(struct session *s)
+{
+	point_client_key_here(s);
+}
+
+/*
+ * Only a key that still leads here: the client may have found another session
+ * by now.
+ */
+static const struct redis_script drop_lead_script = {
+	"drop_lead",
+	"if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+	"return redis.call('DEL', KEYS[1])\n"
+};
+
+void
+session_claim_drop_leads(struct session *s)
+{
+	struct env_keybuf keybuf;
+	struct slice args[] = { client_key(s, &keybuf), session_sid(s) };
+
+	if (s->client[0] != '\0')
+		(void)!redis_eval(s->all->options.commands, &drop_lead_script,
+		    args, ARRAY_LEN(args), 1, NULL, NULL);
+}
+
+/* Owning --------------------------------------------------------------------- */
+
+static struct session_claim
+record_of(struct session *s, char user[static SHA256_HEX_LEN + 1])
+{
+	return (struct session_claim){
+		.sid = session_sid(s),
+		.pod = s->all->options.pod,
+		.api = slice_str(s->api),
+		.protocol = slice_str(s->protocol),
+		.user = session_user_hash(s, user),
+		.user_kind = slice_str(principal_kind_name(s->user_kind)),
+		.known_epoch = s->epoch,
+		.fresh = s->fresh,
+		.now_ms = clock_wall_ms(),
+		.ttl_ms = session_ttl_ms(s),
+		.log_ttl_ms = session_ttl_ms(s) + LOG_EXTRA_TTL_MS,
+	};
+}
+
+void
+session_detach(struct session *s, uint64_t epoch, bool planned)
+{
+	const struct session_options *o = &s->all->options;
+	uint64_t ttl = s->used || o->window_ms < o->unused_ttl_ms ?
+	    o->window_ms : o->unused_ttl_ms;
+	struct session_detach d = {
+		.sid = session_sid(s),
+		.epoch = epoch,
+		.now_ms = clock_wall_ms(),
+		.ttl_ms = ttl,
+		.log_ttl_ms = ttl + LOG_EXTRA_TTL_MS,
+		.planned = planned,
+	};
+
+	sessions_count_one(s->all, STAT_SESSIONS_DETACHED);
+	(void)!session_detach_send(o->commands, &d, NULL, NULL);
+}
+
+/*
+ * The endpoint names the stream's epoch from the second one on: what is posted
+ * there belongs to this stream's client (see env_call_stamp()).
+ */
+static void
+go_live(struct session *s)
+{
+	char path[ENDPOINT_MAX], query[ENDPOINT_MAX];
+
+	session_claim_free(s);
+	s->refreshed_ms = clock_mono_ms();
+	snprintf(path, sizeof(path), "%s%s/messages/", s->api[0] ? "/" : "",
+	    s->api);
+	snprintf(query, sizeof(query), s->epoch > 1 ? "%s&attach=%llu" : "%s",
+	    s->sid, (unsigned long long)s->epoch);
+	session_set_state(s, SESSION_LIVE);
+	sse_endpoint(s->stream, path, query, s->all->options.retry_ms);
+}
+
+static void
+on_claimed(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct session *s = arg;
+
+	(void)r;
+	s->claim_sent = false;
+	if (reply == NULL) {
+		/* Away: a tick claims again, or writes the records again. */
+		s->generation = s->all->generation - 1;
+	} else if (s->state == SESSION_ENDED) {
+		if (reply->type == REDIS_REPLY_INTEGER && reply->integer > 0)
+			session_detach(s, (uint64_t)reply->integer, false);
+	} else if (reply->type != REDIS_REPLY_INTEGER) {
+		log_error("session not claimed",
+		    LF_S("session", log_session_id(s->sid)),
+		    LF("error", reply->str));
+		session_end(s, "claim_failed", END_LOST);
+	} else if (reply->integer <= 0) {
+		session_yield(s);
+	} else {
+		s->epoch = (uint64_t)reply->integer;
+		s->proven_ms = s->claimed_ms;
+		if (s->state == SESSION_CLAIMING)
+			go_live(s);
+	}
+	session_unref(s);
+}
+
+void
+session_claim_again(struct session *s)
+{
+	char user[SHA256_HEX_LEN + 1];
+	struct session_claim c = record_of(s, user);
+
+	if (s->claim_sent || !session_claim_send(s->all->options.commands, &c,
+		on_claimed, s))
+		return;
+	s->claim_sent = true;
+	s->claimed_ms = clock_mono_ms();
+	s->generation = s->all->generation;
+	s->refs++;
+	if (s->epoch > 0)
+		point_client_key_here(s);
+}
+
+/* Reattaching ------------------------------------------------------------------ */
+
+/* The stream here that has the session, if there is one, loses it. */
+static void
+yield_here(struct sessions *all, const char *sid)
+{
+	struct session *before = NULL;
+
+	HASH_FIND(hh, all->table, sid, SID_LEN, before);
+	if (before != NULL)
+		session_yield(before);
+}
+
+static void
+adopt_sid(struct session *s, const char *sid)
+{
+	struct sessions *all = s->all;
+
+	yield_here(all, sid);
+	HASH_DEL(all->table, s);
+	memcpy(s->sid, sid, SID_LEN);
+	HASH_ADD(hh, all->table, sid, SID_LEN, s);
+}
+
+/* The last of them is the one that had it until now. */
+static void
+tell_of_former(struct session *s, const struct session_reattached *got)
+{
+	const struct session_options *o = &s->all->options;
+	struct slice rest = got->former;
+	const char *blank;
+
+	while (rest.n > 0 && (blank = memchr(rest.p, ' ', rest.n)) != NULL) {
+		struct slice pod = slice_of(rest.p, (size_t)(blank - rest.p));
+
+		rest = slice_of(blank + 1, rest.n - pod.n - 1);
+		o->taken_over(pod, rest.n == 0 && got->detached, o->arg);
+	}
+}
+
+static void
+adopt(struct session *s, const struct session_reattached *got)
+{
+	struct sessions *all = s->all;
+	struct claim *c = s->claim;
+	uint64_t hold = c->reconnected ? HOLD_RECONNECTED_MS : HOLD_UNKNOWN_MS;
+
+	adopt_sid(s, c->found);
+	s->epoch = got->epoch;
+	s->fresh = got->fresh;
+	s->proven_ms = s->claimed_ms;
+	s->used = true;
+	s->generation = all->generation;
+	if (got->given_up.n > 0)
+		s->given_up = xstrdup_slice(got->given_up);
+	sessions_count_one(all, got->detached ? STAT_SESSIONS_REATTACHED :
+						STAT_SESSIONS_RECOVERED);
+	log_info("session reattached", LF_S("session", log_session_id(s->sid)),
+	    LF_S("from", got->pod), LF("state",
+		got->detached ? "detached" : "live"),
+	    LF_N("epoch", s->epoch));
+	point_client_key_here(s);
+	go_live(s);
+	session_hold(s, hold);
+	tell_of_former(s, got);
+}
+
+/* The session of the client key is gone, or not this client's. */
+static void
+not_found(struct session *s)
+{
+	struct claim *c = s->claim;
+
+	if (c->key_asked)
+		point_client_key_here(s);
+	c->named[0] = '\0';
+	c->found[0] = '\0';
+	next_step(s);
+}
+
+static void
+on_reattached(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct session *s = arg;
+	struct session_reattached got;
+	int rc = session_reattach_read(reply, &got);
+
+	(void)r;
+	s->claim_sent = false;
+	if (s->state == SESSION_ENDED) {
+		if (rc == 0) {
+			memcpy(s->sid, s->claim->found, SID_LEN);
+			session_detach(s, got.epoch, false);
+		}
+	} else if (rc == 0) {
+		adopt(s, &got);
+	} else if (rc == -ENOENT) {
+		not_found(s);
+	} else if (rc == -EAGAIN) {
+		next_step(s);
+	} else if (reply != NULL) {
+		log_error("session not reattached", LF("error",
+		    reply->type == REDIS_REPLY_ERROR ? reply->str : "reply"));
+		session_end(s, "claim_failed", END_LOST);
+	}
+	session_unref(s);
+}
+
+static void
+send_reattach(struct session *s)
+{
+	const struct session_options *o = &s->all->options;
+	char user[SHA256_HEX_LEN + 1];
+	struct session_reattach want = {
+		.claim = record_of(s, user),
+		.expected_epoch = s->claim->epoch,
+		.window_ms = o->window_ms,
+		.recoveries_max = o->recoveries_max,
+	};
+
+	want.claim.sid = slice_of(s->claim->found, SID_LEN);
+	want.claim.ttl_ms = o->ttl_ms;
+	want.claim.log_ttl_ms = o->ttl_ms + LOG_EXTRA_TTL_MS;
+	if (!session_reattach_send(o->commands, &want, on_reattached, s))
+		return;
+	s->claim_sent = true;
+	s->claimed_ms = clock_mono_ms();
+	s->refs++;
+}
+
+static void
+on_told(enum outbox_result result, const char *error, void *arg)
+{
+	struct session *s = arg;
+
+	s->claim_sent = false;
+	if (s->state == SESSION_ENDED) {
+		/* Nobody needs it any more. */
+	} else if (result == OUTBOX_SENT) {
+		send_reattach(s);
+	} else if (result == OUTBOX_REFUSED) {
+		log_error("former owner not told", LF("error", error));
+		session_end(s, "claim_failed", END_LOST);
+	}
+	session_unref(s);
+}
+
+/*
+ * Before anything else the owner hears of it: it must not rely on its last proof
+ * of ownership when messages come that this stream's client caused.
+ */
+static bool
+tell_owner(struct session *s, const struct directory_entry *entry)
+{
+	char digits[20];
+	struct env_message notice = {
+		.call = SLICE(ENV_CALL_TAKEN_OVER),
+		.session = slice_of(s->claim->found, SID_LEN),
+		.attempt = SLICE("1"),
+		.payload = slice_of(digits, u64_decimal(digits, entry->epoch + 1)),
+	};
+
+	return outbox_send(s->all->options.outbox, slice_str(entry->pod),
+	    &notice, on_told, s);
+}
+
+static bool
+may_have(const struct session *s, const struct directory_entry *entry)
+{
+	return memcmp(entry->user, s->user, SHA256_LEN) == 0 &&
+	    strcmp(entry->api, s->api) == 0;
+}
+
+static void
+on_looked_up(enum directory_result result, const struct directory_entry *entry,
+    void *arg)
+{
+	struct session *s = arg;
+
+	s->claim_sent = false;
+	if (s->state == SESSION_ENDED || result == DIRECTORY_AWAY) {
+		/* Nobody needs it, or a tick asks again. */
+	} else if (result == DIRECTORY_UNKNOWN || !may_have(s, entry)) {
+		not_found(s);
+	} else {
+		s->claim->epoch = entry->epoch;
+		yield_here(s->all, s->claim->found);
+		if (entry->detached ||
+		    slice_eq_str(s->all->options.pod, entry->pod)) {
+			send_reattach(s);
+		} else if (tell_owner(s, entry)) {
+			s->claim_sent = true;
+			s->refs++;
+		}
+	}
+	session_unref(s);
+}
+
+static bool
+look_up(struct session *s)
+{
+	return directory_fetch(s->all->options.directory,
+	    slice_of(s->claim->found, SID_LEN), on_looked_up, s);
+}
+
+/* Finding ----------------------------------------------------------------------- */
+
+static void
+on_key(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct session *s = arg;
+	struct slice sid = redis_slice(reply);
+
+	(void)r;
+	s->claim_sent = false;
+	if (s->state != SESSION_ENDED && reply != NULL) {
+		s->claim->key_asked = true;
+		if (sid.n == SID_LEN)
+			memcpy(s->claim->found, sid.p, SID_LEN);
+		next_step(s);
+	}
+	session_unref(s);
+}
+
+/* Takes the key for this stream's new session, unless it has one already. */
+static bool
+ask_key(struct session *s)
+{
+	const struct session_options *o = &s->all->options;
+	struct env_keybuf keybuf;
+	char digits[20];
+	struct slice argv[] = { SLICE("SET"), client_key(s, &keybuf),
+		session_sid(s), SLICE("NX"), SLICE("GET"), SLICE("PX"),
+		slice_of(digits, u64_decimal(digits, o->ttl_ms)) };
+
+	return redis_send(o->commands, argv, ARRAY_LEN(argv), on_key, s);
+}
+
+/* If Redis is away: sessions_on_ready() takes the same step again. */
+static void
+send_step(struct session *s, bool (*send)(struct session *s))
+{
+	if (!send(s))
+		return;
+	s->claim_sent = true;
+	s->refs++;
+}
+
+static void
+next_step(struct session *s)
+{
+	struct claim *c = s->claim;
+
+	if (c->named[0] != '\0' && c->found[0] == '\0')
+		memcpy(c->found, c->named, sizeof(c->found));
+	if (c->found[0] != '\0') {
+		send_step(s, look_up);
+	} else if (s->client[0] != '\0' && !c->key_asked) {
+		send_step(s, ask_key);
+	} else {
+		session_claim_again(s);
+	}
+}
+
+void
+session_claim_go_on(struct session *s)
+{
+	struct sessions *all = s->all;
+
+	if (s->claim_sent || all->claims_left == 0 ||
+	    !redis_is_ready(all->options.commands))
+		return;
+	all->claims_left--;
+	next_step(s);
+}
+
+/* Digests keep what a client chose out of keys, and keys short. */
+static void
+digest(char out[static IDENT_HEX_LEN + 1], struct slice api, struct slice text)
+{
+	char hex[SHA256_HEX_LEN + 1];
+	struct strbuf all = STRBUF_INIT(4096);
+
+	strbuf_add_slice(&all, api);
+	strbuf_add_char(&all, '\n');
+	strbuf_add_slice(&all, text);
+	ident_sha256_hex(hex, strbuf_slice(&all));
+	strbuf_release(&all);
+	memcpy(out, hex, IDENT_HEX_LEN);
+	out[IDENT_HEX_LEN] = '\0';
+}
+
+void
+session_claim_begin(struct session *s, const struct session_request *want)
+{
+	s->claim = xcalloc(1, sizeof(*s->claim));
+	s->claim->reconnected = want->protocol.n > 0;
+	if (want->named.n == SID_LEN)
+		memcpy(s->claim->named, want->named.p, SID_LEN);
+	if (want->client_key.n > 0)
+		digest(s->client, want->api, want->client_key);
+	session_claim_go_on(s);
+}
+
+void
+session_claim_free(struct session *s)
+{
+	free(s->claim);
+	s->claim = NULL;
+}

@@ -1,0 +1,146 @@
+/*
+ * What session.c (streams, delivery) and session_claim.c (whose session a stream
+ * gets) share. Nobody else includes it.
+ */
+#ifndef MCP_SESSION_PRIVATE_H
+#define MCP_SESSION_PRIVATE_H
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "proxy/recent.h"
+#include "proxy/session.h"
+#include "proxy/session_script.h"
+
+#define PROTOCOL_MAX 16
+/* The log must outlive the ownership record: it carries the fence. */
+#define LOG_EXTRA_TTL_MS 60000
+
+enum session_state {
+	SESSION_CLAIMING,
+	SESSION_LIVE,
+	SESSION_ENDED,
+	SESSION_STATES
+};
+
+/* The id of an entry in an event log: "<ms>-<seq>", ms being an owner's epoch. */
+struct event_id {
+	uint64_t ms, seq;
+};
+
+struct claim;
+struct delivery;
+
+struct session {
+	UT_hash_handle hh;             /* of all->table, while not ended */
+	TAILQ_ENTRY(session) link;     /* of all->lists[state] */
+	TAILQ_ENTRY(session) held_link; /* of all->held, while held */
+	struct sessions *all;
+	struct http_conn *stream;      /* NULL once ended */
+	struct claim *claim;           /* while claiming, else NULL */
+	char *given_up;                /* calls answered with an error, or NULL */
+	uint64_t epoch;                /* 0 until claimed */
+	uint64_t fresh;                /* epoch of the last initialize's stream */
+	uint64_t created_ms;
+	uint64_t pinged_ms;
+	uint64_t refreshed_ms;
+	uint64_t claimed_ms;           /* when the claim was sent */
+	uint64_t proven_ms;            /* when the last proof was asked for */
+	uint64_t held_until_ms;        /* 0: not held */
+	uint64_t leave_ms;             /* when to end; 0: not known to be idle */
+	unsigned refs;                 /* commands and deliveries on their way */
+	unsigned events;
+	unsigned generation;           /* of the records in Redis */
+	unsigned lag_events;           /* in the log since it lags */
+	size_t lag_bytes;
+	struct event_id handed;        /* the last one taken from the log */
+	unsigned lagged_since_fetch;
+	unsigned busy_in;              /* the last survey that found calls for it */
+	enum session_state state;
+	bool claim_sent;
+	bool used;                     /* somebody talks on it */
+	bool lagging;
+	bool fetching;
+	bool leaving;                  /* its stream is to end once it is idle */
+	char sid[SID_LEN + 1];
+	char api[API_NAME_MAX + 1];
+	char protocol[PROTOCOL_MAX];
+	char client[IDENT_HEX_LEN + 1]; /* digest of the client key, or empty */
+	uint8_t user_kind;             /* enum principal_kind */
+	unsigned char user[SHA256_LEN];
+};
+
+TAILQ_HEAD(session_list, session);
+
+struct sessions {
+	struct session_options options;
+	struct session *table;
+	struct session_list lists[SESSION_STATES];
+	struct session_list held;
+	TAILQ_HEAD(, delivery) waiting;
+	struct recent recent;
+	unsigned live;
+	unsigned claiming;
+	unsigned generation;
+	unsigned claims_left;          /* of this tick */
+	struct survey *survey;         /* borrowed; NULL: nobody may leave yet */
+	unsigned surveys;              /* how many were begun */
+	uint64_t surveyed_ms;
+	unsigned leaving;
+	bool closing;                  /* all of them are to leave */
+};
+
+/* What becomes of the session in Redis when its stream has ended. */
+enum session_end {
+	END_DETACHED,   /* it waits for its client */
+	END_PLANNED,    /* the same, and the server wished it */
+	END_RELEASED,   /* nobody used it: its records go */
+	END_LOST        /* it belongs to somebody else now */
+};
+
+/* session.c */
+void session_set_state(struct session *s, enum session_state state);
+void session_unref(struct session *s);
+void session_end(struct session *s, const char *reason, enum session_end how);
+/* Another pod owns it now. */
+void session_yield(struct session *s);
+void session_hold(struct session *s, uint64_t ms);
+uint64_t session_ttl_ms(const struct session *s);
+/* The user's hash in hex, as it stands in keys. */
+struct slice session_user_hash(const struct session *s,
+    char buf[static SHA256_HEX_LEN + 1]);
+
+static inline struct slice
+session_sid(const struct session *s)
+{
+	return slice_of(s->sid, SID_LEN);
+}
+
+static inline void
+sessions_count_one(struct sessions *all, enum stat which)
+{
+	stat_add(all->options.stats, which, 1);
+}
+
+/* session_drain.c */
+
+/* Is the stream so old that it is to leave? */
+void session_drain_look(struct session *s, uint64_t now);
+void session_drain_tick(struct sessions *all);
+
+/* session_claim.c */
+
+/* Starts (or, after Redis came back, starts over) to claim a session for it. */
+void session_claim_begin(struct session *s, const struct session_request *want);
+void session_claim_go_on(struct session *s);
+void session_claim_free(struct session *s);
+/* Writes the records of a live session anew. */
+void session_claim_again(struct session *s);
+/* Pushes the expiry of what leads clients back to the session out. */
+void session_claim_refresh_leads(struct session *s);
+/* The session ends for good: nothing leads to it any more. */
+void session_claim_drop_leads(struct session *s);
+/* Detaches in Redis what was claimed for a stream that ended meanwhile. */
+void session_detach(struct session *s, uint64_t epoch, bool planned);
+
+#endif

@@ -1,0 +1,274 @@
+"""A client that lives on when its stream breaks, as the TypeScript SDK's does.
+
+It GETs the same URL again after the delay that the server asked for, with the
+same headers and mcp-protocol-version, takes the new endpoint, sends no
+initialize, and its request ids count on. It keeps account of every call, so that
+a test can ask what became of each.
+"""
+
+import json
+import random
+import re
+import threading
+import time
+
+from .rawhttp import Chunks, RawHttp, address_of, readable
+from .sse import EventParser
+from .wait import PATIENCE
+
+ACCEPTED, REFUSED, UNKNOWN = "accepted", "refused", "unknown"
+
+
+class SteadyClient:
+    """servers(): the servers that may be tried now, for streams and POSTs."""
+
+    def __init__(self, name, servers, path="/sse", headers=None, tool="conformance_echo"):
+        self.name, self.servers, self.path = name, servers, path
+        self.headers = dict(headers or {})
+        self.tool = tool
+        self.next_id = 0
+        self.calls = {}      # id: what became of its POST
+        self.texts = {}      # id: what was asked
+        self.answers = {}    # id: how often it was answered right
+        self.wrong = []      # anything that is not as it must be
+        self.errors = {}     # id: its JSON-RPC error
+        self.statuses = []   # of every GET
+        self.sessions = []   # session id of every stream
+        self.resumes = []    # seconds from a stream's end to the next endpoint
+        self.retry = 1.0
+        self.stream = None
+        self.broken_at = None
+        self.endpoint = None
+        self.posts = {}
+
+    # The stream ---------------------------------------------------------------
+
+    def connect(self, seconds=40):
+        """Opens the stream on some server and waits for its endpoint."""
+        deadline = time.monotonic() + seconds * PATIENCE
+        while not self._try_connect(deadline):
+            assert time.monotonic() < deadline, f"{self.name} found no server"
+            time.sleep(0.05)  # what an EventSource does when it is refused
+        if self.broken_at is not None:
+            self.resumes.append(time.monotonic() - self.broken_at)
+            self.broken_at = None
+
+    def _try_connect(self, deadline):
+        server = random.choice(self.servers())
+        lines = [f"GET {self.path} HTTP/1.1", "Host: localhost", "Accept: text/event-stream"]
+        lines += [f"{key}: {value}" for key, value in self.headers.items()]
+        try:
+            stream = RawHttp(server, 10)
+            stream.send("\r\n".join(lines + ["", ""]))
+            status = stream.head().status
+        except (OSError, EOFError):
+            return False
+        self.statuses.append(status)
+        if status != 200:
+            return False
+        self.stream, self.parser, self.chunks = stream, EventParser(), Chunks()
+        self.endpoint = None
+        while self.endpoint is None and self.stream and time.monotonic() < deadline:
+            self._pump(1)
+        return self.endpoint is not None
+
+    def reconnect(self):
+        """After the delay that the server asked for."""
+        if self.broken_at is None:
+            self.broken_at = time.monotonic()
+        time.sleep(self.retry)  # what an EventSource does
+        self.headers["mcp-protocol-version"] = "2024-11-05"
+        self.connect()
+
+    def cut(self):
+        """Drops the stream from this side."""
+        self.stream.close()
+        self.stream = None
+        self.broken_at = time.monotonic()
+
+    def _pump(self, seconds):
+        """Reads what comes within the time; the stream is None once it ended."""
+        if not self.stream.pending and not readable(self.stream.sock, seconds):
+            return
+        try:
+            data = self.stream.receive()
+        except OSError:
+            data = b""
+        if not data:
+            self.stream.close()
+            self.stream = None
+            self.broken_at = time.monotonic()
+            return
+        for line in re.findall(rb"^retry: (\d+)$", data, re.M):
+            self.retry = int(line) / 1000
+        for event in self.parser.feed(self.chunks.feed(data)):
+            self._event(event)
+
+    def _event(self, event):
+        if event.event == "endpoint":
+            if self.endpoint is not None:
+                self.wrong.append(f"{self.name}: a second endpoint on one stream")
+            self.endpoint = event.data
+            self.sessions.append(re.search(r"session_id=([0-9a-f]{32})", event.data).group(1))
+        elif event.event == "message" and event.data:
+            self._message(json.loads(event.data))
+
+    def _message(self, message):
+        id = message.get("id")
+        if id not in self.texts:
+            self.wrong.append(f"{self.name}: not asked for: {message}")
+        elif "error" in message:
+            self.errors[id] = message["error"]
+            self.answers[id] = self.answers.get(id, 0) + 1
+        elif self.texts[id] is not None and \
+                message["result"]["content"][0]["text"] != self.texts[id]:
+            self.wrong.append(f"{self.name}: {self.texts[id]!r} answered {message}")
+        else:
+            self.answers[id] = self.answers.get(id, 0) + 1
+
+    # Calls ----------------------------------------------------------------------
+
+    def post(self, method, params, text=None):
+        """POSTs a request to some server; returns its id and notes its fate."""
+        id, self.next_id = self.next_id, self.next_id + 1
+        self.texts[id] = text
+        body = json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
+        servers = list(self.servers())
+        random.shuffle(servers)
+        for server in servers:
+            try:
+                connection = self._post_connection(server)
+            except OSError:
+                continue
+            self.calls[id] = self._send(connection, body)
+            return id
+        self.calls[id] = REFUSED
+        return id
+
+    def _post_connection(self, server):
+        address = address_of(server)
+        connection = self.posts.pop(address, None)
+        if connection is None or connection.closed():
+            if connection is not None:
+                connection.close()
+            connection = RawHttp(address, 10)
+        self.posts[address] = connection
+        return connection
+
+    def _send(self, connection, body):
+        head = [f"POST {self.endpoint} HTTP/1.1", "Host: localhost",
+                "Content-Type: application/json", f"Content-Length: {len(body)}"]
+        head += [f"{key}: {value}" for key, value in self.headers.items()]
+        try:
+            connection.send("\r\n".join(head + ["", ""]).encode() + body.encode())
+            status = connection.response().status
+        except (OSError, EOFError):
+            connection.close()
+            self.posts = {key: value for key, value in self.posts.items()
+                          if value is not connection}
+            return UNKNOWN
+        if status != 202:
+            self.wrong.append(f"{self.name}: POST answered {status}")
+            return REFUSED
+        return ACCEPTED
+
+    def call(self):
+        """POSTs a call with a text that no other call has; returns its id."""
+        text = f"{self.name} call {self.next_id}"
+        return self.post("tools/call", {"name": self.tool, "arguments": {"text": text}}, text)
+
+    def wait(self, id, seconds=30):
+        """Until the call is answered, across streams; whether it was."""
+        deadline = time.monotonic() + seconds * PATIENCE
+        while id not in self.answers and time.monotonic() < deadline:
+            if self.stream is None:
+                self.reconnect()
+            else:
+                self._pump(0.25)
+        return id in self.answers
+
+    def open(self):
+        """Connects and initializes."""
+        self.connect()
+        id = self.post("initialize", {"protocolVersion": "2024-11-05", "capabilities": {},
+                                      "clientInfo": {"name": self.name, "version": "1"}})
+        assert self.wait(id), f"{self.name} was not initialized"
+        return self
+
+    def pump(self, seconds=0.0):
+        if self.stream is not None:
+            self._pump(seconds)
+
+    def close(self):
+        if self.stream is not None:
+            self.stream.close()
+        for connection in self.posts.values():
+            connection.close()
+
+    # Account ----------------------------------------------------------------------
+
+    def accepted(self):
+        return [id for id, fate in self.calls.items() if fate == ACCEPTED]
+
+    def unanswered(self):
+        return [id for id in self.accepted() if id not in self.answers]
+
+    def repeats(self):
+        return sum(count - 1 for count in self.answers.values())
+
+
+class SteadyLoad:
+    """Many of them at work, one thread each, with calls in flight all the time."""
+
+    def __init__(self, clients, in_flight=2):
+        self.clients, self.in_flight = clients, in_flight
+        self.stopping = threading.Event()
+        self.failed = []
+        self.threads = [threading.Thread(target=self._run, args=(client,)) for client in clients]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.stopping.set()
+        for thread in self.threads:
+            thread.join()
+
+    def _run(self, client):
+        try:
+            client.open()
+            while not self.stopping.is_set():
+                self._round(client)
+        except Exception as error:  # a thread's end must not go unseen
+            self.failed.append(f"{client.name}: {error!r}")
+
+    def _round(self, client):
+        for id in [client.call() for _ in range(self.in_flight)]:
+            if client.calls[id] == ACCEPTED:
+                client.wait(id)
+            else:
+                client.pump(0.05)
+                if client.stream is None:
+                    client.reconnect()
+
+    def answered(self):
+        return sum(len(client.answers) for client in self.clients)
+
+    def resumes(self):
+        return sorted(second for client in self.clients for second in client.resumes)
+
+    def check(self, repeats=2):
+        """Every accepted call was answered once, but for so many repeats in all."""
+        assert not self.failed, self.failed
+        assert [wrong for client in self.clients for wrong in client.wrong] == []
+        lost = {client.name: client.unanswered() for client in self.clients
+                if client.unanswered()}
+        assert lost == {}
+        assert sum(client.repeats() for client in self.clients) <= repeats
+
+
+def percentile(values, share):
+    """Of sorted values; 0 when there is none."""
+    return values[min(int(len(values) * share), len(values) - 1)] if values else 0.0
