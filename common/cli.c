@@ -10,6 +10,7 @@ enum action {
 	ACTION_HELP,
 	ACTION_VERSION,
 	ACTION_PRINT_CONFIG,
+	ACTION_LINT,
 	ACTION_REFUSE
 };
 
@@ -21,12 +22,15 @@ static const struct {
 	{ "-h", ACTION_HELP },
 	{ "--version", ACTION_VERSION },
 	{ "--print-config", ACTION_PRINT_CONFIG },
+	{ "--check", ACTION_LINT },
 };
 
 static enum action
-action_of(const char *argument)
+action_of(const struct cli *cli, const char *argument)
 {
 	for (size_t i = 0; i < ARRAY_LEN(arguments); i++) {
+		if (arguments[i].action == ACTION_LINT && cli->lint == NULL)
+			continue;
 		if (strcmp(arguments[i].argument, argument) == 0)
 			return arguments[i].action;
 	}
@@ -40,7 +44,7 @@ parse(const struct cli *cli, int argc, char **argv)
 	enum action action = ACTION_RUN;
 
 	for (int i = 1; i < argc; i++) {
-		action = action_of(argv[i]);
+		action = action_of(cli, argv[i]);
 		if (action == ACTION_REFUSE) {
 			fprintf(stderr, "%s: unknown argument '%s'; settings "
 			    "come from the environment, see --help\n",
@@ -54,10 +58,10 @@ parse(const struct cli *cli, int argc, char **argv)
 static void
 help(const struct cli *cli)
 {
-	printf("usage: %s [--help | --version | --print-config]\n\n%s\n\n"
+	printf("usage: %s [--help | --version | --print-config%s]\n\n%s\n\n"
 	    "Settings come from the environment and from the file .env in the "
 	    "current\ndirectory; the environment wins.\n\n",
-	    cli->program, cli->summary);
+	    cli->program, cli->lint ? " | --check" : "", cli->summary);
 	config_help(cli->tables, stdout);
 }
 
@@ -77,18 +81,27 @@ load(const struct cli *cli, void *config)
 }
 
 static int
+print_config(const struct cli *cli, const void *config)
+{
+	config_print(cli->tables, config, stdout);
+	return EXIT_SUCCESS;
+}
+
+static int
 start(const struct cli *cli, void *config, enum action action)
 {
+	int status;
+
 	if (!load(cli, config)) {
 		config_release(cli->tables, config);
 		return CLI_EXIT_USAGE;
 	}
-	if (action == ACTION_PRINT_CONFIG) {
-		config_print(cli->tables, config, stdout);
-		config_release(cli->tables, config);
-		return EXIT_SUCCESS;
-	}
-	return CLI_GO_ON;
+	if (action == ACTION_RUN)
+		return CLI_GO_ON;
+	status = action == ACTION_LINT ? cli->lint(config) :
+	    print_config(cli, config);
+	config_release(cli->tables, config);
+	return status;
 }
 
 int
@@ -107,6 +120,7 @@ cli_start(const struct cli *cli, int argc, char **argv, void *config)
 		return CLI_EXIT_USAGE;
 	case ACTION_RUN:
 	case ACTION_PRINT_CONFIG:
+	case ACTION_LINT:
 		break;
 	}
 	return start(cli, config, action);

@@ -1,6 +1,7 @@
 /*
  * The command line that every program has: settings come from the environment,
- * so the only arguments are --help, --version and --print-config.
+ * so the only arguments are --help, --version, --print-config and, for a program
+ * that can look at its settings without running, --check.
  */
 #ifndef MCP_CLI_H
 #define MCP_CLI_H
@@ -19,6 +20,8 @@ struct cli {
 	 * false and one line per problem in *errors. May be NULL.
 	 */
 	bool (*check)(void *config, struct strbuf *errors);
+	/* For --check: the status to exit with. NULL: there is no such argument. */
+	int (*lint)(const void *config);
 };
 
 /*

@@ -207,6 +207,42 @@ def test_catalogue_and_heartbeat(redis):
         assert (beat["pod"], beat["failed"], beat["draining"]) == (worker.name, "0", "0")
 
 
+def test_start_failure_is_said_and_heals(redis, tmp_path):
+    needed, ready = tmp_path / "needed", tmp_path / "ready"
+    settings = {"START_NEEDS": needed, "WORKER_READY_FILE": ready}
+    with Worker("conformance", redis, settings=settings).start(ready=False) as worker:
+        queue = Queue(redis, "conformance")
+        beat = until(lambda: redis("KEYS", "mcp_worker:*"), 5, "the heartbeat")[0]
+        assert redis("HMGET", beat, "state", "error") == ["failed", f"{needed} is missing"]
+        assert redis("EXISTS", "mcp_api:{conformance}", "mcp_apis") == 0
+        assert not ready.exists()
+        id = queue.put("echo", {"text": "x"})
+        needed.touch()
+        assert queue.answer(id, BEAT)["result"]["content"][0]["text"] == "x"
+        until(ready.exists, 5, "the ready file")
+        assert redis("HMGET", beat, "state", "error") == ["up", ""]
+        assert "API does not start" in worker.log_text() and worker.starts == 1
+        assert worker.stop() == 0
+        assert not ready.exists()
+
+
+def test_readiness_follows_redis(redis, tmp_path):
+    ready = tmp_path / "ready"
+    with running(redis, WORKER_READY_FILE=ready):
+        until(ready.exists, 5, "the ready file")
+        redis.kill()
+        until(lambda: not ready.exists(), 5, "no ready file without Redis")
+        redis.restart()
+        until(ready.exists, BEAT, "the ready file is back")
+
+
+def test_operator_names_the_api(redis):
+    with Worker("conformance", redis, settings={"API_NAME": "other"}).start(ready=False):
+        queue = Queue(redis, "other")
+        assert queue.text("echo", {"text": "x"}, BEAT) == "x"
+        assert redis("SMEMBERS", "mcp_apis") == ["other"]
+
+
 def test_last_worker_withdraws_all(redis):
     with running(redis) as (worker, queue):
         with Worker("conformance", redis, "second") as second:

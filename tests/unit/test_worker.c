@@ -95,7 +95,7 @@ set_up(void)
 {
 	log_setup("test", "test", LOG_LEVEL_ERROR);
 	clock_fake(NOW_MS);
-	catalogue = catalogue_new(&test_api);
+	catalogue = catalogue_new(&test_api, test_api.name);
 	ck_assert_ptr_nonnull(catalogue);
 	inflight = inflight_new(&(struct inflight_options){
 		.on_answer = on_answer, .on_done = on_done });
@@ -385,7 +385,7 @@ START_TEST(test_bad_tool)
 {
 	const struct api bad = { .name = "bad", .tools = bad_tools[_i] };
 
-	ck_assert_ptr_null(catalogue_new(&bad));
+	ck_assert_ptr_null(catalogue_new(&bad, bad.name));
 }
 END_TEST
 
@@ -393,7 +393,7 @@ START_TEST(test_bad_api_name)
 {
 	const struct api bad = { .name = "Bad", .tools = tools };
 
-	ck_assert_ptr_null(catalogue_new(&bad));
+	ck_assert_ptr_null(catalogue_new(&bad, bad.name));
 }
 END_TEST
 

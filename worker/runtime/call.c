@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/jsonrpc.h"
 #include "common/log.h"
 
@@ -46,6 +47,7 @@ call_open(struct call *call, const struct env_request *request,
 	strbuf_add_slice(sb, request->call);
 	strbuf_add_slice(sb, request->session);
 	strbuf_add_slice(sb, request->reply_to);
+	strbuf_add_slice(sb, request->user);
 	strbuf_add_slice(sb, id);
 	ok = strbuf_ok(sb);
 	call->repeated = request->attempt > 1;
@@ -54,7 +56,10 @@ call_open(struct call *call, const struct env_request *request,
 	call->call = next_copy(call, &at, ok ? request->call.n : 0);
 	call->session = next_copy(call, &at, ok ? request->session.n : 0);
 	call->reply_to = next_copy(call, &at, ok ? request->reply_to.n : 0);
+	call->user = next_copy(call, &at, ok ? request->user.n : 0);
 	call->id = next_copy(call, &at, ok ? id.n : 0);
+	call->deadline_ms = request->deadline_ms;
+	call->attempt = (unsigned)request->attempt;
 	return ok;
 }
 
@@ -164,6 +169,17 @@ call_error(struct call *call, const char *fmt, ...)
 }
 
 void
+call_result(struct call *call, struct slice json, bool is_error)
+{
+	if (!may_answer(call))
+		return;
+	call->failed = is_error;
+	jsonrpc_result_open(&call->answer, call->id);
+	strbuf_add_slice(&call->answer, json);
+	close_result(call, SLICE("}"));
+}
+
+void
 call_refuse(struct call *call, int code, const char *message)
 {
 	if (!may_answer(call))
@@ -181,8 +197,64 @@ call_drop(struct call *call)
 	answered(call);
 }
 
+/* What a tool may ask ---------------------------------------------------- */
+
 const struct tool *
 call_tool(const struct call *call)
 {
 	return call->tool;
+}
+
+struct worker_env *
+call_env(const struct call *call)
+{
+	return call->env;
+}
+
+void *
+call_state(const struct call *call)
+{
+	return worker_env_state(call->env);
+}
+
+struct slice
+call_idempotency_key(const struct call *call)
+{
+	return call->call;
+}
+
+unsigned
+call_attempt(const struct call *call)
+{
+	return call->attempt;
+}
+
+struct slice
+call_user(const struct call *call)
+{
+	return call->user;
+}
+
+uint64_t
+call_deadline_ms(const struct call *call)
+{
+	return call->deadline_ms;
+}
+
+uint64_t
+call_left_ms(const struct call *call)
+{
+	uint64_t now = clock_wall_ms();
+
+	if (call->deadline_ms == 0)
+		return UINT64_MAX;
+	return call->deadline_ms > now ? call->deadline_ms - now : 0;
+}
+
+void
+call_on_cancel(struct call *call, void (*fn)(struct call *call, void *arg),
+    void *arg)
+{
+	call->on_cancel = fn;
+	call->on_cancel_arg = arg;
 }

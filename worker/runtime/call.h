@@ -46,9 +46,15 @@ struct call {
 	struct slice call;
 	struct slice session;
 	struct slice reply_to;
+	struct slice user;
 	struct slice id;             /* raw JSON-RPC id */
+	uint64_t deadline_ms;        /* wall clock; 0: none */
+	unsigned attempt;
 
+	struct worker_env *env;      /* borrowed */
 	const struct tool *tool;
+	void (*on_cancel)(struct call *call, void *arg);
+	void *on_cancel_arg;
 	cJSON *params;               /* owned; the arguments are in it */
 
 	struct strbuf answer;        /* a JSON-RPC message; empty: none to send */
@@ -71,8 +77,6 @@ bool call_open(struct call *call, const struct env_request *request,
 void call_run(struct call *call, const struct tool *tool, cJSON *take_params,
     const cJSON *args);
 
-/* Answers with a JSON-RPC error instead of a result. */
-void call_refuse(struct call *call, int code, const char *message);
 /* Nothing is to be answered: the entry just goes away. */
 void call_drop(struct call *call);
 

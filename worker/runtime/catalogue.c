@@ -12,16 +12,24 @@
 #define CATALOGUE_MAX ((size_t)16 << 20)
 /* SEP-986 of MCP; also what clients and models accept in practice. */
 #define TOOL_NAME_MAX 128
+/* A line for the log. */
+#define ERROR_MAX 1024
 
 struct entry {
 	struct catalogue_tool tool;
 	UT_hash_handle hh;
 };
 
-struct catalogue {
-	const struct api *api;
+/* One state of the tools: made as a whole, replaced as a whole. */
+struct listing {
 	struct entry *by_name;   /* uthash, keyed by tool->name */
 	struct strbuf json;
+};
+
+struct catalogue {
+	const struct api *api;
+	const char *name;
+	struct listing now;      /* empty JSON: none yet */
 	char digest[SHA256_HEX_LEN + 1];
 };
 
@@ -65,15 +73,15 @@ input_schema(const struct tool *tool)
 }
 
 static bool
-refuse(const struct tool *tool, const char *what, const char *reason)
+refuse(struct strbuf *error, const struct tool *tool, const char *what,
+    const char *reason)
 {
-	log_error("tool refused", LF("tool", tool->name), LF("field", what),
-	    LF("reason", reason));
+	strbuf_addf(error, "tool \"%s\": %s: %s", tool->name, what, reason);
 	return false;
 }
 
 static bool
-output_schema_ok(const struct tool *tool)
+output_schema_ok(const struct tool *tool, struct strbuf *error)
 {
 	const char *reason = NULL;
 	struct schema *s;
@@ -82,32 +90,42 @@ output_schema_ok(const struct tool *tool)
 		return true;
 	s = schema_new(tool->output_schema, &reason);
 	if (s == NULL)
-		return refuse(tool, "output_schema", reason);
+		return refuse(error, tool, "output_schema", reason);
 	schema_free(s);
 	return true;
 }
 
+static struct entry *
+find(const struct listing *l, struct slice name)
+{
+	struct entry *e;
+
+	HASH_FIND(hh, l->by_name, name.p, name.n, e);
+	return e;
+}
+
 static bool
-add_tool(struct catalogue *c, const struct tool *tool)
+add_tool(struct listing *l, const struct tool *tool, struct strbuf *error)
 {
 	const char *reason = NULL;
 	struct schema *input;
 	struct entry *e;
 
 	if (!name_ok(tool->name))
-		return refuse(tool, "name", "not 1 to 128 of A-Za-z0-9_.-");
+		return refuse(error, tool, "name",
+		    "not 1 to 128 of A-Za-z0-9_.-");
 	if (tool->description == NULL || tool->run == NULL)
-		return refuse(tool, "description or run", "missing");
-	if (catalogue_find(c, slice_str(tool->name)) != NULL)
-		return refuse(tool, "name", "taken");
-	if (!output_schema_ok(tool))
+		return refuse(error, tool, "description or run", "missing");
+	if (find(l, slice_str(tool->name)) != NULL)
+		return refuse(error, tool, "name", "taken");
+	if (!output_schema_ok(tool, error))
 		return false;
 	input = schema_new(input_schema(tool), &reason);
 	if (input == NULL)
-		return refuse(tool, "input_schema", reason);
+		return refuse(error, tool, "input_schema", reason);
 	e = xcalloc(1, sizeof(*e));
 	e->tool = (struct catalogue_tool){ tool, input };
-	HASH_ADD_KEYPTR(hh, c->by_name, e->tool.tool->name,
+	HASH_ADD_KEYPTR(hh, l->by_name, e->tool.tool->name,
 	    strlen(e->tool.tool->name), e);
 	return true;
 }
@@ -167,16 +185,13 @@ list_tool(struct strbuf *sb, const struct tool *tool)
 }
 
 static void
-list(struct catalogue *c)
+list(struct strbuf *sb, const struct tool *tools, const char *instructions)
 {
-	const char *instructions = c->api->instructions;
-	struct strbuf *sb = &c->json;
-
 	strbuf_add_str(sb, "{\"instructions\":");
 	strbuf_add_json(sb, slice_str(instructions));
 	strbuf_add_str(sb, ",\"tools\":[");
-	for (const struct tool *t = c->api->tools; t->name != NULL; t++) {
-		if (t != c->api->tools)
+	for (const struct tool *t = tools; t->name != NULL; t++) {
+		if (t != tools)
 			strbuf_add_char(sb, ',');
 		list_tool(sb, t);
 	}
@@ -184,76 +199,111 @@ list(struct catalogue *c)
 	    "\"prompts\":[]}");
 }
 
-/* The object ------------------------------------------------------------- */
+static void
+listing_release(struct listing *l)
+{
+	/* The table goes first; its entries stay linked to each other. */
+	struct entry *e = l->by_name, *next;
+
+	HASH_CLEAR(hh, l->by_name);
+	for (; e != NULL; e = next) {
+		next = e->hh.next;
+		schema_free(e->tool.input);
+		free(e);
+	}
+	strbuf_release(&l->json);
+}
 
 static bool
-fill(struct catalogue *c)
+listing_fill(struct listing *l, const struct tool *tools,
+    const char *instructions, struct strbuf *error)
 {
-	if (!env_api_name_ok(slice_str(c->api->name))) {
-		log_error("API refused", LF("api", c->api->name),
-		    LF("reason", "name"));
-		return false;
-	}
-	for (const struct tool *t = c->api->tools; t->name != NULL; t++) {
-		if (!add_tool(c, t))
+	for (const struct tool *t = tools; t->name != NULL; t++) {
+		if (!add_tool(l, t, error))
 			return false;
 	}
-	list(c);
-	if (!strbuf_ok(&c->json)) {
-		log_error("API refused", LF("api", c->api->name),
-		    LF("reason", "the catalogue is too large"));
+	list(&l->json, tools, instructions);
+	if (!strbuf_ok(&l->json))
+		strbuf_add_str(error, "the catalogue is too large");
+	return strbuf_ok(&l->json);
+}
+
+/* The object ------------------------------------------------------------- */
+
+bool
+catalogue_set_tools(struct catalogue *c, const struct tool *tools,
+    struct strbuf *error)
+{
+	struct listing made = { .json = STRBUF_INIT(CATALOGUE_MAX) };
+
+	if (!listing_fill(&made, tools, c->api->instructions, error)) {
+		listing_release(&made);
 		return false;
 	}
+	listing_release(&c->now);
+	c->now = made;
+	ident_sha256_hex(c->digest, strbuf_slice(&c->now.json));
 	return true;
 }
 
+static bool
+fill(struct catalogue *c, struct strbuf *error)
+{
+	if (!env_api_name_ok(slice_str(c->name))) {
+		strbuf_add_str(error, "its name: not lower-case letters, digits "
+		    "and hyphens");
+		return false;
+	}
+	return c->api->tools == NULL ||
+	    catalogue_set_tools(c, c->api->tools, error);
+}
+
 struct catalogue *
-catalogue_new(const struct api *of)
+catalogue_new(const struct api *of, const char *name)
 {
 	struct catalogue *c = xcalloc(1, sizeof(*c));
+	struct strbuf error = STRBUF_INIT(ERROR_MAX);
 
 	c->api = of;
-	strbuf_init(&c->json, CATALOGUE_MAX);
-	if (!fill(c)) {
+	c->name = name;
+	strbuf_init(&c->now.json, CATALOGUE_MAX);
+	if (!fill(c, &error)) {
+		log_error("API refused", LF("api", name),
+		    LF("reason", strbuf_str(&error)));
 		catalogue_free(c);
-		return NULL;
+		c = NULL;
 	}
-	ident_sha256_hex(c->digest, strbuf_slice(&c->json));
+	strbuf_release(&error);
 	return c;
 }
 
 void
 catalogue_free(struct catalogue *c)
 {
-	struct entry *e, *next;
-
 	if (c == NULL)
 		return;
-	/* The table goes first; its entries stay linked to each other. */
-	e = c->by_name;
-	HASH_CLEAR(hh, c->by_name);
-	for (; e != NULL; e = next) {
-		next = e->hh.next;
-		schema_free(e->tool.input);
-		free(e);
-	}
-	strbuf_release(&c->json);
+	listing_release(&c->now);
 	free(c);
+}
+
+bool
+catalogue_is_set(const struct catalogue *c)
+{
+	return c->now.json.n > 0;
 }
 
 const struct catalogue_tool *
 catalogue_find(const struct catalogue *c, struct slice name)
 {
-	struct entry *e;
+	struct entry *e = find(&c->now, name);
 
-	HASH_FIND(hh, c->by_name, name.p, name.n, e);
 	return e ? &e->tool : NULL;
 }
 
-const struct api *
-catalogue_api(const struct catalogue *c)
+const char *
+catalogue_name(const struct catalogue *c)
 {
-	return c->api;
+	return c->name;
 }
 
 const char *
@@ -265,13 +315,13 @@ catalogue_version(const struct catalogue *c)
 const char *
 catalogue_title(const struct catalogue *c)
 {
-	return c->api->title ? c->api->title : c->api->name;
+	return c->api->title ? c->api->title : c->name;
 }
 
 struct slice
 catalogue_json(const struct catalogue *c)
 {
-	return strbuf_slice(&c->json);
+	return strbuf_slice(&c->now.json);
 }
 
 const char *

@@ -12,11 +12,21 @@
 struct catalogue;
 
 /*
- * Checks the API's definition and compiles it. NULL after logging what is wrong
- * with which tool. api is borrowed.
+ * Checks the API's definition and compiles it; name is what the operator calls
+ * it. NULL after logging what is wrong with which tool. Both are borrowed.
  */
-struct catalogue *catalogue_new(const struct api *api) MUST_CHECK;
+struct catalogue *catalogue_new(const struct api *api,
+    const char *name) MUST_CHECK;
 void catalogue_free(struct catalogue *c);
+
+/*
+ * Lists these tools instead, see worker_env_set_tools(). False and what is wrong
+ * with which tool: nothing has changed.
+ */
+bool catalogue_set_tools(struct catalogue *c, const struct tool *tools,
+    struct strbuf *error) MUST_CHECK;
+/* Until the first tools are there, the rest is empty. */
+bool catalogue_is_set(const struct catalogue *c);
 
 struct catalogue_tool {
 	const struct tool *tool;
@@ -27,7 +37,8 @@ struct catalogue_tool {
 const struct catalogue_tool *catalogue_find(const struct catalogue *c,
     struct slice name);
 
-const struct api *catalogue_api(const struct catalogue *c);
+/* The API's name as the operator wants it, its version and title. */
+const char *catalogue_name(const struct catalogue *c);
 const char *catalogue_version(const struct catalogue *c);
 const char *catalogue_title(const struct catalogue *c);
 /*
@@ -35,7 +46,7 @@ const char *catalogue_title(const struct catalogue *c);
  * "prompts":[]} on one line.
  */
 struct slice catalogue_json(const struct catalogue *c);
-/* SHA-256 of that JSON in hex. */
+/* SHA-256 of that JSON in hex; changes when the tools do. */
 const char *catalogue_digest(const struct catalogue *c);
 
 #endif

@@ -14,7 +14,7 @@
  * Beat. KEYS: worker, workers, api. ARGV: worker, expiry (ms), its TTL (ms),
  * the list's life (ms), catalogue's digest, its TTL (ms), then the worker's
  * fields. Returns 1 when the catalogue is to be published: none is there, or
- * that of a worker that started earlier.
+ * that of a worker that started earlier. An empty digest: there is none yet.
  */
 static const struct redis_script beat_script = {
 	.name = "worker beat",
@@ -24,6 +24,7 @@ static const struct redis_script beat_script = {
 	"redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])\n"
 	"redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[2] - ARGV[4])\n"
 	"redis.call('PEXPIRE', KEYS[2], ARGV[4])\n"
+	"if ARGV[5] == '' then return 0 end\n"
 	"local there = redis.call('HMGET', KEYS[3], 'digest', 'since')\n"
 	"if there[1] == ARGV[5] then\n"
 	"	redis.call('PEXPIRE', KEYS[3], ARGV[6])\n"
@@ -68,7 +69,7 @@ static const struct redis_script leave_script = {
 };
 
 #define KEYS_MAX 4
-#define ARGS_MAX (KEYS_MAX + 24)
+#define ARGS_MAX (KEYS_MAX + 28)
 #define NUMBERS_MAX 8
 
 /* The keys and arguments of a script, with room for what they spell. */
@@ -173,7 +174,7 @@ publish(struct heartbeat *h)
 
 	add_key(h, &a, ENV_API);
 	add_number(&a, ENV_CATALOGUE_TTL_MS);
-	add_field(&a, "name", catalogue_api(catalogue)->name);
+	add_field(&a, "name", catalogue_name(catalogue));
 	add_field(&a, "title", catalogue_title(catalogue));
 	add_field(&a, "version", catalogue_version(catalogue));
 	add_field(&a, "digest", catalogue_digest(catalogue));
@@ -214,6 +215,8 @@ add_worker_fields(const struct heartbeat *h, struct args *a)
 	add_number_field(a, "done", totals.done);
 	add_number_field(a, "failed", totals.failed);
 	add_field(a, "draining", h->draining ? "1" : "0");
+	add_field(a, "state", worker_env_state_name(h->options.env));
+	add_field(a, "error", worker_env_error(h->options.env));
 }
 
 static void
@@ -228,13 +231,15 @@ beat(struct heartbeat *h)
 	add_number(&a, clock_wall_ms() + ENV_HEARTBEAT_TTL_MS);
 	add_number(&a, ENV_HEARTBEAT_TTL_MS);
 	add_number(&a, DEAD_KEPT_MS);
-	add(&a, slice_str(catalogue_digest(h->options.catalogue)));
+	add(&a, slice_str(worker_env_is_up(h->options.env) ?
+	    catalogue_digest(h->options.catalogue) : ""));
 	add_number(&a, ENV_CATALOGUE_TTL_MS);
 	add_worker_fields(h, &a);
 	if (!redis_eval(h->options.commands, &beat_script, a.argv, a.n, 3,
 	    on_beat, h))
 		log_warn("heartbeat not sent", LF_S("api", h->api));
-	list_api(h, "SADD");
+	if (worker_env_is_up(h->options.env))
+		list_api(h, "SADD");
 }
 
 void
@@ -286,7 +291,7 @@ on_withdrawn(struct redis *redis, const redisReply *reply, void *arg)
 		    LF_S("reason", slice_of(reply->str, (size_t)reply->len)));
 	/* A worker that starts just now lists the API again with its next beat. */
 	if (last && redis_send_words(redis, on_unlisted, h, "SREM",
-	    ENV_APIS_KEY, catalogue_api(h->options.catalogue)->name, NULL))
+	    ENV_APIS_KEY, catalogue_name(h->options.catalogue), NULL))
 		return;
 	h->options.on_left(h->options.arg);
 }
@@ -318,7 +323,7 @@ heartbeat_new(const struct heartbeat_options *options)
 	struct heartbeat *h = xcalloc(1, sizeof(*h));
 
 	h->options = *options;
-	h->api = slice_str(catalogue_api(options->catalogue)->name);
+	h->api = slice_str(catalogue_name(options->catalogue));
 	h->started_ms = clock_wall_ms();
 	h->timer = evtimer_new(options->base, on_timer, h);
 	if (h->timer == NULL)

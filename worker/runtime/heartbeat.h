@@ -5,6 +5,8 @@
  * API's list of workers, and makes sure that the catalogue is published. A Redis
  * that lost its data is whole again after one beat.
  *
+ * A worker whose API is not up says why, and publishes nothing.
+ *
  * While workers with different catalogues run (a rollout), the catalogue of the
  * worker that started last stands; the others leave it alone until it expires.
  */
@@ -16,6 +18,7 @@
 #include "common/redis.h"
 #include "worker/runtime/catalogue.h"
 #include "worker/runtime/inflight.h"
+#include "worker/runtime/worker_env.h"
 
 struct heartbeat;
 
@@ -23,6 +26,7 @@ struct heartbeat_options {
 	struct event_base *base;
 	struct redis *commands;             /* borrowed, like the rest */
 	const struct catalogue *catalogue;
+	const struct worker_env *env;
 	const struct inflight *inflight;
 	const char *worker;
 	const char *pod;

@@ -82,6 +82,7 @@ take_idle(struct inflight *f)
 	}
 	call = xcalloc(1, sizeof(*call));
 	call->home = f;
+	call->env = f->options.env;
 	strbuf_init(&call->copies, COPIES_MAX);
 	strbuf_init(&call->answer, CALL_ANSWER_MAX);
 	return call;
@@ -136,6 +137,7 @@ inflight_done(struct inflight *f, struct call *take_call)
 	empty(&call->answer);
 	call->tool = NULL;
 	call->params = NULL;
+	call->on_cancel = NULL;
 	call->failed = call->added = call->repeated = false;
 	STAILQ_INSERT_HEAD(&f->idle, call, link);
 	f->options.on_done(f->options.arg);

@@ -12,8 +12,10 @@
 
 struct call;
 struct inflight;
+struct worker_env;
 
 struct inflight_options {
+	struct worker_env *env;   /* for tools; borrowed */
 	/* A call got its answer, or is to go without one. */
 	void (*on_answer)(struct call *call, void *arg);
 	/* A call is done: there is room for another. */

@@ -8,14 +8,15 @@
 #include "worker/runtime/worker.h"
 
 static int
-serve(const char *program, const struct worker_options *options)
+serve(const char *program, void *block)
 {
+	const struct worker_options *options = worker_settings_options(block);
 	struct worker *w;
 
 	log_setup(program, options->common.pod_name,
 	    (enum log_level)options->common.log_level);
 	signal(SIGPIPE, SIG_IGN);
-	w = worker_new(&api, options);
+	w = worker_new(&api, options, worker_settings_own(block));
 	if (w == NULL)
 		return EXIT_FAILURE;
 	worker_run(w);
@@ -23,24 +24,43 @@ serve(const char *program, const struct worker_options *options)
 	return EXIT_SUCCESS;
 }
 
+static bool
+check(void *block, struct strbuf *errors)
+{
+	bool ok = worker_options_check(worker_settings_options(block), errors);
+
+	if (api.check != NULL && !api.check(worker_settings_own(block), errors))
+		ok = false;
+	return ok;
+}
+
+static int
+lint(const void *block)
+{
+	return api.lint(worker_settings_own((void *)block));
+}
+
 int
 main(int argc, char **argv)
 {
-	struct worker_options options;
+	struct worker_settings *settings = worker_settings_new(&api);
+	void *block = worker_settings_block(settings);
 	char *program = xasprintf("mcp-worker-%s", api.name);
 	const struct cli cli = {
 		.program = program,
 		.summary = "Runs the calls of one API: reads them from Redis, "
 		    "sends answers back.",
-		.tables = worker_option_tables,
-		.check = worker_options_check,
+		.tables = worker_settings_tables(settings),
+		.check = check,
+		.lint = api.lint != NULL ? lint : NULL,
 	};
-	int status = cli_start(&cli, argc, argv, &options);
+	int status = cli_start(&cli, argc, argv, block);
 
 	if (status == CLI_GO_ON) {
-		status = serve(program, &options);
-		config_release(worker_option_tables, &options);
+		status = serve(program, block);
+		config_release(cli.tables, block);
 	}
 	free(program);
+	worker_settings_free(settings);
 	return status;
 }

@@ -1,5 +1,10 @@
 #include "worker/runtime/options.h"
 
+#include <stdlib.h>
+
+#include "common/envelope.h"
+#include "common/xalloc.h"
+
 #define FIELD(name) CONFIG_FIELD(struct worker_options, name)
 
 _Static_assert(offsetof(struct worker_options, common) == 0,
@@ -11,19 +16,109 @@ static const struct config_option worker_option_table[] = {
 	{ "WORKER_DRAIN_TIMEOUT", CONFIG_UINT, FIELD(drain_timeout_s), "25", 0,
 	    3600, NULL, "seconds that running calls get to finish after "
 	    "SIGTERM" },
+	{ "WORKER_READY_FILE", CONFIG_STRING, FIELD(ready_file), NULL, 0, 0,
+	    NULL, "file that is there while the worker takes calls, for a "
+	    "readiness probe" },
 	{ .env = NULL },
 };
 
-const struct config_option *const worker_option_tables[] = {
-	common_option_table,
-	worker_option_table,
-	NULL,
+static const struct config_option name_option_table[] = {
+	{ "API_NAME", CONFIG_STRING, FIELD(api_name), NULL, 0, 0, NULL,
+	    "name of the API in paths, tool names and Redis: lower-case "
+	    "letters, digits and hyphens" },
+	{ .env = NULL },
 };
 
-bool
-worker_options_check(void *options, struct strbuf *errors)
-{
-	struct worker_options *o = options;
+struct block {
+	struct worker_options options;
+	_Alignas(max_align_t) char own[];
+};
 
-	return options_check(&o->common, errors);
+/* common, worker, name, the API's own, NULL */
+#define TABLES_MAX 5
+
+struct worker_settings {
+	const struct config_option *tables[TABLES_MAX];
+	struct config_option *own;
+	struct block *block;
+};
+
+/* The API's rows as they count from the block's start; ended alike. */
+static struct config_option *
+moved(const struct config_option *rows)
+{
+	struct config_option *to;
+	size_t n = 0;
+
+	while (rows[n].env != NULL)
+		n++;
+	to = xcalloc(n + 1, sizeof(*to));
+	for (size_t i = 0; i < n; i++) {
+		to[i] = rows[i];
+		to[i].offset += offsetof(struct block, own);
+	}
+	return to;
+}
+
+struct worker_settings *
+worker_settings_new(const struct api *of)
+{
+	struct worker_settings *s = xcalloc(1, sizeof(*s));
+	size_t n = 0;
+
+	s->block = xcalloc(1, sizeof(*s->block) + of->options_size);
+	s->tables[n++] = common_option_table;
+	s->tables[n++] = worker_option_table;
+	if (of->named_by_operator)
+		s->tables[n++] = name_option_table;
+	if (of->options != NULL) {
+		s->own = moved(of->options);
+		s->tables[n++] = s->own;
+	}
+	return s;
+}
+
+void
+worker_settings_free(struct worker_settings *s)
+{
+	free(s->own);
+	free(s->block);
+	free(s);
+}
+
+const struct config_option *const *
+worker_settings_tables(const struct worker_settings *s)
+{
+	return s->tables;
+}
+
+void *
+worker_settings_block(struct worker_settings *s)
+{
+	return s->block;
+}
+
+struct worker_options *
+worker_settings_options(void *block)
+{
+	return &((struct block *)block)->options;
+}
+
+void *
+worker_settings_own(void *block)
+{
+	return ((struct block *)block)->own;
+}
+
+bool
+worker_options_check(struct worker_options *o, struct strbuf *errors)
+{
+	bool ok = options_check(&o->common, errors);
+
+	if (o->api_name == NULL || env_api_name_ok(slice_str(o->api_name)))
+		return ok;
+	strbuf_addf(errors, "API_NAME: \"%s\" is not 1 to %d lower-case letters, "
+	    "digits and inner hyphens, starting with a letter\n", o->api_name,
+	    API_NAME_MAX);
+	return false;
 }

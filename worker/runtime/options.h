@@ -1,24 +1,43 @@
 /*
- * A worker's settings.
+ * A worker's settings: the runtime's, and behind them those of its API.
  */
 #ifndef MCP_WORKER_OPTIONS_H
 #define MCP_WORKER_OPTIONS_H
 
 #include "common/options.h"
+#include "worker/runtime/tool.h"
 
 /* Entries per read, at most: as many ids fit XACK and XDEL without a stall. */
 #define WORKER_BATCH_MAX 1024
 
 struct worker_options {
 	struct common_options common;   /* first: see common/options.h */
+	char *api_name;                 /* NULL: the program's */
+	char *ready_file;               /* NULL: none */
 	unsigned batch;
 	unsigned drain_timeout_s;
 };
 
-/* NULL-ended, for cli_start() and config_release(). */
-extern const struct config_option *const worker_option_tables[];
+/*
+ * Rows and room for both in one block, so that one config_load() fills it. It
+ * owns the block, not what config_release() frees.
+ */
+struct worker_settings;
 
-/* For struct cli: completes and checks. */
-bool worker_options_check(void *options, struct strbuf *errors) MUST_CHECK;
+struct worker_settings *worker_settings_new(const struct api *of) MUST_CHECK;
+void worker_settings_free(struct worker_settings *s);
+/* NULL-ended, for cli_start() and config_release(). */
+const struct config_option *const *worker_settings_tables(
+    const struct worker_settings *s);
+/* What the tables' offsets count from. */
+void *worker_settings_block(struct worker_settings *s);
+
+/* The two parts of a block. */
+struct worker_options *worker_settings_options(void *block);
+void *worker_settings_own(void *block);
+
+/* Completes the runtime's part and checks it; a line per problem in errors. */
+bool worker_options_check(struct worker_options *options,
+    struct strbuf *errors) MUST_CHECK;
 
 #endif

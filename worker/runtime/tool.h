@@ -27,11 +27,17 @@
 #define MCP_WORKER_TOOL_H
 
 #include <cjson/cJSON.h>
+#include <event2/dns.h>
+#include <event2/event.h>
 
 #include "common/compiler.h"
+#include "common/config.h"
+#include "common/strbuf.h"
 
-/* A call that runs: from run() until its answer. */
+/* A call that runs: from run() until its answer, or until it is cancelled. */
 struct call;
+/* The worker that runs the API; see below. */
+struct worker_env;
 
 /*
  * What a tool promises (MCP's annotations). Promising nothing is always right:
@@ -66,11 +72,73 @@ struct api {
 	const char *title;          /* for people; NULL: the name */
 	const char *version;        /* NULL: the project's */
 	const char *instructions;   /* for models, how to use it; NULL: none */
-	const struct tool *tools;   /* ended by a NULL name */
+	/* Ended by a NULL name; NULL: start() hands them in. */
+	const struct tool *tools;
+
+	/*
+	 * One program, many APIs: the setting API_NAME names this one; name is
+	 * what it is called without it.
+	 */
+	bool named_by_operator;
+	/*
+	 * Settings of the API's own: rows as in common/config.h, ended by a NULL
+	 * name, whose offsets count within a struct of options_size bytes.
+	 * check() completes them and says what is wrong, a line each; may be
+	 * NULL.
+	 */
+	const struct config_option *options;
+	size_t options_size;
+	bool (*check)(void *settings, struct strbuf *errors);
+	/*
+	 * For the argument --check: looks at what the API would serve, without
+	 * Redis, prints what it finds, returns the status to exit with. NULL:
+	 * the argument is unknown.
+	 */
+	int (*lint)(const void *settings);
+
+	/*
+	 * Brings up what tools need, once per attempt; NULL: nothing. False and
+	 * the reason: the worker takes no calls, says so (log, heartbeat,
+	 * readiness), and tries again after a while. What takes longer than a
+	 * moment goes on after worker_env_wait().
+	 */
+	bool (*start)(struct worker_env *env, struct strbuf *error);
+	/*
+	 * Releases what start() made, the state included; after each start() that
+	 * did not return false. Calls that run by then have been told off by
+	 * their call_on_cancel(), or are to be forgotten: they must not be
+	 * touched. May be NULL.
+	 */
+	void (*stop)(struct worker_env *env);
 };
 
 /* Each API's folder defines this one. */
 extern const struct api api;
+
+/* The worker's event loop, for what is asynchronous. */
+struct event_base *worker_env_base(const struct worker_env *env);
+/* Resolves names on that loop. */
+struct evdns_base *worker_env_dns(const struct worker_env *env);
+/* The API's own settings, as options has them; NULL without any. */
+const void *worker_env_settings(const struct worker_env *env);
+/* The API's name, as the operator wants it. */
+const char *worker_env_name(const struct worker_env *env);
+/* What the API remembers for as long as it is up; NULL at start(). */
+void *worker_env_state(const struct worker_env *env);
+void worker_env_set_state(struct worker_env *env, void *state);
+/*
+ * The tools from now on, in place of earlier ones; ended by a NULL name. They are
+ * borrowed: as long as the API is up, because calls that run point to theirs.
+ * False and the reason when they are not fit to be listed: nothing has changed.
+ */
+bool worker_env_set_tools(struct worker_env *env, const struct tool *tools,
+    struct strbuf *error) MUST_CHECK;
+/* Within start(): it is not done; one of the next two will say how it ended. */
+void worker_env_wait(struct worker_env *env);
+/* Not from within start(). */
+void worker_env_ready(struct worker_env *env);
+/* As when start() returns false, but stop() is called, before this returns. */
+void worker_env_fail(struct worker_env *env, const char *reason);
 
 /*
  * The answers. After one of them call belongs to the runtime and is not to be
@@ -88,7 +156,36 @@ void call_error(struct call *call, const char *fmt, ...) PRINTF_LIKE(2, 3);
  */
 void call_json(struct call *call, struct slice text, struct slice json);
 
+/* A whole result of the API's own making: one JSON object on one line. */
+void call_result(struct call *call, struct slice json, bool is_error);
+/* A JSON-RPC error instead of a result: the call itself was not right. */
+void call_refuse(struct call *call, int code, const char *message);
+
 /* The tool that is being called, with its data. */
 const struct tool *call_tool(const struct call *call);
+/* The API's state, see worker_env_set_state(). */
+void *call_state(const struct call *call);
+struct worker_env *call_env(const struct call *call);
+/*
+ * Names this call for ever: the same on each attempt, another for each call. For
+ * upstream systems that take an idempotency key. Borrowed from the call.
+ */
+struct slice call_idempotency_key(const struct call *call);
+/* 1; more when a worker before this one may have begun the call. */
+unsigned call_attempt(const struct call *call);
+/* Who calls: the user's hash; empty when it is not known. Borrowed. */
+struct slice call_user(const struct call *call);
+/* When the call is given up: wall clock, Unix time in ms; 0: never. */
+uint64_t call_deadline_ms(const struct call *call);
+/* Until then, for timeouts of one's own; 0: now, UINT64_MAX: never. */
+uint64_t call_left_ms(const struct call *call);
+/*
+ * Asks to be told when nobody waits for the call any more: the client cancelled
+ * it, its deadline passed, or the worker stops. fn ends what the tool does for
+ * the call and does not answer; after it the call is not to be touched. A tool
+ * that does not ask goes on and answers, to nobody. fn NULL: no longer.
+ */
+void call_on_cancel(struct call *call, void (*fn)(struct call *call, void *arg),
+    void *arg);
 
 #endif

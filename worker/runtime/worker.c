@@ -1,5 +1,7 @@
 #include "worker/runtime/worker.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 #include "worker/runtime/heartbeat.h"
 #include "worker/runtime/inflight.h"
 #include "worker/runtime/reply.h"
+#include "worker/runtime/worker_env.h"
 
 #define REDIS_TIMEOUT_MS 5000
 /* Unsent answers; more of them wait in their calls. */
@@ -42,7 +45,8 @@ struct worker {
 	const struct worker_options *options;
 	enum worker_state state;
 	const char *stop_reason;
-	bool reading;                  /* consume has not stopped */
+	bool reading;                  /* consume was opened, has not stopped */
+	bool ready;                    /* the ready file is there */
 	char name[WORKER_NAME_MAX + 1];
 	struct env_keybuf key;
 	struct slice requests_key;
@@ -55,6 +59,7 @@ struct worker {
 	struct redis *commands;
 
 	struct catalogue *catalogue;
+	struct worker_env *env;
 	struct inflight *inflight;
 	struct reply *reply;
 	struct consume *consume;
@@ -74,6 +79,38 @@ worker_set_state(struct worker *w, enum worker_state state)
 	log_debug("worker state", LF("from", names[w->state]),
 	    LF("to", names[state]));
 	w->state = state;
+}
+
+/* Readiness -------------------------------------------------------------- */
+
+static void
+set_ready(struct worker *w, bool ready)
+{
+	const char *path = w->options->ready_file;
+	int fd;
+
+	if (path == NULL || ready == w->ready)
+		return;
+	if (ready) {
+		fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		if (fd < 0)
+			log_error("ready file not made", LF("path", path),
+			    LF("reason", strerror(errno)));
+		else
+			close(fd);
+	} else if (unlink(path) != 0) {
+		log_error("ready file not removed", LF("path", path),
+		    LF("reason", strerror(errno)));
+	}
+	w->ready = ready;
+}
+
+/* Reads calls, and Redis is there to read them from. */
+static void
+update_ready(struct worker *w)
+{
+	set_ready(w, w->state == WORKER_SERVING && w->reading &&
+	    redis_is_ready(w->commands));
 }
 
 /* Stopping --------------------------------------------------------------- */
@@ -133,9 +170,13 @@ on_signal(evutil_socket_t number, short what UNUSED, void *arg)
 	log_info("worker draining", LF("signal", strsignal((int)number)),
 	    LF_N("in_flight", inflight_count(w->inflight)));
 	worker_set_state(w, WORKER_DRAINING);
+	update_ready(w);
 	limit_state(w, w->options->drain_timeout_s);
 	heartbeat_set_draining(w->heartbeat);
-	consume_stop(w->consume);
+	if (w->reading)
+		consume_stop(w->consume);
+	else
+		leave_when_drained(w);
 }
 
 /* News from the modules -------------------------------------------------- */
@@ -151,7 +192,9 @@ on_commands_state(struct redis *redis UNUSED, bool ready, void *arg)
 		heartbeat_beat(w->heartbeat);
 	if (ready)
 		reply_wake(w->reply);
-	consume_commands_ready(w->consume, ready);
+	if (w->reading)
+		consume_commands_ready(w->consume, ready);
+	update_ready(w);
 }
 
 static void
@@ -194,6 +237,21 @@ on_published(void *arg)
 	struct worker *w = arg;
 
 	consume_regroup(w->consume);
+}
+
+static void
+on_api_change(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->state != WORKER_SERVING)
+		return;
+	if (worker_env_is_up(w->env) && !w->reading) {
+		w->reading = true;
+		consume_open(w->consume);
+	}
+	update_ready(w);
+	heartbeat_beat(w->heartbeat);
 }
 
 /* Making ----------------------------------------------------------------- */
@@ -248,6 +306,7 @@ static void
 make_calls(struct worker *w)
 {
 	w->inflight = inflight_new(&(struct inflight_options){
+		.env = w->env,
 		.on_answer = on_answer,
 		.on_done = on_done,
 		.arg = w,
@@ -287,6 +346,7 @@ make_heartbeat(struct worker *w)
 		.base = w->base,
 		.commands = w->commands,
 		.catalogue = w->catalogue,
+		.env = w->env,
 		.inflight = w->inflight,
 		.worker = w->name,
 		.pod = w->options->common.pod_name,
@@ -296,24 +356,42 @@ make_heartbeat(struct worker *w)
 	});
 }
 
+static void
+make_env(struct worker *w, const struct api *of, const void *own)
+{
+	w->env = worker_env_new(&(struct worker_env_options){
+		.base = w->base,
+		.dns = w->dns,
+		.api = of,
+		.name = catalogue_name(w->catalogue),
+		.settings = own,
+		.catalogue = w->catalogue,
+		.on_change = on_api_change,
+		.arg = w,
+	});
+}
+
 struct worker *
-worker_new(const struct api *of, const struct worker_options *options)
+worker_new(const struct api *of, const struct worker_options *options,
+    const void *own)
 {
 	struct worker *w = xcalloc(1, sizeof(*w));
+	const char *name = options->api_name ? options->api_name : of->name;
 	struct redis_options redis;
 	const char *reason = NULL;
 
 	w->options = options;
-	w->catalogue = catalogue_new(of);
+	w->catalogue = catalogue_new(of, name);
 	if (w->catalogue == NULL)
 		goto fail;
 	if (!redis_url_parse(options->common.redis_url, &w->url, &reason)) {
 		log_error("REDIS_URL refused", LF("reason", reason));
 		goto fail;
 	}
-	w->requests_key = env_key(&w->key, ENV_REQUESTS, slice_str(of->name));
+	w->requests_key = env_key(&w->key, ENV_REQUESTS, slice_str(name));
 	set_name(w);
 	make_events(w);
+	make_env(w, of, own);
 	redis = redis_options(w);
 	w->commands = redis_new(w->base, w->dns, &redis);
 	if (w->commands == NULL)
@@ -333,12 +411,15 @@ worker_free(struct worker *w)
 	if (w == NULL)
 		return;
 	w->state = WORKER_LEFT;
-	/* First, so that its commands are called back while all are there. */
+	if (w->env != NULL)
+		worker_env_close(w->env);
+	/* Before the rest, so that its commands are called back while all is. */
 	redis_free(w->commands);
 	consume_free(w->consume);
 	reply_free(w->reply);
 	heartbeat_free(w->heartbeat);
 	inflight_free(w->inflight);
+	worker_env_free(w->env);
 	catalogue_free(w->catalogue);
 	for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++) {
 		if (w->signals[i] != NULL)
@@ -362,13 +443,12 @@ worker_run(struct worker *w)
 	struct inflight_totals totals;
 
 	log_info("worker started",
-	    LF("api", catalogue_api(w->catalogue)->name),
+	    LF("api", catalogue_name(w->catalogue)),
 	    LF("worker", w->name),
 	    LF("version", catalogue_version(w->catalogue)),
 	    LF("redis", w->url.host));
-	w->reading = true;
 	redis_open(w->commands);
-	consume_open(w->consume);
+	worker_env_open(w->env);
 	event_base_dispatch(w->base);
 	totals = inflight_totals(w->inflight);
 	log_info("worker stopped", LF("reason", w->stop_reason),

@@ -4,6 +4,9 @@
  *
  *	SERVING --SIGTERM--> DRAINING --no call left, or time out--> LEAVING --> LEFT
  *
+ * Calls are read while the API is up (worker_env.h); the file WORKER_READY_FILE is
+ * there as long as they are.
+ *
  * The first SIGTERM or SIGINT drains, a second one ends the process with 1.
  */
 #ifndef MCP_WORKER_WORKER_H
@@ -14,9 +17,9 @@
 
 struct worker;
 
-/* NULL after logging why. The arguments are borrowed. */
+/* NULL after logging why. The arguments are borrowed; own: the API's settings. */
 struct worker *worker_new(const struct api *of,
-    const struct worker_options *options) MUST_CHECK;
+    const struct worker_options *options, const void *own) MUST_CHECK;
 /* Serves until it has been told to stop and has left. */
 void worker_run(struct worker *w);
 void worker_free(struct worker *w);
