@@ -44,6 +44,10 @@ enum env_key {
 	ENV_REQUESTS,     /* mcp_requests:{<api>}, stream, group ENV_GROUP */
 	ENV_REPLIES,      /* mcp_replies:{<pod>}, stream: a pod's inbox */
 	ENV_DEAD,         /* mcp_dead:{<api>}, stream: dead letters */
+	ENV_CANCEL,       /* mcp_cancel:{<api>}, stream: calls nobody waits for */
+	ENV_EXPIRED,      /* mcp_expired:{<api>}, stream: calls that no worker took
+			   * in time, until a proxy has answered them */
+	ENV_JANITOR,      /* mcp_janitor:{<api>}, hash: which pod looks for these */
 	ENV_POD,          /* mcp_pod:{<pod>}, hash with TTL: heartbeat */
 	ENV_API,          /* mcp_api:{<api>}, hash: catalogue, version, digest */
 	ENV_WORKERS,      /* mcp_workers:{<api>}, zset: worker by heartbeat expiry */
@@ -69,7 +73,7 @@ struct slice env_client_key(struct env_keybuf *buf, struct slice user,
     struct slice digest);
 
 #define ENV_GROUP "workers"          /* consumer group of request streams */
-#define ENV_APIS_KEY "mcp_apis"      /* set: names of the published APIs */
+#define ENV_APIS_KEY "mcp_apis"      /* set: APIs with a catalogue or a queue */
 #define ENV_PODS_KEY "mcp_pods"      /* zset: pods by heartbeat expiry (ms) */
 /*
  * string: the key of user hashes, made by the first proxy when USER_HASH_SECRET
@@ -87,6 +91,23 @@ struct slice env_client_key(struct env_keybuf *buf, struct slice user,
  */
 #define ENV_CATALOGUE_TTL_MS 60000
 
+/*
+ * How long an entry of a request stream may rest before another than its
+ * consumer may take it, where the API's record does not say (the field
+ * reclaim_idle_ms, from its workers' settings).
+ */
+#define ENV_RECLAIM_IDLE_MS 60000
+
+/*
+ * What may become of a call; the proxy's own errors (proxy/mcp.h) have other
+ * numbers in JSON-RPC's range for implementations.
+ */
+enum {
+	ENV_ERROR_TIMEOUT = -32001,          /* the call's deadline has passed */
+	ENV_ERROR_UNKNOWN_OUTCOME = -32002,  /* it may have run, or not */
+	ENV_ERROR_GAVE_UP = -32004           /* it went wrong too often */
+};
+
 /* A call on its way to a worker ------------------------------------------ */
 
 struct env_request {
@@ -97,7 +118,7 @@ struct env_request {
 	struct slice method;      /* "tools/call", … */
 	struct slice tool;        /* bare tool name (prompt name, resource URI) */
 	struct slice reply_to;    /* pod whose inbox takes the answer */
-	uint64_t deadline_ms;     /* wall clock; not begun after it */
+	uint64_t deadline_ms;     /* wall clock; given up after it; 0: never */
 	uint64_t attempt;         /* 1 at first */
 	struct slice traceparent; /* W3C trace context, may be empty */
 	struct slice payload;     /* the JSON-RPC request as the client sent it */
@@ -120,6 +141,18 @@ void env_request_xadd(struct env_request_argv *out, struct slice key,
  */
 bool env_request_read(const redisReply *fields,
     struct env_request *out) MUST_CHECK;
+
+/*
+ * An entry of ENV_CANCEL: the client no longer waits for the request with that id
+ * (raw JSON). It concerns calls that were queued before it: ids can come again.
+ */
+#define ENV_CANCEL_MAX "1000"   /* entries kept, about */
+#define ENV_FIELD_SESSION "session"
+#define ENV_FIELD_REQUEST "request"
+
+/* What a tool's listing says to proxies, in its _meta. */
+#define ENV_META_SAFE "mcp-relay/safe"              /* bool: may run again */
+#define ENV_META_TIMEOUT_MS "mcp-relay/timeout_ms"  /* number */
 
 /* Messages on their way to a client's session --------------------------- */
 

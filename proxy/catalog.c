@@ -140,6 +140,34 @@ hint(const cJSON *annotations, const char *name)
 	    cJSON_GetObjectItemCaseSensitive(annotations, name));
 }
 
+/* What the worker decided, or else what the annotations say. */
+static bool
+is_safe(const cJSON *tool)
+{
+	const cJSON *annotations =
+	    cJSON_GetObjectItemCaseSensitive(tool, "annotations");
+	const cJSON *decided = cJSON_GetObjectItemCaseSensitive(
+	    cJSON_GetObjectItemCaseSensitive(tool, "_meta"), ENV_META_SAFE);
+
+	if (cJSON_IsBool(decided))
+		return cJSON_IsTrue(decided);
+	return hint(annotations, "readOnlyHint") ||
+	    hint(annotations, "idempotentHint");
+}
+
+static unsigned
+timeout_ms(const cJSON *tool)
+{
+	const cJSON *ms = cJSON_GetObjectItemCaseSensitive(
+	    cJSON_GetObjectItemCaseSensitive(tool, "_meta"),
+	    ENV_META_TIMEOUT_MS);
+
+	if (!cJSON_IsNumber(ms) || ms->valuedouble < 1 ||
+	    ms->valuedouble > UINT32_MAX)
+		return 0;
+	return (unsigned)ms->valuedouble;
+}
+
 /* The tool's JSON under another name; the rest is as the worker wrote it. */
 static char *
 renamed_json(cJSON *tool, const char *name)
@@ -153,8 +181,6 @@ static bool
 add_tool(struct catalog *c, struct api *api, cJSON *json)
 {
 	const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
-	const cJSON *annotations =
-	    cJSON_GetObjectItemCaseSensitive(json, "annotations");
 	struct listed *t = &api->tools[api->tool_count], *other = NULL;
 
 	if (!cJSON_IsString(name) || name->valuestring[0] == '\0')
@@ -173,8 +199,7 @@ add_tool(struct catalog *c, struct api *api, cJSON *json)
 		return false;
 	}
 	t->tool = (struct catalog_tool){ .api = api->name, .name = t->name,
-		.safe = hint(annotations, "readOnlyHint") ||
-		    hint(annotations, "idempotentHint") };
+		.safe = is_safe(json), .timeout_ms = timeout_ms(json) };
 	api->tool_count++;
 	HASH_ADD_KEYPTR(hh, c->by_name, t->full_name, strlen(t->full_name), t);
 	return true;
@@ -371,6 +396,12 @@ catalog_each_api(const struct catalog *c,
 {
 	for (size_t i = 0; i < c->api_count; i++)
 		cb(c->apis[i]->name, arg);
+}
+
+const char *
+catalog_api_name(const struct catalog *c, size_t i)
+{
+	return i < c->api_count ? c->apis[i]->name : NULL;
 }
 
 uint64_t

@@ -16,7 +16,9 @@ struct catalog;
 struct catalog_tool {
 	const char *api;
 	const char *name;    /* bare, as the API's worker knows it */
-	bool safe;           /* readOnlyHint or idempotentHint: may run again */
+	/* May run again: readOnlyHint or idempotentHint, or the operator says. */
+	bool safe;
+	unsigned timeout_ms; /* for a call; 0: what every call gets */
 };
 
 struct catalog *catalog_new(struct redis *commands,
@@ -31,6 +33,11 @@ bool catalog_has_api(const struct catalog *c, struct slice api);
 /* Calls cb with the name of each API. */
 void catalog_each_api(const struct catalog *c,
     void (*cb)(const char *api, void *arg), void *arg);
+/*
+ * The APIs that have workers, or had and may have calls queued: name after name,
+ * NULL after the last. Valid until the next turn.
+ */
+const char *catalog_api_name(const struct catalog *c, size_t i);
 /* Calls queued and running at the API, as of the last reading. */
 uint64_t catalog_queue_length(const struct catalog *c, const char *api);
 /*

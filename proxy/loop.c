@@ -16,6 +16,7 @@
 #include "proxy/gate.h"
 #include "proxy/http.h"
 #include "proxy/inbox.h"
+#include "proxy/janitor.h"
 #include "proxy/outbox.h"
 #include "proxy/pod.h"
 #include "proxy/post.h"
@@ -68,6 +69,7 @@ struct loop {
 	struct strays *strays;
 	struct fleet *fleet;
 	struct sweeps *sweeps;
+	struct janitor *janitor;
 	struct pod *pod;
 	struct principals *principals;
 	struct gate *gate;
@@ -346,6 +348,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	fleet_tick(loop->fleet);
 	if (loop->state != LOOP_LEAVING)
 		sweeps_tick(loop->sweeps);
+	if (loop->state == LOOP_RUNNING)
+		janitor_tick(loop->janitor);
 	give_up_without_redis(loop);
 	publish_gauges(loop);
 	drain_further(loop);
@@ -498,6 +502,9 @@ make_posts(struct loop *loop)
 	sessions_set_survey(loop->sessions, loop->survey);
 	loop->pod = pod_new(loop->redis, slice_str(loop->name),
 	    on_redis_data_lost, loop);
+	loop->janitor = janitor_new(&(struct janitor_options){
+		slice_str(loop->name), loop->redis, loop->catalog, loop->outbox,
+		loop->stats });
 	posts.catalog = loop->catalog;
 	posts.self = loop->pod;
 	loop->posts = posts_new(&posts);
@@ -624,6 +631,7 @@ loop_free(struct loop *loop)
 	redis_free(loop->redis);
 	outbox_free(loop->outbox);
 	sweeps_free(loop->sweeps);
+	janitor_free(loop->janitor);
 	sessions_free(loop->sessions);
 	strays_free(loop->strays);
 	fleet_free(loop->fleet);

@@ -5,6 +5,7 @@
 #ifndef MCP_MCP_H
 #define MCP_MCP_H
 
+#include "common/envelope.h"
 #include "common/jsonrpc.h"
 #include "proxy/catalog.h"
 
@@ -14,7 +15,7 @@
 /* Errors of this server, in JSON-RPC's range for implementations. */
 enum {
 	MCP_ERROR_BUSY = -32000,         /* the API's queue is full */
-	MCP_ERROR_UNKNOWN_OUTCOME = -32002,
+	MCP_ERROR_UNKNOWN_OUTCOME = ENV_ERROR_UNKNOWN_OUTCOME,
 	MCP_ERROR_FORBIDDEN = -32003     /* outside the caller's scopes */
 };
 

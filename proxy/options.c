@@ -67,7 +67,7 @@ static const struct config_option proxy_options[] = {
 	UINT("LIST_PAGE_SIZE", list_page_size, "500", 1, 10000,
 	    "tools per page of tools/list"),
 	UINT("CALL_TIMEOUT", call_timeout_s, "60", 1, 86400,
-	    "seconds within which a call must have begun at a worker"),
+	    "seconds that a call may take in all, from its queueing to its answer"),
 	UINT("QUEUE_MAX", queue_max, "10000", 1, 10000000,
 	    "calls queued and running per API; above it calls are refused"),
 	UINT("DRAIN_DELAY", drain_delay_s, "5", 0, 3600,

@@ -8,6 +8,7 @@
 #include "common/ident.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "proxy/cancellation.h"
 #include "proxy/mcp.h"
 #include "proxy/resource.h"
 #include "proxy/session_script.h"
@@ -261,7 +262,8 @@ enqueue(struct post *p, const struct owner *owner,
 		.method = p->msg.method,
 		.tool = slice_str(tool->name),
 		.reply_to = owner->local != NULL ? o->pod : owner->pod,
-		.deadline_ms = clock_wall_ms() + o->call_timeout_ms,
+		.deadline_ms = clock_wall_ms() + (tool->timeout_ms > 0 ?
+		    tool->timeout_ms : o->call_timeout_ms),
 		.attempt = p->attempt,
 		.traceparent = p->msg.traceparent,
 		.payload = slice_of(p->body, p->body_len),
@@ -407,6 +409,11 @@ handle(struct post *p, const struct owner *owner)
 		return;
 	}
 	if (p->msg.kind != JSONRPC_REQUEST) {
+		if (cancellation_is(&p->msg))
+			stat_add(o->stats, STAT_CALLS_CANCELLED,
+			    cancellation_send(o->commands, o->catalog,
+			    slice_str(owner->api), sid_of(p),
+			    p->msg.request_id) > 0);
 		accept_post(p);
 		return;
 	}

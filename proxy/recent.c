@@ -2,6 +2,8 @@
 
 /* An odd constant with bits all over (2^64 divided by the golden ratio). */
 #define MIX 0x9e3779b97f4a7c15u
+/* Where a message that is no answer says so, at the latest. */
+#define METHOD_WITHIN 64
 
 /* Not against an adversary: who can forge answers need not collide them. */
 static uint64_t
@@ -26,6 +28,16 @@ fold(uint64_t h, struct slice s)
 	return mix(h, word);
 }
 
+/* Workers and proxies write "method", or else "id", right after "jsonrpc". */
+static bool
+is_answer(struct slice payload)
+{
+	static const char method[] = "\"method\"";
+	size_t n = payload.n < METHOD_WITHIN ? payload.n : METHOD_WITHIN;
+
+	return memmem(payload.p, n, method, sizeof(method) - 1) == NULL;
+}
+
 uint64_t
 recent_digest(struct slice call, struct slice payload)
 {
@@ -33,48 +45,66 @@ recent_digest(struct slice call, struct slice payload)
 
 	if (call.n == 0)
 		return 0;
-	h = fold(fold(1, call), payload);
+	h = fold(1, call);
+	if (!is_answer(payload))
+		h = fold(h, payload);
 	return h != 0 ? h : 1;
 }
 
 static void
-ring_add(struct recent_ring *ring, uint64_t digest)
+remember(struct recent *r, uint64_t digest)
 {
-	ring->digests[ring->next] = digest;
-	ring->next = (ring->next + 1) % RECENT_MESSAGES;
+	uint32_t *head = &r->heads[digest % RECENT_MESSAGES];
+	uint32_t n = ++r->count;
+
+	r->digests[n % RECENT_MESSAGES] = digest;
+	r->before[n % RECENT_MESSAGES] = *head;
+	*head = n;
 }
 
+/*
+ * From the latest back, as long as the numbers grow older and their places have
+ * not been taken by younger messages.
+ */
 static bool
-contains(const uint64_t *digests, size_t count, uint64_t digest)
+remembers(const struct recent *r, uint64_t digest)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (digests[i] == digest)
+	uint32_t n = r->heads[digest % RECENT_MESSAGES], age = 0;
+
+	while (n != 0 && r->count - n >= age && r->count - n < RECENT_MESSAGES) {
+		if (r->digests[n % RECENT_MESSAGES] == digest)
 			return true;
+		age = r->count - n + 1;
+		n = r->before[n % RECENT_MESSAGES];
 	}
 	return false;
-}
-
-static bool
-ring_has(const struct recent_ring *ring, uint64_t digest)
-{
-	return contains(ring->digests, RECENT_MESSAGES, digest);
-}
-
-static bool
-ring_has_lately(const struct recent_ring *ring, uint64_t digest)
-{
-	unsigned newest = ring->next < RECENT_OVERTAKEN ? ring->next :
-							  RECENT_OVERTAKEN;
-
-	return contains(ring->digests + ring->next - newest, newest, digest) ||
-	    contains(ring->digests + RECENT_MESSAGES -
-		(RECENT_OVERTAKEN - newest), RECENT_OVERTAKEN - newest, digest);
 }
 
 void
 recent_add(struct recent *r, uint64_t digest, bool again)
 {
-	ring_add(again ? &r->repeats : &r->firsts, digest);
+	if (digest == 0)
+		return;
+	if (!again) {
+		remember(r, digest);
+		return;
+	}
+	r->repeats[r->repeats_next] = digest;
+	r->repeats_next = (r->repeats_next + 1) % RECENT_REPEATS;
+}
+
+/* Is it among the latest count repeats? */
+static bool
+was_repeated(const struct recent *r, uint64_t digest, unsigned count)
+{
+	unsigned at = r->repeats_next;
+
+	while (count-- > 0) {
+		at = (at + RECENT_REPEATS - 1) % RECENT_REPEATS;
+		if (r->repeats[at] == digest)
+			return true;
+	}
+	return false;
 }
 
 bool
@@ -82,7 +112,7 @@ recent_has(const struct recent *r, uint64_t digest, bool again)
 {
 	if (digest == 0)
 		return false;
-	return again ?
-	    ring_has(&r->repeats, digest) || ring_has(&r->firsts, digest) :
-	    ring_has_lately(&r->repeats, digest);
+	return again ? remembers(r, digest) ||
+		was_repeated(r, digest, RECENT_REPEATS) :
+		       was_repeated(r, digest, RECENT_OVERTAKEN);
 }

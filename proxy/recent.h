@@ -1,12 +1,7 @@
 /*
  * The messages handed to clients last on this loop, to tell a repeated one from
- * a first one. Only what is marked as a possible repeat is looked up, so the
- * linear search is rare; adding is one store.
- *
- * What was itself marked so may come yet again, seconds later (from a dead pod's
- * inbox first by whoever took its sessions over, then by whoever sweeps it).
- * Such messages are few; a ring of their own keeps the flood of ordinary
- * answers from pushing them out.
+ * a first one. Looking up and adding take the same few steps however many there
+ * are.
  */
 #ifndef MCP_RECENT_H
 #define MCP_RECENT_H
@@ -14,39 +9,48 @@
 #include "common/compiler.h"
 
 /*
- * An answer can come again within the seconds that a worker or Redis needs to
- * come back; at 25,000 calls a second over several loops this covers the calls
- * that were on their way then (a few hundred) many times over.
+ * A worker that dies between handing over an answer and forgetting its call
+ * leaves the call to another one, who answers again once it has rested for
+ * WORKER_RECLAIM_IDLE (10 s): at 25,000 calls a second on one loop that is
+ * 250,000 calls later. A dead pod's inbox is swept no later. 4 MiB a loop, of
+ * which only what has been used is there.
  */
-#define RECENT_MESSAGES 4096
+#define RECENT_MESSAGES (1u << 18)
 
 /*
- * A first message is held against so many of the latest repeats only: theirs may
+ * What was marked as a repeat may come yet again, seconds later (from a dead
+ * pod's inbox first by whoever took its sessions over, then by whoever sweeps
+ * it). Such messages are few; in a ring of their own the flood of others does not
+ * push them out.
+ */
+#define RECENT_REPEATS 4096
+/*
+ * A first message is held against so many of the latest repeats only: one may
  * have overtaken it by moments, and it is on every call's way.
  */
 #define RECENT_OVERTAKEN 64
 
-struct recent_ring {
-	uint64_t digests[RECENT_MESSAGES];
-	unsigned next;
-};
-
 struct recent {
-	struct recent_ring firsts;
-	struct recent_ring repeats;
+	/* A ring; message number n is at n % RECENT_MESSAGES, the first is 1. */
+	uint64_t digests[RECENT_MESSAGES];
+	uint32_t before[RECENT_MESSAGES];  /* the one before with the same head */
+	uint32_t heads[RECENT_MESSAGES];   /* by digest: the latest; 0: none */
+	uint32_t count;
+	uint64_t repeats[RECENT_REPEATS];
+	unsigned repeats_next;
 };
 
 /*
- * What tells messages apart: the call and the payload, since several messages
- * (progress, then the answer) may belong to one call. 0 without a call id: such
- * a message is never taken for a repeat.
+ * What a message is known by; 0, which is never a repeat, for one without a
+ * call. An answer is known by its call alone, for two attempts may answer it
+ * differently; anything else (progress, say) by its text as well.
  */
 uint64_t recent_digest(struct slice call, struct slice payload);
-/* Notes one that was handed over; again: it was marked as a possible repeat. */
+/* Notes that it was handed over; again: marked as a possible repeat. */
 void recent_add(struct recent *r, uint64_t digest, bool again);
 /*
  * Was it handed over before? A possible repeat is held against all recent
- * messages, a first one only against repeats that may have overtaken it.
+ * messages, a first one only against the latest repeats.
  */
 bool recent_has(const struct recent *r, uint64_t digest, bool again);
 

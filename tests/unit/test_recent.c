@@ -97,20 +97,35 @@ START_TEST(first_answers_do_not_push_repeats_out)
 }
 END_TEST
 
+#define PROGRESS(rest)                                                     \
+	SLICE("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"," \
+	      "\"params\":" rest)
+
 /* Progress, then the answer: all of one call. */
 START_TEST(messages_of_one_call_are_told_apart)
 {
-	uint64_t progress = recent_digest(call(1), SLICE("{\"progress\":1}"));
+	uint64_t progress = recent_digest(call(1), PROGRESS("1}"));
 
 	recent_add(recent, progress, false);
 	ck_assert(recent_has(recent, progress, true));
 	ck_assert(!recent_has(recent, answer(1), true));
 	ck_assert(!recent_has(recent,
-	    recent_digest(call(1), SLICE("{\"progress\":2}")), true));
+	    recent_digest(call(1), PROGRESS("2}")), true));
 	ck_assert(!recent_has(recent,
-	    recent_digest(call(1), SLICE("{\"progress\":1")), true));
+	    recent_digest(call(1), PROGRESS("1")), true));
 	ck_assert(!recent_has(recent,
-	    recent_digest(call(2), SLICE("{\"progress\":1}")), true));
+	    recent_digest(call(2), PROGRESS("1}")), true));
+}
+END_TEST
+
+/* Two attempts of a call may answer it differently. */
+START_TEST(answers_of_one_call_are_the_same)
+{
+	recent_add(recent, answer(1), false);
+	ck_assert(recent_has(recent,
+	    recent_digest(call(1), SLICE("{\"error\":{}}")), true));
+	ck_assert(!recent_has(recent,
+	    recent_digest(call(2), SLICE("{\"error\":{}}")), true));
 }
 END_TEST
 
@@ -143,6 +158,7 @@ main(void)
 	tcase_add_test(tc, the_last_repeats_are_remembered);
 	tcase_add_test(tc, first_answers_do_not_push_repeats_out);
 	tcase_add_test(tc, messages_of_one_call_are_told_apart);
+	tcase_add_test(tc, answers_of_one_call_are_the_same);
 	tcase_add_test(tc, no_call_is_never_a_repeat);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
