@@ -121,6 +121,13 @@ blackbox: deps
 asan: deps ## the same tests under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan test
 
+KILLS ?= 500
+soak: deps ## workers killed under load, KILLS times
+	@$(MAKE) --no-print-directory programs
+	@BIN=$(BIN) OUT=$(OUT) KILLS=$(KILLS) PYTEST_ARGS="-s -k kills_under_load" \
+		$(PYTHON) tests/run_tests.py blackbox
+.PHONY: soak
+
 interop: deps ## real MCP clients from npm and PyPI
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/run.py

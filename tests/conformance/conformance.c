@@ -1,12 +1,20 @@
 /*
- * Tools whose answers tests know beforehand, and an API that can fail to start.
+ * Tools whose answers tests know beforehand, tools that take their time, tools
+ * that do harm, and an API that can fail to start.
  */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
+#include "common/xalloc.h"
 #include "worker/runtime/tool.h"
 
 struct settings {
 	char *needs;
+	char *ledger;
 };
 
 #define FIELD(name) CONFIG_FIELD(struct settings, name)
@@ -14,31 +22,303 @@ struct settings {
 static const struct config_option options[] = {
 	{ "START_NEEDS", CONFIG_STRING, FIELD(needs), NULL, 0, 0, NULL,
 	    "file without which the API does not start" },
+	{ "LEDGER_FILE", CONFIG_STRING, FIELD(ledger), NULL, 0, 0, NULL,
+	    "file that ledger_append writes to" },
 	{ .env = NULL },
 };
+
+static const char *
+text_of(const cJSON *args, const char *name)
+{
+	return cJSON_GetStringValue(
+	    cJSON_GetObjectItemCaseSensitive(args, name));
+}
+
+static const char *
+ledger_of(const struct call *call)
+{
+	const struct settings *s = worker_env_settings(call_env(call));
+
+	return s->ledger;
+}
+
+/* Tools that take their time ----------------------------------------------- */
+
+/* A call between two of its steps. */
+struct wait {
+	LIST_ENTRY(wait) link;
+	struct call *call;
+	struct event *timer;
+	void (*then)(struct wait *w);
+	const char *nonce;
+	unsigned ms;
+};
+
+/* The API's state: the calls that wait. */
+LIST_HEAD(waits, wait);
+
+static void
+wait_free(struct wait *w)
+{
+	LIST_REMOVE(w, link);
+	event_free(w->timer);
+	free(w);
+}
+
+static void
+on_time(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct wait *w = arg;
+
+	w->then(w);
+}
+
+static void
+wait_for(struct wait *w, unsigned ms, void (*then)(struct wait *w))
+{
+	const struct timeval time = { .tv_sec = ms / 1000,
+		.tv_usec = ms % 1000 * 1000 };
+
+	w->then = then;
+	event_add(w->timer, &time);
+}
+
+static struct wait *
+wait_new(struct call *call, const cJSON *args)
+{
+	struct wait *w = xcalloc(1, sizeof(*w));
+	const cJSON *ms = cJSON_GetObjectItemCaseSensitive(args, "delay_ms");
+
+	w->call = call;
+	w->ms = ms != NULL ? (unsigned)ms->valuedouble : 0;
+	w->nonce = text_of(args, "nonce");
+	w->timer = evtimer_new(worker_env_base(call_env(call)), on_time, w);
+	if (w->timer == NULL)
+		abort();
+	LIST_INSERT_HEAD((struct waits *)call_state(call), w, link);
+	return w;
+}
+
+/* Takes the wait with it. */
+static void
+answer(struct wait *w, const char *text)
+{
+	struct call *call = w->call;
+
+	wait_free(w);
+	call_text(call, slice_str(text));
+}
+
+/* The ledger ------------------------------------------------------------------ */
+
+static bool
+ledger_append(const char *path, const char *nonce)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	struct strbuf line = STRBUF_INIT(4096);
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	strbuf_addf(&line, "%s\n", nonce);
+	ok = write(fd, line.p, line.n) == (ssize_t)line.n && fsync(fd) == 0;
+	close(fd);
+	strbuf_release(&line);
+	return ok;
+}
+
+static bool
+ledger_contains(const char *path, const char *nonce)
+{
+	size_t n = strlen(nonce), size = 0;
+	char *line = NULL;
+	ssize_t got;
+	bool found = false;
+	FILE *f = fopen(path, "re");
+
+	while (f != NULL && !found && (got = getline(&line, &size, f)) > 0)
+		found = (size_t)got == n + 1 && memcmp(line, nonce, n) == 0;
+	free(line);
+	if (f != NULL)
+		fclose(f);
+	return found;
+}
+
+static void
+appended(struct wait *w)
+{
+	answer(w, "appended");
+}
+
+/* In the middle of its time: a kill may come before the effect, or after it. */
+static void
+append(struct wait *w)
+{
+	struct call *call = w->call;
+
+	if (ledger_append(ledger_of(call), w->nonce)) {
+		wait_for(w, w->ms / 2, appended);
+		return;
+	}
+	wait_free(w);
+	call_error(call, "ledger: %s", strerror(errno));
+}
+
+static void
+look_up(struct wait *w)
+{
+	answer(w, ledger_contains(ledger_of(w->call), w->nonce) ? "yes" : "no");
+}
+
+static void
+run_ledger(struct call *call, const cJSON *args, void (*then)(struct wait *w),
+    unsigned share)
+{
+	struct wait *w;
+
+	if (ledger_of(call) == NULL) {
+		call_error(call, "LEDGER_FILE is not set");
+		return;
+	}
+	w = wait_new(call, args);
+	wait_for(w, w->ms / share, then);
+}
+
+static void
+run_ledger_append(struct call *call, const cJSON *args)
+{
+	run_ledger(call, args, append, 2);
+}
+
+static void
+run_ledger_contains(struct call *call, const cJSON *args)
+{
+	run_ledger(call, args, look_up, 1);
+}
+
+/* The others ------------------------------------------------------------------ */
 
 static void
 run_echo(struct call *call, const cJSON *args)
 {
-	const cJSON *text = cJSON_GetObjectItemCaseSensitive(args, "text");
-
-	call_text(call, slice_str(text->valuestring));
+	call_text(call, slice_str(text_of(args, "text")));
 }
 
+static void
+slept(struct wait *w)
+{
+	answer(w, "slept");
+}
+
+/* Leaves a trace, for a test to see that it was told. */
+static void
+on_cancel(struct call *call, void *arg)
+{
+	struct wait *w = arg;
+
+	if (ledger_of(call) != NULL && w->nonce != NULL)
+		(void)!ledger_append(ledger_of(call), w->nonce);
+	wait_free(w);
+}
+
+static void
+run_sleep(struct call *call, const cJSON *args)
+{
+	struct wait *w = wait_new(call, args);
+
+	call_on_cancel(call, on_cancel, w);
+	wait_for(w, w->ms, slept);
+}
+
+/* Does not ask to be told. */
+static void
+run_stubborn(struct call *call, const cJSON *args)
+{
+	struct wait *w = wait_new(call, args);
+
+	wait_for(w, w->ms, slept);
+}
+
+static void
+run_identity(struct call *call, const cJSON *args UNUSED)
+{
+	struct strbuf text = STRBUF_INIT(256);
+
+	strbuf_addf(&text, "%.*s %u", SLICE_ARG(call_idempotency_key(call)),
+	    call_attempt(call));
+	call_text(call, strbuf_slice(&text));
+	strbuf_release(&text);
+}
+
+static void
+run_poison(struct call *call UNUSED, const cJSON *args UNUSED)
+{
+	raise(SIGKILL);
+}
+
+/* Holds up the whole event loop. */
+static void
+run_wedge(struct call *call, const cJSON *args)
+{
+	const cJSON *ms = cJSON_GetObjectItemCaseSensitive(args, "delay_ms");
+
+	usleep((useconds_t)(ms->valuedouble * 1000));
+	call_text(call, SLICE("free again"));
+}
+
+/* Tools -------------------------------------------------------------------------- */
+
+#define OBJECT(properties, required)                                       \
+	"{\"type\":\"object\",\"properties\":{" properties "},"            \
+	"\"required\":[" required "],\"additionalProperties\":false}"
+#define TEXT "\"text\":{\"type\":\"string\"}"
+#define NONCE "\"nonce\":{\"type\":\"string\",\"maxLength\":1000}"
+#define DELAY "\"delay_ms\":{\"type\":\"integer\",\"minimum\":0,"          \
+	"\"maximum\":3600000}"
+#define SAFE                                                               \
+	(TOOL_READ_ONLY | TOOL_NOT_DESTRUCTIVE | TOOL_IDEMPOTENT |         \
+	    TOOL_CLOSED_WORLD)
+
 static const struct tool tools[] = {
-	{
-		.name = "echo",
-		.title = "Echo",
-		.description = "Answers with the text it is given.",
-		.input_schema =
-		    "{\"type\":\"object\",\"properties\":{"
-		    "\"text\":{\"type\":\"string\",\"description\":"
-		    "\"what to answer\"}},"
-		    "\"required\":[\"text\"],\"additionalProperties\":false}",
-		.promises = TOOL_READ_ONLY | TOOL_NOT_DESTRUCTIVE |
-		    TOOL_IDEMPOTENT | TOOL_CLOSED_WORLD,
-		.run = run_echo,
-	},
+	{ .name = "echo", .title = "Echo",
+	    .description = "Answers with the text it is given.",
+	    .input_schema = OBJECT(TEXT, "\"text\""),
+	    .promises = SAFE, .run = run_echo },
+	{ .name = "ledger_append",
+	    .description = "Appends the nonce to the ledger; not safe.",
+	    .input_schema = OBJECT(NONCE "," DELAY, "\"nonce\""),
+	    .run = run_ledger_append },
+	{ .name = "ledger_contains",
+	    .description = "Whether the ledger has the nonce: yes or no.",
+	    .input_schema = OBJECT(NONCE "," DELAY, "\"nonce\""),
+	    .promises = SAFE, .run = run_ledger_contains },
+	{ .name = "sleep",
+	    .description = "Answers after a while. Told to stop, it appends "
+	    "the nonce to the ledger.",
+	    .input_schema = OBJECT(NONCE "," DELAY, "\"delay_ms\""),
+	    .promises = SAFE, .run = run_sleep },
+	{ .name = "stubborn",
+	    .description = "Answers after a while, come what may.",
+	    .input_schema = OBJECT(DELAY, "\"delay_ms\""),
+	    .promises = SAFE, .run = run_stubborn },
+	{ .name = "pair",
+	    .description = "Like sleep, but only two at once.",
+	    .input_schema = OBJECT(DELAY, "\"delay_ms\""),
+	    .promises = SAFE, .max_running = 2, .run = run_sleep },
+	{ .name = "brief",
+	    .description = "Like sleep, but with one second of time.",
+	    .input_schema = OBJECT(DELAY, "\"delay_ms\""),
+	    .promises = SAFE, .timeout_ms = 1000, .run = run_sleep },
+	{ .name = "identity",
+	    .description = "The call's idempotency key and attempt.",
+	    .promises = SAFE, .run = run_identity },
+	{ .name = "poison",
+	    .description = "Kills the worker that runs it.",
+	    .promises = SAFE, .run = run_poison },
+	{ .name = "wedge",
+	    .description = "Blocks the worker that runs it for a while.",
+	    .input_schema = OBJECT(DELAY, "\"delay_ms\""),
+	    .promises = SAFE, .run = run_wedge },
 	{ .name = NULL },
 };
 
@@ -52,7 +332,24 @@ start(struct worker_env *env, struct strbuf *error)
 		strbuf_addf(error, "%s is missing", s->needs);
 		return false;
 	}
-	return worker_env_set_tools(env, tools, error);
+	if (!worker_env_set_tools(env, tools, error))
+		return false;
+	worker_env_set_state(env, xcalloc(1, sizeof(struct waits)));
+	return true;
+}
+
+/* What still waits answers nobody any more. */
+static void
+stop(struct worker_env *env)
+{
+	struct waits *waits = worker_env_state(env);
+	struct wait *w, *next;
+
+	for (w = LIST_FIRST(waits); w != NULL; w = next) {
+		next = LIST_NEXT(w, link);
+		wait_free(w);
+	}
+	free(waits);
 }
 
 const struct api api = {
@@ -62,4 +359,5 @@ const struct api api = {
 	.options = options,
 	.options_size = sizeof(struct settings),
 	.start = start,
+	.stop = stop,
 };

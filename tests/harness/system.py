@@ -15,7 +15,9 @@ TEMPLATES = ROOT / "tests" / "local"
 # As /sse lists them: /<api>/sse gives the same ones without the API's name.
 TOOLS = {
     "calculator": {f"calculator_{name}" for name in ("add", "subtract", "multiply", "divide")},
-    "conformance": {"conformance_echo"},
+    "conformance": {f"conformance_{name}" for name in (
+        "echo", "ledger_append", "ledger_contains", "sleep", "stubborn", "pair", "brief",
+        "identity", "poison", "wedge")},
 }
 
 

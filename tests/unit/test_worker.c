@@ -59,6 +59,8 @@ static const struct tool tools[] = {
 	    "{\"text\":{\"type\":\"string\"}},\"required\":[\"text\"] }",
 	    .promises = TOOL_READ_ONLY | TOOL_NOT_DESTRUCTIVE, .run = run_echo },
 	{ .name = "keep", .description = "k", .run = run_keep },
+	{ .name = "single", .description = "o", .run = run_keep,
+	    .max_running = 1, .timeout_ms = 1500 },
 	{ .name = "twice", .description = "t", .run = run_twice },
 	{ .name = "structured", .description = "s", .run = run_structured,
 	    .output_schema = "{\"type\":\"object\"}" },
@@ -74,6 +76,8 @@ static const struct api test_api = {
 
 static struct catalogue *catalogue;
 static struct inflight *inflight;
+static struct dispatch dispatch;
+static struct event_base *base;
 static struct call *answered;
 static unsigned answers, done;
 
@@ -91,14 +95,32 @@ on_done(void *arg UNUSED)
 }
 
 static void
+on_ending(struct call *call, void *arg UNUSED)
+{
+	if (call->state == CALL_WAITING)
+		limiter_remove(dispatch.limiter, call);
+}
+
+static void
+on_released(struct call *call, void *arg UNUSED)
+{
+	limiter_released(dispatch.limiter, call);
+}
+
+static void
 set_up(void)
 {
 	log_setup("test", "test", LOG_LEVEL_ERROR);
 	clock_fake(NOW_MS);
-	catalogue = catalogue_new(&test_api, test_api.name);
+	catalogue = catalogue_new(&test_api, test_api.name, NULL);
 	ck_assert_ptr_nonnull(catalogue);
+	base = event_base_new();
 	inflight = inflight_new(&(struct inflight_options){
-		.on_answer = on_answer, .on_done = on_done });
+		.on_answer = on_answer, .on_ending = on_ending,
+		.on_released = on_released, .on_done = on_done });
+	dispatch = (struct dispatch){ .catalogue = catalogue,
+		.inflight = inflight,
+		.limiter = limiter_new(&(struct limiter_options){ .base = base }) };
 	answers = done = 0;
 	answered = kept = NULL;
 }
@@ -106,14 +128,17 @@ set_up(void)
 static void
 tear_down(void)
 {
+	limiter_free(dispatch.limiter);
 	inflight_free(inflight);
 	catalogue_free(catalogue);
+	event_base_free(base);
 	clock_fake(0);
 }
 
-/* Hands in the request as entry "<seq>-0". */
+/* Hands in the request as entry "<seq>-0", delivered that often. */
 static void
-hand_in(const struct env_request *request, unsigned seq)
+hand_in_again(const struct env_request *request, unsigned seq,
+    unsigned deliveries)
 {
 	struct env_request_argv out;
 	redisReply *fields;
@@ -122,9 +147,15 @@ hand_in(const struct env_request *request, unsigned seq)
 	env_request_xadd(&out, SLICE("key"), request);
 	fields = reply_of_strings(out.argv + 3, ENV_REQUEST_ARGC - 3);
 	snprintf(id, sizeof(id), "%u-0", seq);
-	dispatch_entry(catalogue, inflight,
-	    &(struct env_entry){ slice_str(id), fields });
+	dispatch_entry(&dispatch, &(struct arrival){
+	    .entry = { slice_str(id), fields }, .deliveries = deliveries });
 	freeReplyObject(fields);
+}
+
+static void
+hand_in(const struct env_request *request, unsigned seq)
+{
+	hand_in_again(request, seq, 1);
 }
 
 static struct env_request
@@ -296,8 +327,8 @@ END_TEST
 
 START_TEST(test_deleted_entry_goes_without_answer)
 {
-	dispatch_entry(catalogue, inflight,
-	    &(struct env_entry){ SLICE("1-0"), NULL });
+	dispatch_entry(&dispatch, &(struct arrival){
+	    .entry = { SLICE("1-0"), NULL }, .deliveries = 1 });
 	ck_assert_uint_eq(answers, 1);
 	ck_assert_uint_eq(answered->answer.n, 0);
 	ck_assert(slice_eq(answered->entry, SLICE("1-0")));
@@ -342,6 +373,240 @@ START_TEST(test_calls_are_recycled_clean)
 }
 END_TEST
 
+/* Entries that were delivered before --------------------------------------- */
+
+static struct env_request
+safe_request(void)
+{
+	return request_of(SLICE("echo"),
+	    SLICE(REQUEST("1", "echo", ",\"arguments\":{\"text\":\"x\"}")));
+}
+
+START_TEST(test_safe_call_begins_again)
+{
+	struct env_request request = safe_request();
+
+	hand_in_again(&request, 1, 2);
+	ck_assert_str_eq(answer_text(), RESULT("1") TEXT("x") "}}");
+	ck_assert_uint_eq(call_attempt(answered), 2);
+	ck_assert(answered->repeated);
+}
+END_TEST
+
+START_TEST(test_unsafe_call_does_not_begin_again)
+{
+	struct env_request request = request_of(SLICE("keep"),
+	    SLICE(REQUEST("1", "keep", "")));
+
+	hand_in_again(&request, 1, 2);
+	ck_assert_ptr_null(kept);
+	ck_assert_str_eq(answer_text(), ERROR("1", -32002,
+	    "the worker was lost while the call was running: "
+	    "its outcome is unknown"));
+	ck_assert(answered->repeated);
+}
+END_TEST
+
+/* An entry of its own is a first delivery, however often the call came before. */
+START_TEST(test_unsafe_call_given_back_begins)
+{
+	struct env_request request = request_of(SLICE("keep"),
+	    SLICE(REQUEST("1", "keep", "")));
+
+	request.attempt = 2;
+	hand_in(&request, 1);
+	ck_assert_ptr_nonnull(kept);
+	ck_assert_uint_eq(call_attempt(kept), 2);
+}
+END_TEST
+
+START_TEST(test_late_unsafe_call_has_an_unknown_outcome)
+{
+	struct env_request request = request_of(SLICE("keep"),
+	    SLICE(REQUEST("1", "keep", "")));
+
+	request.deadline_ms = NOW_MS - 1;
+	hand_in_again(&request, 1, 2);
+	ck_assert_ptr_nonnull(strstr(answer_text(), "-32002"));
+}
+END_TEST
+
+/* Ends that are not the tool's doing --------------------------------------- */
+
+static struct call *told;
+
+static void
+on_cancel(struct call *call, void *arg)
+{
+	ck_assert_ptr_eq(arg, &told);
+	told = call;
+}
+
+static struct call *
+running_call(bool asks)
+{
+	struct env_request request = request_of(SLICE("keep"),
+	    SLICE(REQUEST("1", "keep", "")));
+
+	told = NULL;
+	hand_in(&request, 1);
+	if (asks)
+		call_on_cancel(kept, on_cancel, &told);
+	return kept;
+}
+
+START_TEST(test_expired_call_is_told_and_answered)
+{
+	struct call *call = running_call(true);
+
+	ck_assert_uint_eq(inflight_held(inflight), 1);
+	call_expire(call);
+	ck_assert_ptr_eq(told, call);
+	ck_assert_uint_eq(inflight_held(inflight), 0);
+	ck_assert_str_eq(answer_text(), ERROR("1", -32001,
+	    "the tool did not answer before the call's deadline"));
+	inflight_done(inflight, call);
+	ck_assert_uint_eq(inflight_count(inflight), 0);
+}
+END_TEST
+
+START_TEST(test_tool_that_goes_on_keeps_its_call)
+{
+	struct call *call = running_call(false);
+
+	call_expire(call);
+	inflight_done(inflight, call);
+	ck_assert_uint_eq(inflight_count(inflight), 0);
+	ck_assert_uint_eq(inflight_held(inflight), 1);
+	ck_assert_uint_eq(inflight_in_state(inflight, CALL_ABANDONED), 1);
+	/* It may still look at it, and its answer goes nowhere. */
+	ck_assert_str_eq(call_tool(call)->name, "keep");
+	call_text(call, SLICE("late"));
+	ck_assert_uint_eq(answers, 1);
+	ck_assert_uint_eq(inflight_held(inflight), 0);
+	ck_assert_uint_eq(inflight_in_state(inflight, CALL_ABANDONED), 0);
+}
+END_TEST
+
+START_TEST(test_late_answer_while_the_error_is_on_its_way)
+{
+	struct call *call = running_call(false);
+
+	call_expire(call);
+	call_text(call, SLICE("late"));
+	ck_assert_ptr_nonnull(strstr(answer_text(), "-32001"));
+	inflight_done(inflight, call);
+	ck_assert_uint_eq(inflight_held(inflight), 0);
+	ck_assert_uint_eq(inflight_in_state(inflight, CALL_ABANDONED), 0);
+}
+END_TEST
+
+START_TEST(test_cancelled_call_has_no_answer)
+{
+	struct call *call = running_call(true);
+
+	call_cancel(call);
+	ck_assert_ptr_eq(told, call);
+	ck_assert_uint_eq(answers, 1);
+	ck_assert_uint_eq(answered->answer.n, 0);
+}
+END_TEST
+
+START_TEST(test_lost_call_is_forgotten)
+{
+	struct call *call = running_call(true);
+
+	call_lose(call);
+	ck_assert_ptr_eq(told, call);
+	ck_assert_uint_eq(answers, 0);
+	ck_assert_uint_eq(inflight_count(inflight), 0);
+	ck_assert_uint_eq(inflight_totals(inflight).done, 0);
+}
+END_TEST
+
+START_TEST(test_unsafe_call_does_not_go_back)
+{
+	call_return(running_call(true));
+	ck_assert_ptr_nonnull(strstr(answer_text(), "-32002"));
+}
+END_TEST
+
+START_TEST(test_call_that_waits_goes_back)
+{
+	limiter_close(dispatch.limiter);
+	running_call(false);
+	ck_assert_ptr_null(kept);
+	ck_assert_uint_eq(inflight_in_state(inflight, CALL_RETURNING), 1);
+	ck_assert_uint_eq(answers, 0);
+}
+END_TEST
+
+/* The limiter --------------------------------------------------------------- */
+
+static void
+hand_in_for(const char *user, struct slice tool, unsigned seq)
+{
+	struct env_request request = request_of(tool,
+	    SLICE(REQUEST("1", "keep", "")));
+
+	request.user = slice_str(user);
+	hand_in(&request, seq);
+}
+
+static unsigned
+waiting(void)
+{
+	return inflight_in_state(inflight, CALL_WAITING);
+}
+
+static void
+limit_users(unsigned most)
+{
+	limiter_free(dispatch.limiter);
+	dispatch.limiter = limiter_new(&(struct limiter_options){ .base = base,
+		.per_user = most });
+}
+
+START_TEST(test_users_wait_for_themselves_alone)
+{
+	struct call *first;
+
+	limit_users(1);
+	hand_in_for("a", SLICE("keep"), 1);
+	first = kept;
+	hand_in_for("a", SLICE("keep"), 2);
+	ck_assert_uint_eq(waiting(), 1);
+	hand_in_for("b", SLICE("keep"), 3);
+	hand_in_for("", SLICE("keep"), 4);
+	hand_in_for("", SLICE("keep"), 5);
+	ck_assert_uint_eq(waiting(), 1);
+	call_text(first, SLICE("x"));
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(waiting(), 0);
+	ck_assert_uint_eq(kept->key.ms, 2);
+}
+END_TEST
+
+START_TEST(test_tool_with_a_cap)
+{
+	struct call *first;
+
+	hand_in_for("", SLICE("single"), 1);
+	first = kept;
+	hand_in_for("", SLICE("single"), 2);
+	hand_in_for("", SLICE("single"), 3);
+	ck_assert_uint_eq(waiting(), 2);
+	/* One that gives up while it waits leaves the order of the others. */
+	call_expire(inflight_find(inflight, &(struct call_key){ 2, 0 }));
+	ck_assert_str_eq(answer_text(), ERROR("1", -32001,
+	    "deadline passed before the call began"));
+	call_text(first, SLICE("x"));
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(kept->key.ms, 3);
+	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
 /* The catalogue ----------------------------------------------------------- */
 
 START_TEST(test_catalogue_json)
@@ -357,13 +622,15 @@ START_TEST(test_catalogue_json)
 	    "{\"name\":\"keep\",\"description\":\"k\",\"inputSchema\":"
 	    "{\"type\":\"object\",\"additionalProperties\":false},"
 	    "\"annotations\":{\"readOnlyHint\":false,\"destructiveHint\":true,";
+	static const char meta[] = "\"_meta\":{\"mcp-relay/timeout_ms\":1500}";
 	cJSON *parsed = cJSON_ParseWithLength(json.p, json.n);
 
 	ck_assert_ptr_nonnull(parsed);
 	ck_assert_int_eq(cJSON_GetArraySize(
-	    cJSON_GetObjectItemCaseSensitive(parsed, "tools")), 5);
+	    cJSON_GetObjectItemCaseSensitive(parsed, "tools")), 6);
 	ck_assert_int_eq(memcmp(json.p, begins, sizeof(begins) - 1), 0);
 	ck_assert_ptr_null(memchr(json.p, '\n', json.n));
+	ck_assert_ptr_nonnull(memmem(json.p, json.n, meta, sizeof(meta) - 1));
 	ck_assert_uint_eq(strlen(catalogue_digest(catalogue)), SHA256_HEX_LEN);
 	cJSON_Delete(parsed);
 }
@@ -385,7 +652,7 @@ START_TEST(test_bad_tool)
 {
 	const struct api bad = { .name = "bad", .tools = bad_tools[_i] };
 
-	ck_assert_ptr_null(catalogue_new(&bad, bad.name));
+	ck_assert_ptr_null(catalogue_new(&bad, bad.name, NULL));
 }
 END_TEST
 
@@ -393,7 +660,7 @@ START_TEST(test_bad_api_name)
 {
 	const struct api bad = { .name = "Bad", .tools = tools };
 
-	ck_assert_ptr_null(catalogue_new(&bad, bad.name));
+	ck_assert_ptr_null(catalogue_new(&bad, bad.name, NULL));
 }
 END_TEST
 
@@ -415,6 +682,19 @@ main(void)
 	tcase_add_test(tc, test_deleted_entry_goes_without_answer);
 	tcase_add_test(tc, test_entry_runs_once_while_held);
 	tcase_add_test(tc, test_calls_are_recycled_clean);
+	tcase_add_test(tc, test_safe_call_begins_again);
+	tcase_add_test(tc, test_unsafe_call_does_not_begin_again);
+	tcase_add_test(tc, test_unsafe_call_given_back_begins);
+	tcase_add_test(tc, test_late_unsafe_call_has_an_unknown_outcome);
+	tcase_add_test(tc, test_expired_call_is_told_and_answered);
+	tcase_add_test(tc, test_tool_that_goes_on_keeps_its_call);
+	tcase_add_test(tc, test_late_answer_while_the_error_is_on_its_way);
+	tcase_add_test(tc, test_cancelled_call_has_no_answer);
+	tcase_add_test(tc, test_lost_call_is_forgotten);
+	tcase_add_test(tc, test_unsafe_call_does_not_go_back);
+	tcase_add_test(tc, test_call_that_waits_goes_back);
+	tcase_add_test(tc, test_users_wait_for_themselves_alone);
+	tcase_add_test(tc, test_tool_with_a_cap);
 	tcase_add_test(tc, test_catalogue_json);
 	tcase_add_loop_test(tc, test_bad_tool, 0, ARRAY_LEN(bad_tools));
 	tcase_add_test(tc, test_bad_api_name);

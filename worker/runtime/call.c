@@ -10,9 +10,12 @@
 
 static const char *const state_names[] = {
 	[CALL_OPENED] = "opened",
+	[CALL_WAITING] = "waiting",
 	[CALL_RUNNING] = "running",
 	[CALL_ANSWERED] = "answered",
 	[CALL_SENT] = "sent",
+	[CALL_RETURNING] = "returning",
+	[CALL_ABANDONED] = "abandoned",
 };
 
 void
@@ -21,6 +24,7 @@ call_set_state(struct call *call, enum call_state state)
 	log_debug("call state", LF_S("call", call->call),
 	    LF("from", state_names[call->state]),
 	    LF("to", state_names[state]));
+	inflight_moved(call->home, call->state, state);
 	call->state = state;
 }
 
@@ -64,22 +68,63 @@ call_open(struct call *call, const struct env_request *request,
 }
 
 void
-call_run(struct call *call, const struct tool *tool, cJSON *take_params,
-    const cJSON *args)
+call_prepare(struct call *call, const struct tool *tool, bool safe,
+    cJSON *take_params, const cJSON *args)
 {
-	call->params = take_params;
 	call->tool = tool;
+	call->safe = safe;
+	call->params = take_params;
+	call->args = args;
+}
+
+void
+call_run(struct call *call)
+{
+	call->held = true;
 	call_set_state(call, CALL_RUNNING);
-	tool->run(call, args);
+	call->tool->run(call, call->args);
+}
+
+/* The tool has answered, or knows that it need not. */
+static void
+release(struct call *call)
+{
+	call->held = false;
+	inflight_released(call->home, call);
+}
+
+static void
+let_go(struct call *call)
+{
+	void (*fn)(struct call *of, void *arg) = call->on_cancel;
+
+	if (!call->held || call->let_go)
+		return;
+	call->let_go = true;
+	if (fn == NULL)
+		return;
+	call->on_cancel = NULL;
+	fn(call, call->on_cancel_arg);
+	/* Within fn it may have answered after all. */
+	if (call->held)
+		release(call);
 }
 
 /* Going out -------------------------------------------------------------- */
 
-/* Exactly one answer: refuses a second one while the first is on its way. */
+/*
+ * Exactly one answer: refuses a second one while the first is on its way, and one
+ * that nobody waits for. That is the last the tool has to do with the call.
+ */
 static bool
-may_answer(const struct call *call)
+may_answer(struct call *call)
 {
-	if (call->state == CALL_OPENED || call->state == CALL_RUNNING)
+	if (call->held && call->let_go) {
+		release(call);
+		return false;
+	}
+	if (call->state == CALL_OPENED || call->state == CALL_WAITING ||
+	    call->state == CALL_RUNNING)
 		return true;
 	log_error("second answer refused", LF_S("call", call->call),
 	    LF("tool", call->tool ? call->tool->name : ""));
@@ -106,6 +151,8 @@ answered(struct call *call)
 		strbuf_reset(&call->answer);
 	}
 	call_set_state(call, CALL_ANSWERED);
+	if (call->held && !call->let_go)
+		release(call);
 	inflight_answered(call->home, call);
 }
 
@@ -195,6 +242,56 @@ call_drop(struct call *call)
 		return;
 	strbuf_reset(&call->answer);
 	answered(call);
+}
+
+/* Other ends ----------------------------------------------------------------- */
+
+void
+call_expire(struct call *call)
+{
+	bool begun = call->state == CALL_RUNNING;
+
+	inflight_ending(call->home, call);
+	let_go(call);
+	error_answer(call, ENV_ERROR_TIMEOUT, begun ?
+	    "the tool did not answer before the call's deadline" :
+	    "deadline passed before the call began");
+	answered(call);
+}
+
+void
+call_cancel(struct call *call)
+{
+	inflight_ending(call->home, call);
+	let_go(call);
+	strbuf_reset(&call->answer);
+	answered(call);
+}
+
+void
+call_return(struct call *call)
+{
+	bool begun = call->state == CALL_RUNNING;
+
+	inflight_ending(call->home, call);
+	let_go(call);
+	if (begun && !call->safe) {
+		error_answer(call, ENV_ERROR_UNKNOWN_OUTCOME,
+		    "the worker stopped while the call was running: "
+		    "its outcome is unknown");
+		answered(call);
+		return;
+	}
+	call->attempt += begun;
+	call_set_state(call, CALL_RETURNING);
+}
+
+void
+call_lose(struct call *call)
+{
+	inflight_ending(call->home, call);
+	let_go(call);
+	inflight_forget(call->home, call);
 }
 
 /* What a tool may ask ---------------------------------------------------- */

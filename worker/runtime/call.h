@@ -21,15 +21,21 @@
 /* Who holds the call; only call_set_state() writes it. */
 enum call_state {
 	CALL_OPENED,     /* dispatch: being looked at */
+	CALL_WAITING,    /* limiter's list: may not begin yet */
 	CALL_RUNNING,    /* its tool, until it answers */
 	CALL_ANSWERED,   /* reply's queue: to be sent with the next flush */
-	CALL_SENT        /* a flush of reply's: Redis has not confirmed yet */
+	CALL_SENT,       /* a flush of reply's: Redis has not confirmed yet */
+	CALL_RETURNING,  /* lease: to be given back to the queue */
+	CALL_ABANDONED   /* done with, but its tool has not let go of it */
 };
+#define CALL_STATES (CALL_ABANDONED + 1)
 
 /* A stream entry's id in fixed size. */
 struct call_key {
 	uint64_t ms, seq;
 };
+
+struct use;
 
 struct call {
 	/* inflight's */
@@ -38,7 +44,7 @@ struct call {
 	UT_hash_handle hh;
 
 	enum call_state state;
-	STAILQ_ENTRY(call) link;     /* free list, or reply's queue */
+	STAILQ_ENTRY(call) link;     /* a list of inflight, limiter or reply */
 
 	/* Slices into copies. */
 	struct strbuf copies;
@@ -49,17 +55,29 @@ struct call {
 	struct slice user;
 	struct slice id;             /* raw JSON-RPC id */
 	uint64_t deadline_ms;        /* wall clock; 0: none */
-	unsigned attempt;
+	unsigned attempt;            /* of the call, over all of its entries */
+
+	/* The right to the entry, see lease.h. */
+	uint64_t lease_ms;           /* monotonic: renewed at, or after */
+	unsigned deliveries;         /* of this entry */
+	bool renewing;               /* lease's: a script is on its way */
+	bool entry_gone;             /* the queue was lost: nobody else has it */
 
 	struct worker_env *env;      /* borrowed */
 	const struct tool *tool;
 	void (*on_cancel)(struct call *call, void *arg);
 	void *on_cancel_arg;
 	cJSON *params;               /* owned; the arguments are in it */
+	const cJSON *args;
+	bool safe;                   /* may run again */
+	bool held;                   /* its tool has it, and may touch it */
+	bool let_go;                 /* nobody waits for its tool any more */
+	struct use *uses[2];         /* limiter's: of the tool, of the user */
 
 	struct strbuf answer;        /* a JSON-RPC message; empty: none to send */
 	bool failed;                 /* the answer is an error */
 	bool added;                  /* reply's: Redis has the answer */
+	bool in_doubt;               /* reply's: Redis may have the answer */
 	bool repeated;               /* the client may have an answer already */
 };
 
@@ -73,9 +91,24 @@ void call_set_state(struct call *call, enum call_state state);
  */
 bool call_open(struct call *call, const struct env_request *request,
     struct slice id) MUST_CHECK;
-/* Hands it to the tool, with parsed params (owned from here; NULL: none). */
-void call_run(struct call *call, const struct tool *tool, cJSON *take_params,
-    const cJSON *args);
+/* What the tool will get: parsed params (owned from here) with args in it. */
+void call_prepare(struct call *call, const struct tool *tool, bool safe,
+    cJSON *take_params, const cJSON *args);
+/* Hands it to the tool. */
+void call_run(struct call *call);
+
+/*
+ * The ends that are not the tool's doing. A tool that runs is told, if it asked
+ * for that with call_on_cancel(); one that did not goes on to nobody's use.
+ */
+/* Its deadline has passed: answers so. */
+void call_expire(struct call *call);
+/* The client cancelled it: answers nothing, the entry just goes away. */
+void call_cancel(struct call *call);
+/* The worker stops: safe calls and those not begun go back to the queue. */
+void call_return(struct call *call);
+/* Its entry is another worker's, who answers: forgets the call. */
+void call_lose(struct call *call);
 
 /* Nothing is to be answered: the entry just goes away. */
 void call_drop(struct call *call);

@@ -29,6 +29,7 @@ struct listing {
 struct catalogue {
 	const struct api *api;
 	const char *name;
+	const struct policy *policy;
 	struct listing now;      /* empty JSON: none yet */
 	char digest[SHA256_HEX_LEN + 1];
 };
@@ -171,8 +172,29 @@ add_annotations(struct strbuf *sb, unsigned promises)
 	strbuf_add_char(sb, '}');
 }
 
+/* What proxies need to know beyond the annotations, which are for clients. */
 static void
-list_tool(struct strbuf *sb, const struct tool *tool)
+add_meta(struct strbuf *sb, const struct tool *tool,
+    const struct policy *policy)
+{
+	unsigned timeout_ms = policy_timeout_ms(policy, tool);
+	bool overrides = policy_overrides_safe(policy, tool);
+
+	if (timeout_ms == 0 && !overrides)
+		return;
+	strbuf_add_str(sb, ",\"_meta\":{");
+	if (overrides)
+		strbuf_addf(sb, "\"%s\":%s", ENV_META_SAFE,
+		    policy_safe(policy, tool) ? "true" : "false");
+	if (timeout_ms > 0)
+		strbuf_addf(sb, "%s\"%s\":%u", overrides ? "," : "",
+		    ENV_META_TIMEOUT_MS, timeout_ms);
+	strbuf_add_char(sb, '}');
+}
+
+static void
+list_tool(struct strbuf *sb, const struct tool *tool,
+    const struct policy *policy)
 {
 	strbuf_add_str(sb, "{\"name\":");
 	strbuf_add_json(sb, slice_str(tool->name));
@@ -181,19 +203,20 @@ list_tool(struct strbuf *sb, const struct tool *tool)
 	add_schema(sb, "inputSchema", input_schema(tool));
 	add_schema(sb, "outputSchema", tool->output_schema);
 	add_annotations(sb, tool->promises);
+	add_meta(sb, tool, policy);
 	strbuf_add_char(sb, '}');
 }
 
 static void
-list(struct strbuf *sb, const struct tool *tools, const char *instructions)
+list(const struct catalogue *c, struct strbuf *sb, const struct tool *tools)
 {
 	strbuf_add_str(sb, "{\"instructions\":");
-	strbuf_add_json(sb, slice_str(instructions));
+	strbuf_add_json(sb, slice_str(c->api->instructions));
 	strbuf_add_str(sb, ",\"tools\":[");
 	for (const struct tool *t = tools; t->name != NULL; t++) {
 		if (t != tools)
 			strbuf_add_char(sb, ',');
-		list_tool(sb, t);
+		list_tool(sb, t, c->policy);
 	}
 	strbuf_add_str(sb, "],\"resources\":[],\"resourceTemplates\":[],"
 	    "\"prompts\":[]}");
@@ -215,14 +238,14 @@ listing_release(struct listing *l)
 }
 
 static bool
-listing_fill(struct listing *l, const struct tool *tools,
-    const char *instructions, struct strbuf *error)
+listing_fill(const struct catalogue *c, struct listing *l,
+    const struct tool *tools, struct strbuf *error)
 {
 	for (const struct tool *t = tools; t->name != NULL; t++) {
 		if (!add_tool(l, t, error))
 			return false;
 	}
-	list(&l->json, tools, instructions);
+	list(c, &l->json, tools);
 	if (!strbuf_ok(&l->json))
 		strbuf_add_str(error, "the catalogue is too large");
 	return strbuf_ok(&l->json);
@@ -236,7 +259,7 @@ catalogue_set_tools(struct catalogue *c, const struct tool *tools,
 {
 	struct listing made = { .json = STRBUF_INIT(CATALOGUE_MAX) };
 
-	if (!listing_fill(&made, tools, c->api->instructions, error)) {
+	if (!listing_fill(c, &made, tools, error)) {
 		listing_release(&made);
 		return false;
 	}
@@ -259,13 +282,15 @@ fill(struct catalogue *c, struct strbuf *error)
 }
 
 struct catalogue *
-catalogue_new(const struct api *of, const char *name)
+catalogue_new(const struct api *of, const char *name,
+    const struct policy *policy)
 {
 	struct catalogue *c = xcalloc(1, sizeof(*c));
 	struct strbuf error = STRBUF_INIT(ERROR_MAX);
 
 	c->api = of;
 	c->name = name;
+	c->policy = policy;
 	strbuf_init(&c->now.json, CATALOGUE_MAX);
 	if (!fill(c, &error)) {
 		log_error("API refused", LF("api", name),

@@ -6,6 +6,7 @@
 #define MCP_WORKER_CATALOGUE_H
 
 #include "common/ident.h"
+#include "worker/runtime/policy.h"
 #include "worker/runtime/schema.h"
 #include "worker/runtime/tool.h"
 
@@ -13,10 +14,11 @@ struct catalogue;
 
 /*
  * Checks the API's definition and compiles it; name is what the operator calls
- * it. NULL after logging what is wrong with which tool. Both are borrowed.
+ * it, policy (may be NULL) what he has decided about its tools. NULL after
+ * logging what is wrong with which tool. All are borrowed.
  */
-struct catalogue *catalogue_new(const struct api *api,
-    const char *name) MUST_CHECK;
+struct catalogue *catalogue_new(const struct api *api, const char *name,
+    const struct policy *policy) MUST_CHECK;
 void catalogue_free(struct catalogue *c);
 
 /*

@@ -6,10 +6,6 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 
-/* Long enough to cost nothing when idle, short enough to notice a lost peer. */
-#define BLOCK_MS 5000
-#define BLOCK_MS_TEXT "5000"
-_Static_assert(BLOCK_MS == 5000, "BLOCK_MS_TEXT says the same");
 /* On top of the block time, for the answer to a blocking read. */
 #define ANSWER_MS 5000
 /* How long after the block time a read on a lost connection may still end. */
@@ -47,7 +43,7 @@ struct consume {
 	uint64_t again_ms;            /* monotonic */
 	char cursor[ENTRY_ID_MAX];    /* history: read after this id */
 	size_t cursor_n;
-	char batch[20];               /* COUNT of a read, in decimal */
+	uint64_t asked_ms;            /* when the read on its way was sent */
 };
 
 static void consume_step(struct consume *c);
@@ -142,7 +138,9 @@ take_entries(struct consume *c, const redisReply *reply)
 
 	for (i = 0; env_entry_at(entries, i, &entry); i++) {
 		set_cursor(c, entry.id);
-		c->options.on_entry(&entry, c->options.arg);
+		c->options.on_entry(&(struct arrival){ .entry = entry,
+		    .held_ms = c->asked_ms, .deliveries = 1 },
+		    c->options.arg);
 	}
 	return i;
 }
@@ -155,7 +153,8 @@ history_done(struct consume *c)
 		c->history = HISTORY_CLEAN;
 	} else {
 		c->history = HISTORY_AGAIN;
-		c->again_ms = clock_mono_ms() + BLOCK_MS + LATE_MS;
+		c->again_ms = clock_mono_ms() + c->options.block_ms +
+		    LATE_MS;
 	}
 	set_cursor(c, SLICE("0"));
 }
@@ -195,9 +194,10 @@ create_group(struct consume *c)
 static bool
 read_history(struct consume *c)
 {
+	char count[20];
 	const struct slice argv[] = { SLICE("XREADGROUP"), SLICE("GROUP"),
 		SLICE(ENV_GROUP), c->options.worker, SLICE("COUNT"),
-		slice_of(c->batch, u64_decimal(c->batch, c->options.batch)),
+		slice_of(count, u64_decimal(count, c->options.batch)),
 		SLICE("STREAMS"), c->options.requests_key,
 		slice_of(c->cursor, c->cursor_n) };
 
@@ -205,24 +205,24 @@ read_history(struct consume *c)
 	    on_history, c);
 }
 
-/*
- * Room for a whole batch beside the one that runs or waits to be confirmed:
- * filling small gaps would cost a read, and later a write, for each.
- */
-static bool
-has_room(const struct consume *c)
+static unsigned
+wanted(const struct consume *c)
 {
-	return inflight_count(c->options.inflight) <= c->options.batch;
+	unsigned room = c->options.room(c->options.arg);
+
+	return room < c->options.batch ? room : c->options.batch;
 }
 
 static bool
 read_new(struct consume *c)
 {
+	char count[20], block[20];
 	const struct slice argv[] = { SLICE("XREADGROUP"), SLICE("GROUP"),
 		SLICE(ENV_GROUP), c->options.worker, SLICE("COUNT"),
-		slice_of(c->batch, u64_decimal(c->batch, c->options.batch)),
-		SLICE("BLOCK"), SLICE(BLOCK_MS_TEXT), SLICE("STREAMS"),
-		c->options.requests_key, SLICE(">") };
+		slice_of(count, u64_decimal(count, wanted(c))),
+		SLICE("BLOCK"),
+		slice_of(block, u64_decimal(block, c->options.block_ms)),
+		SLICE("STREAMS"), c->options.requests_key, SLICE(">") };
 
 	return redis_send(c->blocking, argv, ARRAY_LEN(argv), on_read, c);
 }
@@ -240,6 +240,7 @@ consume_go(struct consume *c, enum consume_state state,
     bool (*send)(struct consume *c))
 {
 	consume_set_state(c, state);
+	c->asked_ms = clock_mono_ms();
 	if (!send(c))
 		consume_set_state(c, CONSUME_IDLE);
 }
@@ -266,7 +267,7 @@ consume_step(struct consume *c)
 		consume_go(c, CONSUME_GROUP, create_group);
 	else if (history_due(c))
 		consume_go(c, CONSUME_HISTORY, read_history);
-	else if (!c->stopping && has_room(c))
+	else if (!c->stopping && wanted(c) > 0)
 		consume_go(c, CONSUME_READING, read_new);
 }
 
@@ -343,7 +344,7 @@ consume_new(const struct consume_options *options)
 	c->wake = evtimer_new(options->base, on_wake, c);
 	if (c->pause == NULL || c->wake == NULL)
 		abort();
-	redis.command_timeout_ms = BLOCK_MS + ANSWER_MS;
+	redis.command_timeout_ms = options->block_ms + ANSWER_MS;
 	redis.on_state = on_blocking_state;
 	redis.arg = c;
 	c->blocking = redis_new(options->base, options->dns, &redis);
@@ -382,7 +383,7 @@ consume_wake(struct consume *c)
 {
 	/*
 	 * Calls come to their end many at a time: a read within the first one's
-	 * callback would ask for a single entry.
+	 * callback would ask for less than there is room for.
 	 */
 	if (c->state == CONSUME_IDLE)
 		event_active(c->wake, EV_TIMEOUT, 0);

@@ -20,9 +20,8 @@
 
 #include <event2/event.h>
 
-#include "common/envelope.h"
 #include "common/redis.h"
-#include "worker/runtime/inflight.h"
+#include "worker/runtime/arrival.h"
 
 struct consume;
 
@@ -31,12 +30,14 @@ struct consume_options {
 	struct evdns_base *dns;        /* may be NULL */
 	struct redis *commands;        /* the command connection, borrowed */
 	struct redis_options redis;    /* for the connection that blocks */
-	struct inflight *inflight;     /* to know how much there is room for */
 	struct slice requests_key;     /* borrowed */
 	struct slice worker;           /* consumer name, borrowed */
-	unsigned batch;                /* entries per read; two are held at most */
-	/* An entry to run, borrowed; it may be one that inflight holds. */
-	void (*on_entry)(const struct env_entry *entry, void *arg);
+	unsigned batch;                /* entries per read, at most */
+	unsigned block_ms;             /* a read waits, at most */
+	/* For how many new entries there is room. */
+	unsigned (*room)(void *arg);
+	/* An entry to run; it may be one that inflight holds. */
+	arrival_cb *on_entry;
 	/* After consume_stop(): nothing is being read any more. */
 	void (*on_stopped)(void *arg);
 	void *arg;

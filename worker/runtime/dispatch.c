@@ -6,6 +6,7 @@
 #include "common/jsonrpc.h"
 #include "common/log.h"
 #include "worker/runtime/call.h"
+#include "worker/runtime/reclaim.h"
 
 /* Problems are few and short, but name fields that the caller chose. */
 #define PROBLEMS_MAX_BYTES 4096
@@ -75,13 +76,15 @@ arguments_of(cJSON *params)
 
 /* Answers what does not fit the schema, as MCP asks (SEP-1303): isError. */
 static void
-run_checked(struct call *call, const struct catalogue_tool *tool,
-    cJSON *take_params, const cJSON *args)
+run_checked(const struct dispatch *d, struct call *call,
+    const struct catalogue_tool *tool, cJSON *take_params, const cJSON *args)
 {
 	struct strbuf problems = STRBUF_INIT(PROBLEMS_MAX_BYTES);
 
 	if (schema_check(tool->input, args, &problems)) {
-		call_run(call, tool->tool, take_params, args);
+		call_prepare(call, tool->tool,
+		    policy_safe(d->policy, tool->tool), take_params, args);
+		limiter_take(d->limiter, call);
 	} else {
 		call_error(call, "%s", strbuf_str(&problems));
 		cJSON_Delete(take_params);
@@ -90,18 +93,12 @@ run_checked(struct call *call, const struct catalogue_tool *tool,
 }
 
 static void
-call_a_tool(const struct catalogue *catalogue, struct call *call,
-    const struct env_request *request, const struct jsonrpc_msg *msg)
+run_tool(const struct dispatch *d, struct call *call,
+    const struct catalogue_tool *tool, const struct jsonrpc_msg *msg)
 {
-	const struct catalogue_tool *tool =
-	    catalogue_find(catalogue, request->tool);
 	cJSON *params;
 	const cJSON *args;
 
-	if (tool == NULL) {
-		refuse_unknown_tool(call, request->tool);
-		return;
-	}
 	if (holds_nul(msg->params)) {
 		call_error(call, "arguments: \\u0000 is not allowed in strings");
 		return;
@@ -109,12 +106,62 @@ call_a_tool(const struct catalogue *catalogue, struct call *call,
 	params = parse_params(msg->params);
 	args = arguments_of(params);
 	if (cJSON_IsObject(args)) {
-		run_checked(call, tool, params, args);
+		run_checked(d, call, tool, params, args);
 		return;
 	}
 	cJSON_Delete(params);
 	call_refuse(call, JSONRPC_INVALID_PARAMS,
 	    "Invalid params: arguments must be an object");
+}
+
+/*
+ * May a call begin that other workers may have begun? Answers it if not. A call
+ * whose time is up is not begun, but an unsafe one may have run.
+ */
+static bool
+may_begin_again(const struct dispatch *d, struct call *call,
+    const struct tool *tool, const struct arrival *arrival)
+{
+	if (arrival->deliveries <= 1)
+		return true;
+	if (!policy_safe(d->policy, tool)) {
+		call_refuse(call, ENV_ERROR_UNKNOWN_OUTCOME,
+		    "the worker was lost while the call was running: "
+		    "its outcome is unknown");
+		return false;
+	}
+	if (call->attempt <= RECLAIM_ATTEMPTS_MAX)
+		return true;
+	dead_add(d->dead, arrival, call->attempt - 1,
+	    "its workers were lost while it ran");
+	call_refuse(call, ENV_ERROR_GAVE_UP,
+	    "given up: each worker that ran the call was lost");
+	return false;
+}
+
+static bool
+too_late(const struct call *call)
+{
+	return call->deadline_ms != 0 &&
+	    clock_wall_ms() > call->deadline_ms;
+}
+
+static void
+call_a_tool(const struct dispatch *d, struct call *call,
+    const struct env_request *request, const struct jsonrpc_msg *msg,
+    const struct arrival *arrival)
+{
+	const struct catalogue_tool *tool =
+	    catalogue_find(d->catalogue, request->tool);
+
+	if (tool == NULL)
+		refuse_unknown_tool(call, request->tool);
+	else if (!may_begin_again(d, call, tool->tool, arrival))
+		return;
+	else if (too_late(call))
+		call_expire(call);
+	else
+		run_tool(d, call, tool, msg);
 }
 
 static void
@@ -129,35 +176,40 @@ refuse_malformed(struct call *call, const char *reason)
 		call_drop(call);
 }
 
-static bool
-too_late(const struct env_request *request)
-{
-	return request->deadline_ms != 0 &&
-	    clock_wall_ms() > request->deadline_ms;
-}
-
 /* Begins an opened call whose request and message were read. */
 static void
-begin(const struct catalogue *catalogue, struct call *call,
-    const struct env_request *request, const struct jsonrpc_msg *msg)
+begin(const struct dispatch *d, struct call *call,
+    const struct env_request *request, const struct jsonrpc_msg *msg,
+    const struct arrival *arrival)
 {
 	if (msg->kind != JSONRPC_REQUEST)
 		refuse_malformed(call, "not a JSON-RPC request");
-	else if (too_late(request))
-		call_refuse(call, DISPATCH_TOO_LATE,
-		    "deadline passed before the call began");
+	else if (d->cancels != NULL && cancels_has(d->cancels, call))
+		call_drop(call);
 	else if (slice_eq(request->method, SLICE("tools/call")))
-		call_a_tool(catalogue, call, request, msg);
+		call_a_tool(d, call, request, msg, arrival);
 	else
 		call_refuse(call, JSONRPC_METHOD_NOT_FOUND,
 		    "Method not found");
 }
 
-void
-dispatch_entry(const struct catalogue *catalogue, struct inflight *inflight,
-    const struct env_entry *entry)
+/* Each further delivery is a further attempt. */
+static void
+note_arrival(struct call *call, const struct arrival *arrival)
 {
-	struct call *call = inflight_add(inflight, entry->id);
+	unsigned again = arrival->deliveries > 0 ? arrival->deliveries - 1 : 0;
+
+	call->lease_ms = arrival->held_ms;
+	call->deliveries = arrival->deliveries;
+	call->attempt += again;
+	call->repeated |= again > 0;
+}
+
+void
+dispatch_entry(const struct dispatch *d, const struct arrival *arrival)
+{
+	const struct env_entry *entry = &arrival->entry;
+	struct call *call = inflight_add(d->inflight, entry->id);
 	struct env_request request = { .attempt = 0 };
 	struct jsonrpc_msg msg = { .kind = JSONRPC_NOTIFICATION };
 	bool ok;
@@ -170,8 +222,11 @@ dispatch_entry(const struct catalogue *catalogue, struct inflight *inflight,
 		ok = false;
 	if (!call_open(call, &request, msg.id))
 		refuse_malformed(call, "too large");
-	else if (!ok)
+	note_arrival(call, arrival);
+	if (call->state != CALL_OPENED)
+		return;
+	if (!ok)
 		refuse_malformed(call, "fields or payload");
 	else
-		begin(catalogue, call, &request, &msg);
+		begin(d, call, &request, &msg, arrival);
 }

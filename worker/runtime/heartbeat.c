@@ -12,14 +12,14 @@
 
 /*
  * Beat. KEYS: worker, workers, api. ARGV: worker, expiry (ms), its TTL (ms),
- * the list's life (ms), catalogue's digest, its TTL (ms), then the worker's
- * fields. Returns 1 when the catalogue is to be published: none is there, or
+ * the list's life (ms), catalogue's digest, its TTL (ms), reclaim idle (ms), then
+ * the worker's fields. Returns 1 when the catalogue is to be published: none is there, or
  * that of a worker that started earlier. An empty digest: there is none yet.
  */
 static const struct redis_script beat_script = {
 	.name = "worker beat",
 	.body =
-	"redis.call('HSET', KEYS[1], unpack(ARGV, 7))\n"
+	"redis.call('HSET', KEYS[1], unpack(ARGV, 8))\n"
 	"redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
 	"redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])\n"
 	"redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[2] - ARGV[4])\n"
@@ -27,6 +27,7 @@ static const struct redis_script beat_script = {
 	"if ARGV[5] == '' then return 0 end\n"
 	"local there = redis.call('HMGET', KEYS[3], 'digest', 'since')\n"
 	"if there[1] == ARGV[5] then\n"
+	"	redis.call('HSET', KEYS[3], 'reclaim_idle_ms', ARGV[7])\n"
 	"	redis.call('PEXPIRE', KEYS[3], ARGV[6])\n"
 	"	return 0\n"
 	"end\n"
@@ -59,7 +60,7 @@ static const struct redis_script leave_script = {
 	"local pending = redis.pcall('XPENDING', KEYS[4], ARGV[3],\n"
 	"    '-', '+', 1, ARGV[1])\n"
 	"if not pending.err and #pending == 0 then\n"
-	"	redis.call('XGROUP', 'DELCONSUMER', KEYS[4], ARGV[3], ARGV[1])\n"
+	"	redis.pcall('XGROUP', 'DELCONSUMER', KEYS[4], ARGV[3], ARGV[1])\n"
 	"end\n"
 	"if redis.call('ZCOUNT', KEYS[2], '(' .. ARGV[2], '+inf') > 0 then\n"
 	"	return 0\n"
@@ -69,8 +70,8 @@ static const struct redis_script leave_script = {
 };
 
 #define KEYS_MAX 4
-#define ARGS_MAX (KEYS_MAX + 28)
-#define NUMBERS_MAX 8
+#define ARGS_MAX (KEYS_MAX + 31)
+#define NUMBERS_MAX 12
 
 /* The keys and arguments of a script, with room for what they spell. */
 struct args {
@@ -136,15 +137,19 @@ add_key(const struct heartbeat *h, struct args *a, enum env_key kind)
 
 /* The list of APIs ------------------------------------------------------- */
 
-/* Its key has another slot than the scripts' keys: a command of its own. */
+/*
+ * Its key has another slot than the scripts' keys: a command of its own. The last
+ * worker leaves the API on the list, for calls may be in its queue: the proxies
+ * look after these, and take the API off.
+ */
 static void
-list_api(struct heartbeat *h, const char *command)
+list_api(struct heartbeat *h)
 {
-	const struct slice argv[] = { slice_str(command), SLICE(ENV_APIS_KEY),
+	const struct slice argv[] = { SLICE("SADD"), SLICE(ENV_APIS_KEY),
 		h->api };
 
 	if (!redis_send(h->options.commands, argv, ARRAY_LEN(argv), NULL, NULL))
-		log_warn("API list not updated", LF("command", command));
+		log_warn("API not listed", LF_S("api", h->api));
 }
 
 /* Publishing ------------------------------------------------------------- */
@@ -179,6 +184,7 @@ publish(struct heartbeat *h)
 	add_field(&a, "version", catalogue_version(catalogue));
 	add_field(&a, "digest", catalogue_digest(catalogue));
 	add_number_field(&a, "since", h->started_ms);
+	add_number_field(&a, "reclaim_idle_ms", h->options.reclaim_idle_ms);
 	add(&a, SLICE("catalogue"));
 	add(&a, catalogue_json(catalogue));
 	if (!redis_eval(h->options.commands, &publish_script, a.argv, a.n, 1,
@@ -212,6 +218,7 @@ add_worker_fields(const struct heartbeat *h, struct args *a)
 	add_field(a, "pod", h->options.pod);
 	add_number_field(a, "started_ms", h->started_ms);
 	add_number_field(a, "in_flight", inflight_count(h->options.inflight));
+	add_number_field(a, "running", inflight_held(h->options.inflight));
 	add_number_field(a, "done", totals.done);
 	add_number_field(a, "failed", totals.failed);
 	add_field(a, "draining", h->draining ? "1" : "0");
@@ -234,12 +241,13 @@ beat(struct heartbeat *h)
 	add(&a, slice_str(worker_env_is_up(h->options.env) ?
 	    catalogue_digest(h->options.catalogue) : ""));
 	add_number(&a, ENV_CATALOGUE_TTL_MS);
+	add_number(&a, h->options.reclaim_idle_ms);
 	add_worker_fields(h, &a);
 	if (!redis_eval(h->options.commands, &beat_script, a.argv, a.n, 3,
 	    on_beat, h))
 		log_warn("heartbeat not sent", LF_S("api", h->api));
 	if (worker_env_is_up(h->options.env))
-		list_api(h, "SADD");
+		list_api(h);
 }
 
 void
@@ -271,28 +279,13 @@ heartbeat_set_draining(struct heartbeat *h)
 /* Leaving ---------------------------------------------------------------- */
 
 static void
-on_unlisted(struct redis *redis UNUSED, const redisReply *reply UNUSED,
-    void *arg)
+on_withdrawn(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 {
 	struct heartbeat *h = arg;
-
-	h->options.on_left(h->options.arg);
-}
-
-static void
-on_withdrawn(struct redis *redis, const redisReply *reply, void *arg)
-{
-	struct heartbeat *h = arg;
-	bool last = reply != NULL && reply->type == REDIS_REPLY_INTEGER &&
-	    reply->integer == 1;
 
 	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
 		log_error("leave refused",
 		    LF_S("reason", slice_of(reply->str, (size_t)reply->len)));
-	/* A worker that starts just now lists the API again with its next beat. */
-	if (last && redis_send_words(redis, on_unlisted, h, "SREM",
-	    ENV_APIS_KEY, catalogue_name(h->options.catalogue), NULL))
-		return;
 	h->options.on_left(h->options.arg);
 }
 

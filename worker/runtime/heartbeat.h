@@ -30,6 +30,7 @@ struct heartbeat_options {
 	const struct inflight *inflight;
 	const char *worker;
 	const char *pod;
+	unsigned reclaim_idle_ms;           /* for proxies to know */
 	/* The catalogue had to be published: other keys may be gone as well. */
 	void (*on_published)(void *arg);
 	/* After heartbeat_leave(). */

@@ -14,6 +14,9 @@ struct inflight {
 	struct inflight_options options;
 	struct call *by_key;      /* uthash */
 	struct call_list idle;
+	struct call_list abandoned;
+	unsigned states[CALL_STATES];
+	unsigned held;
 	struct inflight_totals totals;
 };
 
@@ -24,6 +27,7 @@ inflight_new(const struct inflight_options *options)
 
 	f->options = *options;
 	STAILQ_INIT(&f->idle);
+	STAILQ_INIT(&f->abandoned);
 	return f;
 }
 
@@ -50,6 +54,7 @@ inflight_free(struct inflight *f)
 		next = call->hh.next;
 		call_free(call);
 	}
+	STAILQ_CONCAT(&f->idle, &f->abandoned);
 	while ((call = STAILQ_FIRST(&f->idle)) != NULL) {
 		STAILQ_REMOVE_HEAD(&f->idle, link);
 		call_free(call);
@@ -96,12 +101,12 @@ inflight_add(struct inflight *f, struct slice entry_id)
 
 	if (!parse_id(entry_id, &key))
 		return NULL;
-	HASH_FIND(hh, f->by_key, &key, sizeof(key), call);
-	if (call != NULL)
+	if (inflight_find(f, &key) != NULL)
 		return NULL;
 	call = take_idle(f);
 	call->key = key;
 	call->state = CALL_OPENED;
+	f->states[CALL_OPENED]++;
 	/* The id's text is needed for XACK; call_open() adds to the copies. */
 	strbuf_add_slice(&call->copies, entry_id);
 	call->entry.n = entry_id.n;
@@ -124,14 +129,9 @@ empty(struct strbuf *sb)
 		strbuf_reset(sb);
 }
 
-void
-inflight_done(struct inflight *f, struct call *take_call)
+static void
+recycle(struct inflight *f, struct call *call)
 {
-	struct call *call = take_call;
-
-	f->totals.done++;
-	f->totals.failed += call->failed;
-	HASH_DEL(f->by_key, call);
 	cJSON_Delete(call->params);
 	empty(&call->copies);
 	empty(&call->answer);
@@ -139,8 +139,94 @@ inflight_done(struct inflight *f, struct call *take_call)
 	call->params = NULL;
 	call->on_cancel = NULL;
 	call->failed = call->added = call->repeated = false;
+	call->in_doubt = call->renewing = call->entry_gone = false;
+	call->safe = call->let_go = false;
 	STAILQ_INSERT_HEAD(&f->idle, call, link);
+}
+
+void
+inflight_forget(struct inflight *f, struct call *take_call)
+{
+	struct call *call = take_call;
+
+	HASH_DEL(f->by_key, call);
+	if (call->held) {
+		call_set_state(call, CALL_ABANDONED);
+		STAILQ_INSERT_TAIL(&f->abandoned, call, link);
+	} else {
+		f->states[call->state]--;
+		recycle(f, call);
+	}
 	f->options.on_done(f->options.arg);
+}
+
+void
+inflight_done(struct inflight *f, struct call *take_call)
+{
+	f->totals.done++;
+	f->totals.failed += take_call->failed;
+	inflight_forget(f, take_call);
+}
+
+void
+inflight_ending(struct inflight *f, struct call *call)
+{
+	if (f->options.on_ending != NULL)
+		f->options.on_ending(call, f->options.arg);
+}
+
+void
+inflight_released(struct inflight *f, struct call *call)
+{
+	f->held--;
+	f->options.on_released(call, f->options.arg);
+	if (call->state != CALL_ABANDONED)
+		return;
+	STAILQ_REMOVE(&f->abandoned, call, call, link);
+	f->states[CALL_ABANDONED]--;
+	recycle(f, call);
+}
+
+/* To be running is to be held: only release() ends that. */
+void
+inflight_moved(struct inflight *f, unsigned from, unsigned to)
+{
+	f->states[from]--;
+	f->states[to]++;
+	f->held += to == CALL_RUNNING;
+}
+
+struct call *
+inflight_find(const struct inflight *f, const struct call_key *key)
+{
+	struct call *call;
+
+	HASH_FIND(hh, f->by_key, key, sizeof(*key), call);
+	return call;
+}
+
+void
+inflight_each(struct inflight *f, void (*fn)(struct call *call, void *arg),
+    void *arg)
+{
+	struct call *call, *next;
+
+	for (call = f->by_key; call != NULL; call = next) {
+		next = call->hh.next;
+		fn(call, arg);
+	}
+}
+
+unsigned
+inflight_in_state(const struct inflight *f, unsigned state)
+{
+	return f->states[state];
+}
+
+unsigned
+inflight_held(const struct inflight *f)
+{
+	return f->held;
 }
 
 size_t

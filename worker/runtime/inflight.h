@@ -4,6 +4,9 @@
  *
  * It owns the calls and recycles them. Knowing each by its entry id is what
  * keeps an entry that is read twice (see consume.h) from running twice.
+ *
+ * A call whose tool goes on after the runtime is done with it (abandoned) is kept
+ * for the tool's sake alone, and takes up a place until the tool lets go of it.
  */
 #ifndef MCP_WORKER_INFLIGHT_H
 #define MCP_WORKER_INFLIGHT_H
@@ -11,6 +14,7 @@
 #include "common/envelope.h"
 
 struct call;
+struct call_key;
 struct inflight;
 struct worker_env;
 
@@ -18,6 +22,13 @@ struct inflight_options {
 	struct worker_env *env;   /* for tools; borrowed */
 	/* A call got its answer, or is to go without one. */
 	void (*on_answer)(struct call *call, void *arg);
+	/*
+	 * A call is about to end other than by its answer: whoever has it on a
+	 * list takes it off. May be NULL.
+	 */
+	void (*on_ending)(struct call *call, void *arg);
+	/* A call's tool has let go of it: others may run in its place. */
+	void (*on_released)(struct call *call, void *arg);
 	/* A call is done: there is room for another. */
 	void (*on_done)(void *arg);
 	void *arg;
@@ -34,11 +45,27 @@ void inflight_free(struct inflight *f);
  */
 struct call *inflight_add(struct inflight *f, struct slice entry_id)
     MUST_CHECK;
-/* For call.c: the call has its answer, or needs none. */
-void inflight_answered(struct inflight *f, struct call *call);
+/* The call with that key, or NULL. */
+struct call *inflight_find(const struct inflight *f,
+    const struct call_key *key);
+/* Calls fn for each; fn may end the call at hand in any way. */
+void inflight_each(struct inflight *f, void (*fn)(struct call *call, void *arg),
+    void *arg);
 /* Redis confirmed everything: forgets the call. */
 void inflight_done(struct inflight *f, struct call *take_call);
+/* The same for a call that has been left to others. */
+void inflight_forget(struct inflight *f, struct call *take_call);
 
+/* For call.c. The call has its answer, or needs none. */
+void inflight_answered(struct inflight *f, struct call *call);
+void inflight_ending(struct inflight *f, struct call *call);
+void inflight_released(struct inflight *f, struct call *call);
+void inflight_moved(struct inflight *f, unsigned from, unsigned to);
+
+/* Calls with that enum call_state; those abandoned are in no other count. */
+unsigned inflight_in_state(const struct inflight *f, unsigned state);
+/* Calls that tools have in hand, abandoned ones included. */
+unsigned inflight_held(const struct inflight *f);
 size_t inflight_count(const struct inflight *f);
 
 /* Since start, for the heartbeat. */

@@ -13,9 +13,29 @@ _Static_assert(offsetof(struct worker_options, common) == 0,
 static const struct config_option worker_option_table[] = {
 	{ "WORKER_BATCH", CONFIG_UINT, FIELD(batch), "64", 1, WORKER_BATCH_MAX,
 	    NULL, "calls read from the queue at once" },
+	{ "WORKER_CONCURRENCY", CONFIG_UINT, FIELD(concurrency), "256", 1,
+	    65536, NULL, "calls that a worker runs at once" },
+	{ "WORKER_USER_CONCURRENCY", CONFIG_UINT, FIELD(user_concurrency), "0",
+	    0, 65536, NULL, "calls of one user that a worker runs at once, 0 "
+	    "for no limit" },
+	{ "WORKER_RECLAIM_IDLE", CONFIG_UINT, FIELD(reclaim_idle_s), "10", 2,
+	    3600, NULL, "seconds without a sign of life from its worker after "
+	    "which a call is another worker's. The same for all workers of an "
+	    "API" },
 	{ "WORKER_DRAIN_TIMEOUT", CONFIG_UINT, FIELD(drain_timeout_s), "25", 0,
 	    3600, NULL, "seconds that running calls get to finish after "
 	    "SIGTERM" },
+	{ "SAFE_TOOLS", CONFIG_STRING, FIELD(safe_tools), NULL, 0, 0, NULL,
+	    "tools that may run again when their worker was lost, whatever "
+	    "their annotations say: names with commas between" },
+	{ "UNSAFE_TOOLS", CONFIG_STRING, FIELD(unsafe_tools), NULL, 0, 0, NULL,
+	    "tools that may not, likewise" },
+	{ "TOOL_CONCURRENCY", CONFIG_STRING, FIELD(tool_concurrency), NULL, 0,
+	    0, NULL, "calls of single tools that a worker runs at once: "
+	    "<tool>=<number>, with commas between" },
+	{ "TOOL_TIMEOUTS", CONFIG_STRING, FIELD(tool_timeouts), NULL, 0, 0,
+	    NULL, "seconds that calls of single tools get instead of the "
+	    "proxies' CALL_TIMEOUT: <tool>=<seconds>, with commas between" },
 	{ "WORKER_READY_FILE", CONFIG_STRING, FIELD(ready_file), NULL, 0, 0,
 	    NULL, "file that is there while the worker takes calls, for a "
 	    "readiness probe" },
@@ -110,15 +130,37 @@ worker_settings_own(void *block)
 	return ((struct block *)block)->own;
 }
 
-bool
-worker_options_check(struct worker_options *o, struct strbuf *errors)
+struct policy_options
+worker_options_policy(const struct worker_options *o)
 {
-	bool ok = options_check(&o->common, errors);
+	return (struct policy_options){
+		.safe_tools = o->safe_tools,
+		.unsafe_tools = o->unsafe_tools,
+		.concurrency = o->tool_concurrency,
+		.timeouts = o->tool_timeouts,
+	};
+}
 
+static bool
+check_name(const struct worker_options *o, struct strbuf *errors)
+{
 	if (o->api_name == NULL || env_api_name_ok(slice_str(o->api_name)))
-		return ok;
+		return true;
 	strbuf_addf(errors, "API_NAME: \"%s\" is not 1 to %d lower-case letters, "
 	    "digits and inner hyphens, starting with a letter\n", o->api_name,
 	    API_NAME_MAX);
 	return false;
+}
+
+bool
+worker_options_check(struct worker_options *o, struct strbuf *errors)
+{
+	struct policy_options of = worker_options_policy(o);
+	struct policy *policy = policy_new(&of, errors);
+	bool ok = policy != NULL;
+
+	policy_free(policy);
+	ok &= options_check(&o->common, errors);
+	ok &= check_name(o, errors);
+	return ok;
 }

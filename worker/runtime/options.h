@@ -5,6 +5,7 @@
 #define MCP_WORKER_OPTIONS_H
 
 #include "common/options.h"
+#include "worker/runtime/policy.h"
 #include "worker/runtime/tool.h"
 
 /* Entries per read, at most: as many ids fit XACK and XDEL without a stall. */
@@ -15,7 +16,14 @@ struct worker_options {
 	char *api_name;                 /* NULL: the program's */
 	char *ready_file;               /* NULL: none */
 	unsigned batch;
+	unsigned concurrency;
+	unsigned user_concurrency;      /* 0: no cap */
+	unsigned reclaim_idle_s;
 	unsigned drain_timeout_s;
+	char *safe_tools;               /* these four as in policy.h */
+	char *unsafe_tools;
+	char *tool_concurrency;
+	char *tool_timeouts;
 };
 
 /*
@@ -36,6 +44,8 @@ void *worker_settings_block(struct worker_settings *s);
 struct worker_options *worker_settings_options(void *block);
 void *worker_settings_own(void *block);
 
+/* The part that policy.h reads; borrows from the options. */
+struct policy_options worker_options_policy(const struct worker_options *o);
 /* Completes the runtime's part and checks it; a line per problem in errors. */
 bool worker_options_check(struct worker_options *options,
     struct strbuf *errors) MUST_CHECK;

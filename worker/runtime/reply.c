@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/runtime/call.h"
@@ -21,7 +22,7 @@
 /* XADD key MAXLEN ~ n *, then the messages. */
 #define XADD_ARGC 6
 #define XADD_ARGC_MAX (XADD_ARGC + ENV_MESSAGES_PER_ENTRY * ENV_MESSAGE_ARGC)
-/* XACK key group, then the ids; XDEL needs one less. */
+/* XACK key group, then the ids; XDEL needs one less in front. */
 #define XACK_ARGC 3
 
 struct reply {
@@ -29,6 +30,7 @@ struct reply {
 	struct event *flush;           /* at the end of this turn */
 	struct event *retry;
 	struct call_list answered;     /* CALL_ANSWERED, to be sent */
+	struct call_list stale;        /* the same, until lease confirms them */
 	struct slice *argv;            /* room for max_calls in one command */
 };
 
@@ -39,7 +41,7 @@ struct reply {
 struct flush {
 	struct reply *reply;
 	size_t outstanding;            /* commands without a callback yet */
-	bool forgotten;                /* XACK and XDEL confirmed */
+	bool forgotten;                /* XDEL and XACK confirmed */
 	size_t n;
 	struct call *calls[];
 };
@@ -49,6 +51,57 @@ struct parcel {
 	struct flush *flush;
 	size_t first, count;
 };
+
+/* Waiting for certainty -------------------------------------------------- */
+
+static bool
+is_fresh(const struct reply *r, const struct call *call, uint64_t now)
+{
+	return r->options.lease == NULL ||
+	    lease_is_fresh(r->options.lease, call, now);
+}
+
+/* Sets aside what may be another worker's by now, and has that found out. */
+static void
+set_stale_aside(struct reply *r)
+{
+	struct call_list fresh = STAILQ_HEAD_INITIALIZER(fresh);
+	uint64_t now = clock_mono_ms();
+	struct call *call;
+
+	while ((call = STAILQ_FIRST(&r->answered)) != NULL) {
+		STAILQ_REMOVE_HEAD(&r->answered, link);
+		if (is_fresh(r, call, now))
+			STAILQ_INSERT_TAIL(&fresh, call, link);
+		else
+			STAILQ_INSERT_TAIL(&r->stale, call, link);
+	}
+	STAILQ_CONCAT(&r->answered, &fresh);
+	if (!STAILQ_EMPTY(&r->stale))
+		lease_tick(r->options.lease);
+}
+
+static bool
+list_has(const struct call_list *list, const struct call *wanted)
+{
+	const struct call *call;
+
+	STAILQ_FOREACH(call, list, link) {
+		if (call == wanted)
+			return true;
+	}
+	return false;
+}
+
+void
+reply_remove(struct reply *r, struct call *call)
+{
+	struct call_list *list = list_has(&r->stale, call) ? &r->stale :
+	    &r->answered;
+
+	if (list_has(list, call))
+		STAILQ_REMOVE(list, call, call, link);
+}
 
 /* Choosing --------------------------------------------------------------- */
 
@@ -165,20 +218,21 @@ on_added(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 		struct call *call = flush->calls[parcel->first + i];
 
 		call->added = reply != NULL && !refused;
+		call->in_doubt |= reply == NULL;
 		call->repeated |= reply == NULL;
 	}
 	free(parcel);
 	flush_unref(flush);
 }
 
-/* XACK and XDEL: the entries are gone when both say so. */
+/* XDEL and XACK: the entries are gone when both say so. */
 static void
 on_forgotten(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 {
 	struct flush *flush = arg;
 
 	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
-		log_refusal("XACK or XDEL", reply);
+		log_refusal("XDEL or XACK", reply);
 	if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
 		flush->forgotten = false;
 	flush_unref(flush);
@@ -226,30 +280,35 @@ send_answers(struct flush *flush, size_t first, size_t count)
 	return true;
 }
 
-/* XACK, then XDEL, of all entries in the flush. */
+static bool
+send_counted(struct flush *flush, const struct slice *argv, size_t argc)
+{
+	if (!redis_send(flush->reply->options.commands, argv, argc,
+	    on_forgotten, flush))
+		return false;
+	flush->outstanding++;
+	return true;
+}
+
+/* XDEL, then XACK, of all entries in the flush. */
 static void
 send_forget(struct flush *flush)
 {
 	struct reply *r = flush->reply;
 	struct slice *argv = r->argv;
+	bool sent;
 
+	for (size_t i = 0; i < flush->n; i++)
+		argv[XACK_ARGC + i] = flush->calls[i]->entry;
+	/* Without the group, one place further on. */
+	argv[1] = SLICE("XDEL");
+	argv[2] = r->options.requests_key;
+	sent = send_counted(flush, argv + 1, XACK_ARGC - 1 + flush->n);
 	argv[0] = SLICE("XACK");
 	argv[1] = r->options.requests_key;
 	argv[2] = SLICE(ENV_GROUP);
-	for (size_t i = 0; i < flush->n; i++)
-		argv[XACK_ARGC + i] = flush->calls[i]->entry;
-	if (!redis_send(r->options.commands, argv, XACK_ARGC + flush->n,
-	    on_forgotten, flush))
-		return;
-	flush->outstanding++;
-	/* The same without the group: its place takes the key. */
-	argv[1] = SLICE("XDEL");
-	argv[2] = r->options.requests_key;
-	if (!redis_send(r->options.commands, argv + 1, XACK_ARGC - 1 + flush->n,
-	    on_forgotten, flush))
-		return;
-	flush->outstanding++;
-	flush->forgotten = true;
+	sent = sent && send_counted(flush, argv, XACK_ARGC + flush->n);
+	flush->forgotten = sent;
 }
 
 /* Takes calls back that could not be sent: they are the last of the flush. */
@@ -260,17 +319,14 @@ give_back(struct flush *flush, size_t count)
 		requeue(flush->reply, flush->calls[--flush->n]);
 }
 
-static void
-on_flush(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+/* Sends up to max_calls; false when Redis took less than it was given. */
+static bool
+send_flush(struct reply *r)
 {
-	struct reply *r = arg;
-	struct flush *flush;
+	struct flush *flush = xmalloc(sizeof(*flush) +
+	    count_answered(r) * sizeof(struct call *));
 	bool sent = true;
 
-	if (STAILQ_EMPTY(&r->answered) || !redis_is_ready(r->options.commands))
-		return;
-	flush = xmalloc(sizeof(*flush) +
-	    count_answered(r) * sizeof(struct call *));
 	*flush = (struct flush){ .reply = r, .outstanding = 1 };
 	while (sent && flush->n < r->options.max_calls &&
 	    !STAILQ_EMPTY(&r->answered)) {
@@ -285,6 +341,19 @@ on_flush(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	if (flush->n > 0)
 		send_forget(flush);
 	flush_unref(flush);
+	return sent;
+}
+
+static void
+on_flush(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct reply *r = arg;
+
+	if (!redis_is_ready(r->options.commands))
+		return;
+	set_stale_aside(r);
+	while (!STAILQ_EMPTY(&r->answered) && send_flush(r))
+		;
 }
 
 /* The object ------------------------------------------------------------- */
@@ -297,6 +366,7 @@ reply_new(const struct reply_options *options)
 
 	r->options = *options;
 	STAILQ_INIT(&r->answered);
+	STAILQ_INIT(&r->stale);
 	r->flush = evtimer_new(options->base, on_flush, r);
 	r->retry = evtimer_new(options->base, on_flush, r);
 	r->argv = xcalloc(argc > XADD_ARGC_MAX ? argc : XADD_ARGC_MAX,
@@ -329,6 +399,7 @@ reply_add(struct reply *r, struct call *call)
 void
 reply_wake(struct reply *r)
 {
+	STAILQ_CONCAT(&r->answered, &r->stale);
 	if (!STAILQ_EMPTY(&r->answered))
 		event_active(r->flush, EV_TIMEOUT, 0);
 }

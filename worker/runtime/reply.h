@@ -2,10 +2,14 @@
  * Answers on their way to Redis.
  *
  * All answers of one turn of the event loop go out in one flush: an XADD per
- * pod (many answers each), then one XACK and one XDEL for all their entries,
+ * pod (many answers each), then one XDEL and one XACK for all their entries,
  * pipelined on the command connection. So Redis takes an answer before it
  * forgets the call, and a worker that dies in between leaves the entry behind
- * rather than a client without an answer.
+ * rather than a client without an answer. Between the last two it leaves a
+ * pending id without an entry, which whoever reclaims it removes.
+ *
+ * An answer goes out only while its entry is this worker's beyond doubt; else it
+ * waits for lease.h to find out.
  *
  * A call stays in memory until Redis confirmed all of it. What was sent on a
  * connection that broke goes again, marked as attempt 2, for the proxy to drop
@@ -22,6 +26,7 @@
 
 #include "common/redis.h"
 #include "worker/runtime/inflight.h"
+#include "worker/runtime/lease.h"
 
 struct reply;
 
@@ -29,6 +34,7 @@ struct reply_options {
 	struct event_base *base;
 	struct redis *commands;      /* the command connection, borrowed */
 	struct inflight *inflight;
+	struct lease *lease;
 	struct slice requests_key;   /* of the API's stream, borrowed */
 	size_t max_calls;            /* in one flush */
 };
@@ -39,7 +45,9 @@ void reply_free(struct reply *r);
 
 /* The call is CALL_ANSWERED: queues it for this turn's flush. */
 void reply_add(struct reply *r, struct call *call);
-/* The command connection is ready: sends what waits. */
+/* The call, queued here, is about to end without an answer of ours. */
+void reply_remove(struct reply *r, struct call *call);
+/* The command connection is ready, or leases were renewed: sends what waits. */
 void reply_wake(struct reply *r);
 
 #endif

@@ -57,6 +57,9 @@ struct tool {
 	const char *input_schema;   /* JSON Schema; NULL: takes no arguments */
 	const char *output_schema;  /* JSON Schema; NULL: not structured */
 	unsigned promises;          /* enum tool_promise, or-ed */
+	/* Time for a call from its queueing on; 0: CALL_TIMEOUT of the proxies. */
+	unsigned timeout_ms;
+	unsigned max_running;       /* calls at once in a worker; 0: any number */
 	/*
 	 * Runs a call whose arguments (an object, never NULL) fit the input
 	 * schema. It answers exactly once with one of the functions below: at

@@ -10,15 +10,23 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 
+#include "common/clock.h"
 #include "common/envelope.h"
 #include "common/ident.h"
 #include "common/redis.h"
 #include "common/xalloc.h"
+#include "worker/runtime/call.h"
+#include "worker/runtime/cancels.h"
 #include "worker/runtime/catalogue.h"
 #include "worker/runtime/consume.h"
+#include "worker/runtime/dead.h"
 #include "worker/runtime/dispatch.h"
+#include "worker/runtime/limiter.h"
 #include "worker/runtime/heartbeat.h"
 #include "worker/runtime/inflight.h"
+#include "worker/runtime/lease.h"
+#include "worker/runtime/policy.h"
+#include "worker/runtime/reclaim.h"
 #include "worker/runtime/reply.h"
 #include "worker/runtime/worker_env.h"
 
@@ -28,6 +36,15 @@
 #define REDIS_PENDING_MAX 4096
 /* What the last words to a Redis that does not answer may take. */
 #define LEAVE_SECONDS 2
+/* How exact deadlines are, and how soon a cancellation is heard of. */
+#define TICK_MS 250
+/* A blocking read: what an idle worker costs, and what a lost peer goes unseen. */
+#define BLOCK_MAX_MS 5000
+/*
+ * While a call has its last chance nothing new is read, so that it takes none
+ * with it if it is what kills workers; those that do, do it soon.
+ */
+#define QUIET_MS 1000
 /* Tells apart what one pod starts one after the other. */
 #define START_SUFFIX_LEN 4
 #define WORKER_NAME_MAX (OPTIONS_POD_MAX + 1 + START_SUFFIX_LEN)
@@ -47,22 +64,33 @@ struct worker {
 	const char *stop_reason;
 	bool reading;                  /* consume was opened, has not stopped */
 	bool ready;                    /* the ready file is there */
+	bool cut;                      /* draining took too long */
+	uint64_t quiet_until_ms;       /* monotonic */
 	char name[WORKER_NAME_MAX + 1];
 	struct env_keybuf key;
 	struct slice requests_key;
+	struct env_keybuf dead_key;
 	struct redis_url url;
 
 	struct event_base *base;
 	struct evdns_base *dns;
 	struct event *signals[ARRAY_LEN(stop_signals)];
 	struct event *limit;           /* of draining, then of leaving */
+	struct event *tick;
 	struct redis *commands;
 
+	struct policy *policy;
 	struct catalogue *catalogue;
 	struct worker_env *env;
 	struct inflight *inflight;
+	struct lease *lease;
+	struct limiter *limiter;
+	struct cancels *cancels;
+	struct dead dead;
+	struct dispatch dispatch;
 	struct reply *reply;
 	struct consume *consume;
+	struct reclaim *reclaim;
 	struct heartbeat *heartbeat;
 };
 
@@ -137,7 +165,31 @@ leave_when_drained(struct worker *w)
 {
 	if (w->state == WORKER_DRAINING && !w->reading &&
 	    inflight_count(w->inflight) == 0)
-		leave(w, "signal");
+		leave(w, w->cut ? "drain_timeout" : "signal");
+}
+
+static void
+return_call(struct call *call, void *arg UNUSED)
+{
+	if (call->state == CALL_WAITING || call->state == CALL_RUNNING)
+		call_return(call);
+}
+
+static void
+return_waiting(struct call *call, void *arg UNUSED)
+{
+	if (call->state == CALL_WAITING)
+		call_return(call);
+}
+
+/* What still runs is told to stop; what may run again, runs elsewhere. */
+static void
+cut(struct worker *w)
+{
+	w->cut = true;
+	limit_state(w, LEAVE_SECONDS);
+	inflight_each(w->inflight, return_call, NULL);
+	lease_tick(w->lease);
 }
 
 static void
@@ -154,7 +206,9 @@ on_limit(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct worker *w = arg;
 
-	if (w->state == WORKER_DRAINING)
+	if (w->state == WORKER_DRAINING && !w->cut)
+		cut(w);
+	else if (w->state == WORKER_DRAINING)
 		leave(w, "drain_timeout");
 	else
 		left(w);
@@ -173,6 +227,10 @@ on_signal(evutil_socket_t number, short what UNUSED, void *arg)
 	update_ready(w);
 	limit_state(w, w->options->drain_timeout_s);
 	heartbeat_set_draining(w->heartbeat);
+	reclaim_stop(w->reclaim);
+	limiter_close(w->limiter);
+	inflight_each(w->inflight, return_waiting, NULL);
+	lease_tick(w->lease);
 	if (w->reading)
 		consume_stop(w->consume);
 	else
@@ -190,19 +248,71 @@ on_commands_state(struct redis *redis UNUSED, bool ready, void *arg)
 		return;
 	if (ready && w->state != WORKER_LEAVING)
 		heartbeat_beat(w->heartbeat);
-	if (ready)
+	if (ready) {
+		/* First, so that it is known before the first calls are read. */
+		cancels_tick(w->cancels);
+		lease_tick(w->lease);
 		reply_wake(w->reply);
+		reclaim_on_ready(w->reclaim);
+	}
 	if (w->reading)
 		consume_commands_ready(w->consume, ready);
 	update_ready(w);
 }
 
 static void
-on_entry(const struct env_entry *entry, void *arg)
+on_entry(const struct arrival *arrival, void *arg)
 {
 	struct worker *w = arg;
 
-	dispatch_entry(w->catalogue, w->inflight, entry);
+	dispatch_entry(&w->dispatch, arrival);
+}
+
+static void
+on_reclaimed(const struct arrival *arrival, void *arg)
+{
+	struct worker *w = arg;
+
+	if (arrival->deliveries == RECLAIM_ATTEMPTS_MAX)
+		w->quiet_until_ms = clock_mono_ms() + QUIET_MS;
+	dispatch_entry(&w->dispatch, arrival);
+}
+
+static void
+on_kept(void *arg)
+{
+	struct worker *w = arg;
+
+	limiter_wake(w->limiter);
+	reply_wake(w->reply);
+}
+
+static void
+on_lost(struct call *call, void *arg UNUSED)
+{
+	call_lose(call);
+}
+
+/* The lists that a call may be on while somebody else ends it. */
+static void
+on_ending(struct call *call, void *arg)
+{
+	struct worker *w = arg;
+
+	if (call->state == CALL_WAITING)
+		limiter_remove(w->limiter, call);
+	else if (call->state == CALL_ANSWERED)
+		reply_remove(w->reply, call);
+}
+
+static void
+on_released(struct call *call, void *arg)
+{
+	struct worker *w = arg;
+
+	limiter_released(w->limiter, call);
+	if (w->consume != NULL)
+		consume_wake(w->consume);
 }
 
 static void
@@ -214,20 +324,12 @@ on_answer(struct call *call, void *arg)
 }
 
 static void
-on_done(void *arg)
-{
-	struct worker *w = arg;
-
-	consume_wake(w->consume);
-	leave_when_drained(w);
-}
-
-static void
 on_stopped(void *arg)
 {
 	struct worker *w = arg;
 
 	w->reading = false;
+	lease_tick(w->lease);
 	leave_when_drained(w);
 }
 
@@ -252,6 +354,110 @@ on_api_change(void *arg)
 	}
 	update_ready(w);
 	heartbeat_beat(w->heartbeat);
+}
+
+/* Room -------------------------------------------------------------------- */
+
+static void
+note_last_chance(struct call *call, void *arg)
+{
+	bool *found = arg;
+
+	*found |= call->deliveries >= RECLAIM_ATTEMPTS_MAX &&
+	    (call->state == CALL_RUNNING || call->state == CALL_WAITING);
+}
+
+static bool
+has_last_chance(struct worker *w)
+{
+	bool found = false;
+
+	inflight_each(w->inflight, note_last_chance, &found);
+	return found;
+}
+
+/*
+ * Answers that Redis has not confirmed leave room for a whole batch beside theirs:
+ * filling small gaps would cost a read, and later a write, for each.
+ */
+static unsigned
+room(void *arg)
+{
+	struct worker *w = arg;
+	unsigned most = w->options->concurrency;
+	unsigned held = inflight_held(w->inflight);
+	unsigned sent = inflight_in_state(w->inflight, CALL_ANSWERED) +
+	    inflight_in_state(w->inflight, CALL_SENT);
+
+	if (sent > w->options->batch || held >= most ||
+	    inflight_in_state(w->inflight, CALL_WAITING) >= most)
+		return 0;
+	if (w->quiet_until_ms != 0 && clock_mono_ms() < w->quiet_until_ms &&
+	    has_last_chance(w))
+		return 0;
+	return most - held;
+}
+
+/*
+ * Also without room: what may not run again only needs an answer, and the rest
+ * can wait here as well as with a dead worker.
+ */
+static struct reclaim_appetite
+appetite(void *arg)
+{
+	struct worker *w = arg;
+	bool full = inflight_in_state(w->inflight, CALL_WAITING) >=
+	    w->options->concurrency;
+
+	return (struct reclaim_appetite){
+		.count = w->reading && !full ? w->options->batch : 0,
+		.last_chance = !has_last_chance(w),
+	};
+}
+
+/* The call that had its last chance is done: the next one may have its own. */
+static void
+end_quiet(struct worker *w)
+{
+	if (w->quiet_until_ms == 0 || has_last_chance(w))
+		return;
+	w->quiet_until_ms = 0;
+	reclaim_hurry(w->reclaim);
+}
+
+static void
+on_done(void *arg)
+{
+	struct worker *w = arg;
+
+	end_quiet(w);
+	consume_wake(w->consume);
+	leave_when_drained(w);
+}
+
+/* Ticking ------------------------------------------------------------------ */
+
+static void
+expire_if_due(struct call *call, void *arg)
+{
+	const uint64_t *now = arg;
+
+	if ((call->state == CALL_WAITING || call->state == CALL_RUNNING) &&
+	    call->deadline_ms != 0 && *now > call->deadline_ms)
+		call_expire(call);
+}
+
+static void
+on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct worker *w = arg;
+	uint64_t now = clock_wall_ms();
+
+	inflight_each(w->inflight, expire_if_due, &now);
+	lease_tick(w->lease);
+	cancels_tick(w->cancels);
+	if (w->reading)
+		consume_wake(w->consume);
 }
 
 /* Making ----------------------------------------------------------------- */
@@ -282,7 +488,8 @@ make_events(struct worker *w)
 		    event_add(w->signals[i], NULL) != 0)
 			abort();
 	}
-	if (w->limit == NULL)
+	w->tick = event_new(w->base, -1, EV_PERSIST, on_tick, w);
+	if (w->limit == NULL || w->tick == NULL)
 		abort();
 }
 
@@ -302,39 +509,100 @@ redis_options(struct worker *w)
 	};
 }
 
+static unsigned
+reclaim_idle_ms(const struct worker *w)
+{
+	return w->options->reclaim_idle_s * 1000;
+}
+
 static void
 make_calls(struct worker *w)
 {
 	w->inflight = inflight_new(&(struct inflight_options){
 		.env = w->env,
 		.on_answer = on_answer,
+		.on_ending = on_ending,
+		.on_released = on_released,
 		.on_done = on_done,
 		.arg = w,
+	});
+	w->lease = lease_new(&(struct lease_options){
+		.commands = w->commands,
+		.inflight = w->inflight,
+		.requests_key = w->requests_key,
+		.worker = slice_str(w->name),
+		.reclaim_idle_ms = reclaim_idle_ms(w),
+		.on_kept = on_kept,
+		.on_lost = on_lost,
+		.arg = w,
+	});
+	w->limiter = limiter_new(&(struct limiter_options){
+		.base = w->base,
+		.lease = w->lease,
+		.policy = w->policy,
+		.most = w->options->concurrency,
+		.per_user = w->options->user_concurrency,
 	});
 	w->reply = reply_new(&(struct reply_options){
 		.base = w->base,
 		.commands = w->commands,
 		.inflight = w->inflight,
+		.lease = w->lease,
 		.requests_key = w->requests_key,
-		/* As consume.h has it: of the history come no others. */
 		.max_calls = 2 * (size_t)w->options->batch,
 	});
 }
 
 static void
+make_dispatch(struct worker *w)
+{
+	struct slice name = slice_str(catalogue_name(w->catalogue));
+
+	w->cancels = cancels_new(w->commands, w->inflight, name);
+	w->dead = (struct dead){ w->commands,
+		env_key(&w->dead_key, ENV_DEAD, name) };
+	w->dispatch = (struct dispatch){
+		.catalogue = w->catalogue,
+		.inflight = w->inflight,
+		.limiter = w->limiter,
+		.policy = w->policy,
+		.cancels = w->cancels,
+		.dead = &w->dead,
+	};
+}
+
+/*
+ * A read must come back well before what it brings could count as resting: a
+ * quarter of that time, see lease.h.
+ */
+static void
 make_consume(struct worker *w)
 {
+	unsigned block_ms = reclaim_idle_ms(w) / 4;
+
 	w->consume = consume_new(&(struct consume_options){
 		.base = w->base,
 		.dns = w->dns,
 		.commands = w->commands,
 		.redis = redis_options(w),
-		.inflight = w->inflight,
 		.requests_key = w->requests_key,
 		.worker = slice_str(w->name),
 		.batch = w->options->batch,
+		.block_ms = block_ms < BLOCK_MAX_MS ? block_ms : BLOCK_MAX_MS,
+		.room = room,
 		.on_entry = on_entry,
 		.on_stopped = on_stopped,
+		.arg = w,
+	});
+	w->reclaim = reclaim_new(&(struct reclaim_options){
+		.base = w->base,
+		.commands = w->commands,
+		.requests_key = w->requests_key,
+		.worker = slice_str(w->name),
+		.idle_ms = reclaim_idle_ms(w),
+		.appetite = appetite,
+		.on_entry = on_reclaimed,
+		.on_ungrouped = on_published,
 		.arg = w,
 	});
 }
@@ -350,6 +618,7 @@ make_heartbeat(struct worker *w)
 		.inflight = w->inflight,
 		.worker = w->name,
 		.pod = w->options->common.pod_name,
+		.reclaim_idle_ms = reclaim_idle_ms(w),
 		.on_published = on_published,
 		.on_left = left,
 		.arg = w,
@@ -371,6 +640,20 @@ make_env(struct worker *w, const struct api *of, const void *own)
 	});
 }
 
+static bool
+make_policy(struct worker *w)
+{
+	struct policy_options options = worker_options_policy(w->options);
+	struct strbuf errors = STRBUF_INIT(4096);
+
+	w->policy = policy_new(&options, &errors);
+	if (w->policy == NULL)
+		log_error("settings refused",
+		    LF("reason", strbuf_str(&errors)));
+	strbuf_release(&errors);
+	return w->policy != NULL;
+}
+
 struct worker *
 worker_new(const struct api *of, const struct worker_options *options,
     const void *own)
@@ -381,7 +664,9 @@ worker_new(const struct api *of, const struct worker_options *options,
 	const char *reason = NULL;
 
 	w->options = options;
-	w->catalogue = catalogue_new(of, name);
+	if (!make_policy(w))
+		goto fail;
+	w->catalogue = catalogue_new(of, name, w->policy);
 	if (w->catalogue == NULL)
 		goto fail;
 	if (!redis_url_parse(options->common.redis_url, &w->url, &reason)) {
@@ -397,6 +682,7 @@ worker_new(const struct api *of, const struct worker_options *options,
 	if (w->commands == NULL)
 		goto fail;
 	make_calls(w);
+	make_dispatch(w);
 	make_consume(w);
 	make_heartbeat(w);
 	return w;
@@ -416,17 +702,24 @@ worker_free(struct worker *w)
 	/* Before the rest, so that its commands are called back while all is. */
 	redis_free(w->commands);
 	consume_free(w->consume);
+	reclaim_free(w->reclaim);
 	reply_free(w->reply);
+	limiter_free(w->limiter);
+	lease_free(w->lease);
+	cancels_free(w->cancels);
 	heartbeat_free(w->heartbeat);
 	inflight_free(w->inflight);
 	worker_env_free(w->env);
 	catalogue_free(w->catalogue);
+	policy_free(w->policy);
 	for (size_t i = 0; i < ARRAY_LEN(stop_signals); i++) {
 		if (w->signals[i] != NULL)
 			event_free(w->signals[i]);
 	}
 	if (w->limit != NULL)
 		event_free(w->limit);
+	if (w->tick != NULL)
+		event_free(w->tick);
 	if (w->dns != NULL)
 		evdns_base_free(w->dns, 0);
 	if (w->base != NULL)
@@ -440,6 +733,7 @@ worker_free(struct worker *w)
 void
 worker_run(struct worker *w)
 {
+	const struct timeval every = { .tv_usec = TICK_MS * 1000 };
 	struct inflight_totals totals;
 
 	log_info("worker started",
@@ -447,6 +741,7 @@ worker_run(struct worker *w)
 	    LF("worker", w->name),
 	    LF("version", catalogue_version(w->catalogue)),
 	    LF("redis", w->url.host));
+	event_add(w->tick, &every);
 	redis_open(w->commands);
 	worker_env_open(w->env);
 	event_base_dispatch(w->base);
