@@ -32,6 +32,8 @@ LDFLAGS += $(HARDEN_LD) $(LD.$(VARIANT))
 LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lssl -lcrypto
 LIBS_PROXY := -levent_pthreads -lcjson -lcurl -lm -lpthread
 LIBS_WORKER := -lcjson -lm
+# What one API links besides.
+LIBS.virustotal := -lcurl
 LIBS_CHECK := -lcheck -lsubunit -lrt -lm -lpthread
 
 # Sources --------------------------------------------------------------------
@@ -121,13 +123,6 @@ blackbox: deps
 asan: deps ## the same tests under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan test
 
-KILLS ?= 500
-soak: deps ## workers killed under load, KILLS times
-	@$(MAKE) --no-print-directory programs
-	@BIN=$(BIN) OUT=$(OUT) KILLS=$(KILLS) PYTEST_ARGS="-s -k kills_under_load" \
-		$(PYTHON) tests/run_tests.py blackbox
-.PHONY: soak
-
 interop: deps ## real MCP clients from npm and PyPI
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/run.py
@@ -135,8 +130,11 @@ interop: deps ## real MCP clients from npm and PyPI
 recovery: deps ## TypeScript SDK clients while proxies are killed and stopped
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/recovery.py $(RECOVERY_ARGS)
-soak: deps ## the same for the better part of an hour
+KILLS ?= 500
+soak: deps ## 200 kills of proxies, KILLS of workers: more than an hour
 	@$(MAKE) --no-print-directory recovery RECOVERY_ARGS='--kills 200 --stops 150'
+	@BIN=$(BIN) OUT=$(OUT) KILLS=$(KILLS) PYTEST_ARGS="-s -k worker_kills_under_load" \
+		$(PYTHON) tests/run_tests.py blackbox
 .PHONY: recovery soak
 
 BENCH_BIN := $(BENCH:%=$(OUT)/tests/bench/%)
