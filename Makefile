@@ -33,6 +33,7 @@ LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lssl -lcryp
 LIBS_PROXY := -levent_pthreads -lcjson -lcurl -lm -lpthread
 LIBS_WORKER := -lcjson -lm
 # What one API links besides.
+LIBS.postgres := -lpq -lpg_query
 LIBS.virustotal := -lcurl
 LIBS_CHECK := -lcheck -lsubunit -lrt -lm -lpthread
 

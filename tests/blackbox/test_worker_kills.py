@@ -256,7 +256,7 @@ def victim_of(system, workers):
     return random.choice(free) if free else None
 
 
-def test_kills_under_load(ledger):
+def test_worker_kills_under_load(ledger):
     stopping = threading.Event()
     workers = {"conformance": 4, "calculator": 1}
     with Cluster(workers=workers, worker_env=settings(ledger)) as system:

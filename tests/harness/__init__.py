@@ -17,6 +17,8 @@ Redis(appendonly)
     .restart(), .freeze(), .thaw(), .monitor(), .command_calls(), .url, .port.
 Proxy(redis, name, threads, settings, nofile), Worker(api, redis, name, settings)
     .url .host .port, .probe(path); .stop() checks exit code 0 and sanitizers.
+Postgres()
+    A PostgreSQL server of its own: .url, .url_as(role), .sql(text), .stop(), .start().
 LoadBalancer(servers)
     haproxy, round robin, no stickiness, 60 s idle timeout: .url.
 SseClient(server, path, headers)
@@ -37,6 +39,7 @@ and keep their logs and data below build/scratch. Start them from the main
 thread. Deadlines are four times longer when $BIN is an asan build.
 """
 
+from .postgres import Postgres
 from .process import (BIN, ROOT, SCRATCH, Process, clean_environment, free_port, port_is_free,
                       remove_scratch, tails, work_directory)
 from .rawhttp import Chunks, RawHttp, Response, address_of, metrics, request
@@ -50,7 +53,7 @@ from .wait import PATIENCE, until
 __all__ = [
     "ACCEPTED", "SteadyClient", "SteadyLoad", "percentile",
     "BIN", "PATIENCE", "REVISIONS", "ROOT", "SCRATCH", "TOOLS", "Chunks", "Cluster", "Event",
-    "EventParser", "LoadBalancer", "Process", "Program", "Proxy", "RawHttp", "Redis",
+    "EventParser", "LoadBalancer", "Postgres", "Process", "Program", "Proxy", "RawHttp", "Redis",
     "RedisClient", "RedisError", "Response", "SseClient", "Worker", "address_of",
     "clean_environment", "free_port", "loop_of", "metrics", "plain_pod", "port_is_free",
     "remove_scratch", "request", "session_hash", "tails", "template", "until",
