@@ -1,10 +1,10 @@
 #include "proxy/directory.h"
 
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <uthash.h>
 
 #include "common/clock.h"
+#include "common/queue.h"
 #include "common/xalloc.h"
 
 struct cached {
@@ -50,12 +50,14 @@ static void
 drop_old(struct directory *d)
 {
 	uint64_t now = clock_mono_ms();
-	struct cached *c;
+	struct cached *c, *next;
 
-	while ((c = TAILQ_FIRST(&d->by_age)) != NULL &&
-	    (now - c->fetched_ms >= DIRECTORY_TTL_MS ||
-		d->count > DIRECTORY_ENTRIES_MAX))
+	TAILQ_FOREACH_SAFE(c, &d->by_age, link, next) {
+		if (now - c->fetched_ms < DIRECTORY_TTL_MS &&
+		    d->count <= DIRECTORY_ENTRIES_MAX)
+			break;
 		drop(d, c);
+	}
 }
 
 static void
@@ -172,9 +174,9 @@ directory_new(struct redis *commands)
 void
 directory_free(struct directory *d)
 {
-	struct cached *c;
+	struct cached *c, *next;
 
-	while ((c = TAILQ_FIRST(&d->by_age)) != NULL)
+	TAILQ_FOREACH_SAFE(c, &d->by_age, link, next)
 		drop(d, c);
 	free(d);
 }

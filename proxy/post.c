@@ -2,11 +2,11 @@
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 
 #include "common/clock.h"
 #include "common/ident.h"
 #include "common/log.h"
+#include "common/queue.h"
 #include "common/xalloc.h"
 #include "proxy/cancellation.h"
 #include "proxy/mcp.h"
@@ -208,11 +208,10 @@ answer(struct post *p, const struct owner *owner, struct slice payload)
 	};
 
 	stat_add(o->stats, STAT_LOCAL_ANSWERS, 1);
-	if (!redis_is_ready(o->commands))
-		park(p);
-	else if (owner->local != NULL)
+	if (owner->local != NULL && redis_is_ready(o->commands))
 		session_deliver(owner->local, &message, on_delivered, p);
-	else if (!outbox_send(o->outbox, owner->pod, &message, on_sent, p))
+	else if (owner->local != NULL ||
+	    !outbox_send(o->outbox, owner->pod, &message, on_sent, p))
 		park(p);
 }
 
@@ -595,10 +594,10 @@ posts_new(const struct post_options *options)
 void
 posts_free(struct posts *all)
 {
-	struct post *p;
+	struct post *p, *next;
 
 	for (size_t i = 0; i < POST_STATES; i++) {
-		while ((p = TAILQ_FIRST(&all->lists[i])) != NULL) {
+		TAILQ_FOREACH_SAFE(p, &all->lists[i], link, next) {
 			refuse(p, 503, RETRY_AFTER, MCP_ERROR_BUSY,
 			    "the server is stopping");
 			free_post(p);
@@ -648,17 +647,15 @@ posts_tick(struct posts *all)
 	uint64_t now = clock_mono_ms();
 	struct post *p, *next;
 
-	for (p = TAILQ_FIRST(&all->lists[POST_PARKED]); p != NULL; p = next) {
-		next = TAILQ_NEXT(p, link);
+	TAILQ_FOREACH_SAFE(p, &all->lists[POST_PARKED], link, next) {
 		if (!waited_too_long(p, now))
 			continue;
 		give_up(p);
 		free_post(p);
 	}
 	TAILQ_FOREACH(p, &all->lists[POST_SENT], link) {
-		if (!waited_too_long(p, now))
-			break;
-		give_up(p);
+		if (waited_too_long(p, now))
+			give_up(p);
 	}
 	if (redis_is_ready(all->options.commands))
 		posts_on_ready(all);
