@@ -203,11 +203,12 @@ END_TEST
 
 START_TEST(silence_is_measured)
 {
-	ck_assert_uint_eq(pod_unconfirmed_ms(pod), 0);
-	clock_fake(clock_mono_ms() + 500);
-	ck_assert_uint_eq(pod_unconfirmed_ms(pod), 500);
+	/* Longer than setting up takes on however busy a machine. */
+	ck_assert_uint_lt(pod_unconfirmed_ms(pod), 100000);
+	clock_fake(clock_mono_ms() + 100000);
+	ck_assert_uint_ge(pod_unconfirmed_ms(pod), 100000);
 	beat();
-	ck_assert_uint_lt(pod_unconfirmed_ms(pod), 500);
+	ck_assert_uint_lt(pod_unconfirmed_ms(pod), 100000);
 }
 END_TEST
 
