@@ -78,25 +78,45 @@ def unit():
 
 # Black box ----------------------------------------------------------------
 
-def blackbox():
-    result = OUT / "blackbox.xml"
+# So many failures may be the machine's: they are run once more, and named.
+AGAIN_MAX = 3
+
+
+def run_pytest(result, *extra):
+    """Runs it; returns (passed, names of failed tests), or None without a result."""
     result.parent.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
-    extra = shlex.split(os.environ.get("PYTEST_ARGS", ""))
-    argv = ["/usr/bin/python3", "-m", "pytest", "tests/blackbox", "-p", "no:cacheprovider",
+    argv = ["/usr/bin/python3", "-m", "pytest", "tests/blackbox", "-o",
+            f"cache_dir={result.parent.resolve() / 'pytest_cache'}",
             f"--junitxml={result}", "--durations=10", *extra]
     code = subprocess.run(argv, cwd=ROOT, check=False,
                           env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}).returncode
     if not result.exists():
-        return report("blackbox", 0, 1, f"pytest ended with {code} and no result")
-    suites = list(xml.etree.ElementTree.parse(result).iter("testsuite"))
-    tests, failures, errors, skipped = (
-        sum(int(suite.get(key, 0)) for suite in suites)
-        for key in ("tests", "failures", "errors", "skipped"))
-    failed = failures + errors
-    if code != 0 and failed == 0:
-        failed = 1
-    return max(tests - failures - errors - skipped, 0), failed
+        print(f"pytest ended with {code} and no result")
+        return None
+    cases = list(xml.etree.ElementTree.parse(result).iter("testcase"))
+    failed = [f"{case.get('classname')}.{case.get('name')}" for case in cases
+              if case.find("failure") is not None or case.find("error") is not None]
+    skipped = sum(case.find("skipped") is not None for case in cases)
+    if code != 0 and not failed:
+        failed = [f"pytest itself, which ended with {code}"]
+    return len(cases) - len(failed) - skipped, failed
+
+
+def blackbox():
+    """A test that fails once and passes when run alone counts as passed, and is named."""
+    done = run_pytest(OUT / "blackbox.xml", *shlex.split(os.environ.get("PYTEST_ARGS", "")))
+    if done is None:
+        return 0, 1
+    passed, failed = done
+    if not 0 < len(failed) <= AGAIN_MAX:
+        return passed, len(failed)
+    again = run_pytest(OUT / "blackbox-again.xml", "--last-failed")
+    if again is None or again[1] or again[0] < len(failed):
+        return passed, len(failed)
+    for name in failed:
+        print(f"FLAKY {name}: failed once, passed when run again")
+    return passed + len(failed), 0
 
 
 # Fuzz ---------------------------------------------------------------------
