@@ -22,8 +22,10 @@ ACCEPTED, REFUSED, UNKNOWN = "accepted", "refused", "unknown"
 class SteadyClient:
     """servers(): the servers that may be tried now, for streams and POSTs."""
 
-    def __init__(self, name, servers, path="/sse", headers=None, tool="conformance_echo"):
+    def __init__(self, name, servers, path="/sse", headers=None, tool="conformance_echo",
+                 answer_s=30):
         self.name, self.servers, self.path = name, servers, path
+        self.answer_s = answer_s  # how long an answer is waited for
         self.headers = dict(headers or {})
         self.tool = tool
         self.next_id = 0
@@ -177,9 +179,9 @@ class SteadyClient:
         text = f"{self.name} call {self.next_id}"
         return self.post("tools/call", {"name": self.tool, "arguments": {"text": text}}, text)
 
-    def wait(self, id, seconds=30):
+    def wait(self, id):
         """Until the call is answered, across streams; whether it was."""
-        deadline = time.monotonic() + seconds * PATIENCE
+        deadline = time.monotonic() + self.answer_s * PATIENCE
         while id not in self.answers and time.monotonic() < deadline:
             if self.stream is None:
                 self.reconnect()
