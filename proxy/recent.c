@@ -54,7 +54,7 @@ recent_digest(struct slice call, struct slice payload)
 static void
 remember(struct recent *r, uint64_t digest)
 {
-	uint32_t *head = &r->heads[digest % RECENT_MESSAGES];
+	uint32_t *head = &r->heads[digest % RECENT_HEADS];
 	uint32_t n = ++r->count;
 
 	r->digests[n % RECENT_MESSAGES] = digest;
@@ -69,7 +69,7 @@ remember(struct recent *r, uint64_t digest)
 static bool
 remembers(const struct recent *r, uint64_t digest)
 {
-	uint32_t n = r->heads[digest % RECENT_MESSAGES], age = 0;
+	uint32_t n = r->heads[digest % RECENT_HEADS], age = 0;
 
 	while (n != 0 && r->count - n >= age && r->count - n < RECENT_MESSAGES) {
 		if (r->digests[n % RECENT_MESSAGES] == digest)

@@ -12,10 +12,12 @@
  * A worker that dies between handing over an answer and forgetting its call
  * leaves the call to another one, who answers again once it has rested for
  * WORKER_RECLAIM_IDLE (10 s): at 25,000 calls a second on one loop that is
- * 250,000 calls later. A dead pod's inbox is swept no later. 4 MiB a loop, of
+ * 250,000 calls later. A dead pod's inbox is swept no later. 3 MiB a loop, of
  * which only what has been used is there.
  */
 #define RECENT_MESSAGES (1u << 18)
+/* Few, since each is touched soon: an idle loop should not pay for a busy one. */
+#define RECENT_HEADS (1u << 14)
 
 /*
  * What was marked as a repeat may come yet again, seconds later (from a dead
@@ -34,7 +36,7 @@ struct recent {
 	/* A ring; message number n is at n % RECENT_MESSAGES, the first is 1. */
 	uint64_t digests[RECENT_MESSAGES];
 	uint32_t before[RECENT_MESSAGES];  /* the one before with the same head */
-	uint32_t heads[RECENT_MESSAGES];   /* by digest: the latest; 0: none */
+	uint32_t heads[RECENT_HEADS];      /* by digest: the latest; 0: none */
 	uint32_t count;
 	uint64_t repeats[RECENT_REPEATS];
 	unsigned repeats_next;

@@ -93,7 +93,8 @@ class Relay(System):
         self.add_redis(self.appendonly)
         self.add(Worker("conformance", self.redis, "worker"))
         for letter in "abcdefgh"[:self.proxies]:
-            proxy = self.add(Proxy(self.redis, f"proxy-{letter}", 1, nofile=files_limit()))
+            proxy = self.add(Proxy(self.redis, f"proxy-{letter}", 1,
+                                   {"TRUSTED_HOPS": 1}, nofile=files_limit()))
             self.urls.append(proxy.url)
             self.wait_for_tool(proxy)
 

