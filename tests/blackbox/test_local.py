@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, ROOT, request, until
+from harness import PATIENCE, ROOT, SseClient, request, until
 
 RUN = ["/usr/bin/python3", "tests/local/run.py", "--name"]
 
@@ -74,6 +74,26 @@ def test_serves_until_stopped_and_leaves_nothing(number, code):
     finally:
         child.kill()
     until(lambda: processes_in(ROOT / "build" / name) == [], 10, "no process is left")
+
+
+def test_starts_again_what_was_killed():
+    child = start("run-killed")
+    try:
+        output = read_until(child, "^Serving on ")
+        url = re.search(r"Serving on http://([\d.]+):(\d+)/sse", output)
+        for name in ("pod-a", "calculator-2"):
+            victim = int(re.search(rf"kill -9 (\d+) +# {name}\n", output)[1])
+            os.kill(victim, signal.SIGKILL)
+            read_until(child, f"^{name} was ended by SIGKILL; starting it again")
+            assert victim not in processes_in(ROOT / "build/run-killed")
+        until(lambda: len(processes_in(ROOT / "build/run-killed")) == 6, 10, "six programs again")
+        with SseClient((url[1], int(url[2]))) as client:
+            client.initialize()
+            assert client.text("calculator_add", {"a": 2, "b": 3}) == "5"
+        child.terminate()
+        assert child.wait(30 * PATIENCE) == 0, child.stdout.read()
+    finally:
+        child.kill()
 
 
 def test_second_run_in_one_directory_is_refused():

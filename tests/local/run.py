@@ -18,8 +18,8 @@ import time
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness import (ROOT, Cluster, SseClient, free_port, plain_pod,  # noqa: E402
-                     port_is_free, template, until)
+from harness import (ROOT, Cluster, Process, SseClient, free_port,  # noqa: E402
+                     plain_pod, port_is_free, template, until)
 
 PREFERRED_PORT = 9100
 
@@ -125,14 +125,47 @@ class Proof:
 
 # What to do with it -------------------------------------------------------
 
-def serve(system):
-    """Until a signal comes; a program that ends by itself is a failure."""
-    programs = [system.redis, *system.programs(), system.balancer]
-    while True:
-        for program in programs:
-            if not program.alive():
-                sys.exit(f"{program.name} ended by itself\n{program.tail()}")
-        time.sleep(0.5)
+class Supervisor:
+    """Keeps the programs running until a signal comes, as a kubelet would.
+
+    One that ends is started again on its port; one that ends over and over is
+    given up, and all with it.
+    """
+
+    LIMIT, WINDOW = 5, 30.0  # ends within so many seconds
+
+    def __init__(self, system):
+        self.ends = {program: [] for program in
+                     [system.redis, *system.programs(), system.balancer]}
+
+    def serve(self):
+        while True:
+            for program in self.ends:
+                if not program.alive():
+                    self._restart(program)
+            time.sleep(0.5)
+
+    def _restart(self, program):
+        now = time.monotonic()
+        recent = [at for at in self.ends[program] if now - at < self.WINDOW]
+        if len(recent) == self.LIMIT:
+            sys.exit(f"{program.name} ends again and again\n{program.tail()}")
+        self.ends[program] = [*recent, now]
+        print(f"{program.name} {self._how(program.wait())}; starting it again", flush=True)
+        Process.start(program)
+
+    @staticmethod
+    def _how(code):
+        if code < 0:
+            return f"was ended by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+
+def invite_kills(system):
+    """What to type to see that a pod may go."""
+    print("Pods may go at any time; what ends is started again:")
+    for program in system.programs():
+        print(f"    kill -9 {program.pid:<8} # {program.name}")
 
 
 def own_directory(name):
@@ -162,15 +195,17 @@ def main():
     print("Starting redis-server, two proxies, two calculator workers and haproxy …", flush=True)
     try:
         with lock, Cluster(workers={"calculator": 2}, balancer=True, balancer_port=port,
-                           appendonly="everysec", directory=directory) as system:
+                           proxy_env={"TRUSTED_HOPS": 1}, appendonly="everysec",
+                           directory=directory) as system:
             up = time.monotonic() - began
             Proof(system).run()
             print(template("settings.txt", url=system.balancer.url + "/sse",
                            base=system.balancer.url))
             print(f"Up in {up:.1f} s; logs are in build/{options.name}.")
             if not options.once:
+                invite_kills(system)
                 print(f"Serving on {system.balancer.url}/sse until Ctrl-C.", flush=True)
-                serve(system)
+                Supervisor(system).serve()
     except Stop as stop:
         print(f"\n{stop}: stopped.")
 
