@@ -13,7 +13,7 @@
 
 #include <netinet/in.h>
 
-#include "proxy/http_parse.h"
+#include "proxy/http_head.h"
 
 /* Bytes of a User-Agent that count: real ones have less than half as many. */
 #define CALLER_AGENT_LEN 1024

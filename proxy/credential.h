@@ -4,7 +4,7 @@
 #ifndef MCP_CREDENTIAL_H
 #define MCP_CREDENTIAL_H
 
-#include "proxy/http_parse.h"
+#include "proxy/http_head.h"
 
 enum credential_kind {
 	CREDENTIAL_NONE,

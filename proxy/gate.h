@@ -18,6 +18,7 @@
 #include "proxy/http.h"
 #include "proxy/jwt.h"
 #include "proxy/principal.h"
+#include "proxy/stats.h"
 
 struct gate;
 

@@ -1,39 +1,33 @@
 /*
- * The HTTP/1.1 server of one event loop: listener, connections, requests.
+ * A request and its answer, as the one who answers sees them.
  *
- * It reads requests with http_parse.h, hands each complete one to the handler,
- * and sends what the handler answers: at once, later (http_hold()), or as a
- * stream that stays open (http_stream_open()). Requests of one connection are
- * answered in order; while one is being answered the next ones wait in the
- * socket. Everything that a client can make the proxy keep has a cap and an
- * age limit.
+ * http_server.h hands each whole request to the handler. It answers at once,
+ * later (http_hold()), or with a stream that stays open (http_stream_open()).
+ * Requests of one connection are answered in order; while one is being answered
+ * the next ones wait in the socket.
  *
- * States of a connection; each with a time is a list, ordered by deadline because
- * all its members have the same time to live:
+ * States of a connection:
  *
- *	HTTP_IDLE    -> no byte of a request yet        (idle_timeout_ms)
- *	HTTP_HEAD    -> part of a head                  (head_timeout_ms, 408)
- *	HTTP_BODY    -> head read, part of the body     (body_timeout_ms, 408)
- *	HTTP_BUSY    -> the handler has the request
- *	HTTP_STREAM  -> a response without end
- *	HTTP_LAST    -> last answer written, but not yet taken by the socket
- *	HTTP_LINGER  -> last answer sent, waits for the peer's FIN, so that a
- *	                reset does not destroy the answer on its way (2 s)
- *	HTTP_DEAD    -> closed; freed on the next turn of the loop, or when the
- *	                last http_release() comes
+ *	HTTP_IDLE       -> no byte of a request yet        (idle_timeout_ms)
+ *	HTTP_HEAD_PART  -> part of a head                  (head_timeout_ms, 408)
+ *	HTTP_BODY_PART  -> head read, part of the body     (body_timeout_ms, 408)
+ *	HTTP_BUSY       -> the handler has the request
+ *	HTTP_STREAM     -> a response without end
+ *	HTTP_LAST       -> last answer written, but not yet taken by the socket
+ *	HTTP_LINGER     -> last answer sent, waits for the peer's FIN, so that a
+ *	                   reset does not destroy the answer on its way (2 s)
+ *	HTTP_DEAD       -> closed; freed on the next turn of the loop, or when
+ *	                   the last http_release() comes
  */
 #ifndef MCP_HTTP_H
 #define MCP_HTTP_H
 
-#include <event2/event.h>
 #include <netinet/in.h>
 #include <sys/uio.h>
 
 #include "common/compiler.h"
-#include "proxy/http_parse.h"
-#include "proxy/stats.h"
+#include "proxy/http_head.h"
 
-struct http_server;
 struct http_conn;
 
 struct http_request {
@@ -44,41 +38,11 @@ struct http_request {
 
 /*
  * Called for each complete request. The request's bytes are gone when it
- * returns, and when it has answered. It must answer with http_respond() or http_stream_open(), now or
- * later; to answer later it takes a hold first.
+ * returns, and when it has answered. It must answer with http_respond() or
+ * http_stream_open(), now or later; to answer later it takes a hold first.
  */
 typedef void http_handler(struct http_conn *c, const struct http_request *req,
     void *arg);
-
-struct http_options {
-	struct http_limits limits;
-	unsigned idle_timeout_ms;
-	unsigned head_timeout_ms;
-	unsigned body_timeout_ms;
-	unsigned stuck_timeout_ms;  /* a peer that takes no byte for so long */
-	unsigned max_connections;
-	http_handler *handler;
-	void *arg;
-	metric_value *stats;
-};
-
-/* Listens on a bound socket of its own (SO_REUSEPORT). NULL: errno says why. */
-struct http_server *http_server_new(struct event_base *base,
-    const struct sockaddr *addr, socklen_t addr_len,
-    const struct http_options *options) MUST_CHECK;
-/* Closes every connection; holds of others must have been released. */
-void http_server_free(struct http_server *s);
-/* Closes the listener; open connections go on. */
-void http_server_stop_listening(struct http_server *s);
-/* From now on every answer closes its connection. */
-void http_server_wind_down(struct http_server *s);
-/* The same, and idle connections are closed. */
-void http_server_drain(struct http_server *s);
-/* Connections that are open, and requests whose answers are owed. */
-unsigned http_server_connections(const struct http_server *s);
-unsigned http_server_busy(const struct http_server *s);
-/* Enforces the deadlines; to be called a few times a second. */
-void http_server_tick(struct http_server *s);
 
 /* Keeps the struct (not the socket) until http_release(). */
 void http_hold(struct http_conn *c);
@@ -115,8 +79,8 @@ struct http_stream_ops {
 bool http_stream_open(struct http_conn *c, const char *headers,
     const struct http_stream_ops *ops, void *arg) MUST_CHECK;
 /*
- * Sends one chunk of the n parts (at most 6), which add up to total bytes (> 0). A failed
- * write ends the stream; closed() comes on a later turn of the loop.
+ * Sends one chunk of the n parts (at most 6), which add up to total bytes (> 0).
+ * A failed write ends the stream; closed() comes on a later turn of the loop.
  */
 void http_stream_write(struct http_conn *c, const struct iovec *parts, int n,
     size_t total);

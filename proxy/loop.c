@@ -14,7 +14,7 @@
 #include "proxy/directory.h"
 #include "proxy/fleet.h"
 #include "proxy/gate.h"
-#include "proxy/http.h"
+#include "proxy/http_server.h"
 #include "proxy/inbox.h"
 #include "proxy/janitor.h"
 #include "proxy/outbox.h"

@@ -21,6 +21,7 @@
 #include "proxy/outbox.h"
 #include "proxy/pod.h"
 #include "proxy/session.h"
+#include "proxy/stats.h"
 
 struct posts;
 

@@ -41,7 +41,7 @@ add_path(struct strbuf *out, struct slice api)
 	strbuf_add_str(out, "/sse");
 }
 
-/* Host names and scopes hold no quotes: see http_parse.c and scopes.c. */
+/* Host names and scopes hold no quotes: see http_head.c and scopes.c. */
 void
 resource_challenge(struct strbuf *out, const char *public_url,
     const struct called *called, const struct challenge *c)

@@ -30,6 +30,7 @@
 #include "proxy/http.h"
 #include "proxy/outbox.h"
 #include "proxy/principal.h"
+#include "proxy/stats.h"
 #include "proxy/survey.h"
 
 struct sessions;

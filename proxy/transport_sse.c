@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "proxy/http_query.h"
+
 #define UUID_LEN 36
 /* Longer ones in the query are no keys; in the field, the head's limit counts. */
 #define CLIENT_KEY_MAX 256

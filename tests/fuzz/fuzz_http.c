@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <strings.h>
 
-#include "proxy/http_parse.h"
+#include "proxy/http_head.h"
+#include "proxy/http_query.h"
+#include "proxy/http_status.h"
+#include "tests/fuzz/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -19,14 +22,6 @@ static const struct http_limits limits = {
 	.uri_bytes = 128,
 	.body_bytes = 65536,
 };
-
-#define MUST(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
 
 static int
 length_in_steps(const char *p, size_t n, size_t step)

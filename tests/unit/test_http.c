@@ -1,5 +1,5 @@
 /* The HTTP server over real sockets, with a frozen clock for its deadlines. */
-#include "proxy/http.h"
+#include "proxy/http_server.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 #define HEAD_MS 10000
 #define BODY_MS 30000
 #define STUCK_MS 30000
-#define LINGER_MS 2000       /* http.c's */
+#define LINGER_MS 2000       /* http_server.c's */
 #define BODY_MAX (64 * 1024)
 #define BIG ((size_t)768 * 1024)
 

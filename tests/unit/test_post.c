@@ -13,6 +13,7 @@
 #include "proxy/stray.h"
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/serve.h"
 #include "tests/unit/support/wait.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -162,22 +163,8 @@ make_posts(struct side *s)
 static void
 make_http(struct side *s)
 {
-	struct http_options http = {
-		.limits = limits,
-		.idle_timeout_ms = 1000000,
-		.head_timeout_ms = 1000000,
-		.body_timeout_ms = 1000000,
-		.stuck_timeout_ms = 1000000,
-		.max_connections = 1000,
-		.handler = router_handle,
-		.arg = &s->router,
-		.stats = s->stats,
-	};
-
-	s->address = free_address(&s->address_len);
-	s->http = http_server_new(base, (struct sockaddr *)&s->address,
-	    s->address_len, &http);
-	ck_assert_ptr_nonnull(s->http);
+	s->http = serve(router_handle, &s->router, s->stats, &s->address,
+	    &s->address_len);
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include "proxy/loop.h"
 #include "tests/unit/support/client.h"
+#include "tests/unit/support/serve.h"
 #include "tests/unit/support/wait.h"
 
 static struct redis *redis;
@@ -59,27 +60,13 @@ make_router(void)
 static void
 setup(void)
 {
-	struct http_options options = {
-		.limits = { .head_bytes = 4096, .uri_bytes = 1024,
-		    .body_bytes = 1024 },
-		.idle_timeout_ms = 1000000,
-		.head_timeout_ms = 1000000,
-		.body_timeout_ms = 1000000,
-		.stuck_timeout_ms = 1000000,
-		.max_connections = 10,
-		.handler = router_handle,
-		.arg = &router,
-		.stats = stats,
-	};
 	socklen_t len;
-	struct sockaddr_storage address = free_address(&len);
+	struct sockaddr_storage address;
 
 	wait_setup();
 	make_redis();
 	make_router();
-	server = http_server_new(base, (struct sockaddr *)&address, len,
-	    &options);
-	ck_assert_ptr_nonnull(server);
+	server = serve(router_handle, &router, stats, &address, &len);
 	client_open(&client, &address, len, 0);
 }
 

@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/serve.h"
 #include "tests/unit/support/wait.h"
 
 #define POD "pod-a.0.abcd"
@@ -103,22 +104,7 @@ make_sessions(unsigned max_pending)
 static void
 make_http(void)
 {
-	struct http_options options = {
-		.limits = { .head_bytes = 4096, .uri_bytes = 1024,
-		    .body_bytes = 65536 },
-		.idle_timeout_ms = 1000000,
-		.head_timeout_ms = 1000000,
-		.body_timeout_ms = 1000000,
-		.stuck_timeout_ms = 1000000,
-		.max_connections = 1000,
-		.handler = on_get,
-		.stats = stats,
-	};
-
-	address = free_address(&address_len);
-	server = http_server_new(base, (struct sockaddr *)&address, address_len,
-	    &options);
-	ck_assert_ptr_nonnull(server);
+	server = serve(on_get, NULL, stats, &address, &address_len);
 }
 
 static void

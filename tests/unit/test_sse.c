@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/support/client.h"
+#include "tests/unit/support/serve.h"
 #include "tests/unit/support/wait.h"
 
 static struct http_server *server;
@@ -40,24 +41,11 @@ on_request(struct http_conn *c, const struct http_request *req UNUSED,
 static void
 setup(void)
 {
-	struct http_options options = {
-		.limits = { .head_bytes = 4096, .uri_bytes = 1024,
-		    .body_bytes = 1024 },
-		.idle_timeout_ms = 1000000,
-		.head_timeout_ms = 1000000,
-		.body_timeout_ms = 1000000,
-		.stuck_timeout_ms = 1000000,
-		.max_connections = 10,
-		.handler = on_request,
-		.stats = stats,
-	};
 	socklen_t len;
-	struct sockaddr_storage address = free_address(&len);
+	struct sockaddr_storage address;
 
 	wait_setup();
-	server = http_server_new(base, (struct sockaddr *)&address, len,
-	    &options);
-	ck_assert_ptr_nonnull(server);
+	server = serve(on_request, NULL, stats, &address, &len);
 	client_open(&client, &address, len, 0);
 	client_say(&client, "GET / HTTP/1.0\r\n\r\n");
 	WAIT(client_has(&client, "\r\n\r\n"));

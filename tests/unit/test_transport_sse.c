@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/serve.h"
 #include "tests/unit/support/wait.h"
 
 #define SID "0123456789abcdef0123456789abcdef"
@@ -118,26 +119,11 @@ make_transport(void)
 static void
 setup(void)
 {
-	struct http_options options = {
-		.limits = { .head_bytes = 4096, .uri_bytes = 1024,
-		    .body_bytes = 1024 },
-		.idle_timeout_ms = 1000000,
-		.head_timeout_ms = 1000000,
-		.body_timeout_ms = 1000000,
-		.stuck_timeout_ms = 1000000,
-		.max_connections = 10,
-		.handler = on_request,
-		.stats = stats,
-	};
-
 	wait_setup();
 	server_setup();
 	commands = server_connect(NULL);
 	make_transport();
-	address = free_address(&address_len);
-	server = http_server_new(base, (struct sockaddr *)&address, address_len,
-	    &options);
-	ck_assert_ptr_nonnull(server);
+	server = serve(on_request, NULL, stats, &address, &address_len);
 	client_open(&client, &address, address_len, 0);
 }
 

@@ -1,6 +1,8 @@
-#include "proxy/http_parse.h"
+#include "proxy/http_head.h"
 
 #include <limits.h>
+
+#include "proxy/http_text.h"
 
 /*
  * A request line is its target and at most this: the longest method we know
@@ -12,122 +14,7 @@
 
 /* Digits of 2^63 - 1, the largest Content-Length that every reader can hold. */
 #define LENGTH_DIGITS_MAX 19
-/* Hexadecimal digits of a uint64_t: a chunk size of that many cannot wrap. */
-#define CHUNK_DIGITS_MAX 16
 #define PORT_DIGITS_MAX 5
-
-/* Classes of bytes ---------------------------------------------------------- */
-
-enum {
-	CC_TOKEN = 1 << 0,  /* tchar: methods, field names, list members */
-	CC_TARGET = 1 << 1, /* request target; see below */
-	CC_VALUE = 1 << 2,  /* field value: HTAB, SP, VCHAR, obs-text */
-	CC_NAME = 1 << 3,   /* host name or IPv4 address */
-	CC_IPV6 = 1 << 4,   /* between the brackets of an IPv6 address */
-	CC_DIGIT = 1 << 5,
-	CC_HEX = 1 << 6,
-	CC_CONTROL = 1 << 7, /* never within a line; HTAB is not among them */
-
-	CC_TEXT = CC_TARGET | CC_VALUE,
-	CC_TTEXT = CC_TOKEN | CC_TEXT,
-	CC_ALPHA = CC_TTEXT | CC_NAME,
-};
-
-/*
- * A target may hold what URL serialisers leave as it is in a query, which is
- * RFC 3986 and [ ] ^ ` { | }. Refused: the fragment's '#', the backslash, which
- * some readers take for a slash, and quotes and angle brackets, which end up in
- * other people's logs and pages.
- */
-static const unsigned char byte_class[256] = {
-	[0x00 ... 0x08] = CC_CONTROL,
-	['\t'] = CC_VALUE,
-	[0x0a ... 0x1f] = CC_CONTROL,
-	[' '] = CC_VALUE,
-	['!'] = CC_TTEXT,
-	['"'] = CC_VALUE,
-	['#'] = CC_TOKEN | CC_VALUE,
-	['$' ... '\''] = CC_TTEXT,
-	['(' ... ')'] = CC_TEXT,
-	['*' ... '+'] = CC_TTEXT,
-	[','] = CC_TEXT,
-	['-'] = CC_TTEXT | CC_NAME,
-	['.'] = CC_TTEXT | CC_NAME | CC_IPV6,
-	['/'] = CC_TEXT,
-	['0' ... '9'] = CC_ALPHA | CC_IPV6 | CC_DIGIT | CC_HEX,
-	[':'] = CC_TEXT | CC_IPV6,
-	[';'] = CC_TEXT,
-	['<'] = CC_VALUE,
-	['='] = CC_TEXT,
-	['>'] = CC_VALUE,
-	['?' ... '@'] = CC_TEXT,
-	['A' ... 'F'] = CC_ALPHA | CC_IPV6 | CC_HEX,
-	['G' ... 'Z'] = CC_ALPHA,
-	['['] = CC_TEXT,
-	['\\'] = CC_VALUE,
-	[']'] = CC_TEXT,
-	['^'] = CC_TTEXT,
-	['_'] = CC_TTEXT | CC_NAME,
-	['`'] = CC_TTEXT,
-	['a' ... 'f'] = CC_ALPHA | CC_IPV6 | CC_HEX,
-	['g' ... 'z'] = CC_ALPHA,
-	['{'] = CC_TEXT,
-	['|'] = CC_TTEXT,
-	['}'] = CC_TEXT,
-	['~'] = CC_TTEXT,
-	[0x7f] = CC_CONTROL,
-	[0x80 ... 0xff] = CC_VALUE,
-};
-
-static inline bool
-is_class(char c, unsigned class)
-{
-	return (byte_class[(unsigned char)c] & class) != 0;
-}
-
-/* How many of the n bytes at p, from the first on, belong to the class. */
-static inline size_t
-span_of(const char *p, size_t n, unsigned class)
-{
-	size_t i = 0;
-
-	while (i < n && is_class(p[i], class))
-		i++;
-	return i;
-}
-
-static inline bool
-all_of(struct slice s, unsigned class)
-{
-	return s.n > 0 && span_of(s.p, s.n, class) == s.n;
-}
-
-/* Of ASCII letters only: the C library's would ask the locale. */
-static inline unsigned char
-lower(char c)
-{
-	unsigned char u = (unsigned char)c;
-
-	return u >= 'A' && u <= 'Z' ? u | 0x20 : u;
-}
-
-static bool
-same_word(struct slice a, struct slice b)
-{
-	if (a.n != b.n)
-		return false;
-	for (size_t i = 0; i < a.n; i++)
-		if (lower(a.p[i]) != lower(b.p[i]))
-			return false;
-	return true;
-}
-
-/* Of a byte in CC_HEX. */
-static unsigned
-hex_value(char c)
-{
-	return is_class(c, CC_DIGIT) ? (unsigned)(c - '0') : lower(c) - 'a' + 10U;
-}
 
 static inline size_t
 min_size(size_t a, size_t b)
@@ -148,7 +35,7 @@ scan_lines(const char *p, size_t upto, size_t *at)
 	size_t i = *at;
 
 	for (;;) {
-		while (i < upto && !is_class(p[i], CC_CONTROL))
+		while (i < upto && !http_is_class(p[i], CC_CONTROL))
 			i++;
 		if (i == upto)
 			break;
@@ -201,7 +88,7 @@ struct reader {
 static struct slice
 take_run(struct reader *r, unsigned class)
 {
-	struct slice run = { r->at, span_of(r->at, (size_t)(r->end - r->at), class) };
+	struct slice run = { r->at, http_span_of(r->at, (size_t)(r->end - r->at), class) };
 
 	r->at += run.n;
 	return run;
@@ -220,38 +107,6 @@ static bool
 take_crlf(struct reader *r)
 {
 	return take(r, SLICE("\r\n"));
-}
-
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static struct slice
-trim(struct slice s)
-{
-	while (s.n > 0 && is_blank(s.p[0])) {
-		s.p++;
-		s.n--;
-	}
-	while (s.n > 0 && is_blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
-/* Takes what stands before the separator, or all that is left, off *rest. */
-static bool
-next_part(struct slice *rest, char separator, struct slice *part)
-{
-	const char *stop;
-
-	if (rest->n == 0)
-		return false;
-	stop = memchr(rest->p, separator, rest->n);
-	*part = slice_of(rest->p, stop != NULL ? (size_t)(stop - rest->p) : rest->n);
-	*rest = stop != NULL ? slice_of(stop + 1, rest->n - part->n - 1) : SLICE_NONE;
-	return true;
 }
 
 /* The request line ---------------------------------------------------------- */
@@ -307,7 +162,7 @@ split_target(struct http_head *head, struct slice target)
 	struct slice rest = target;
 
 	head->target = target;
-	next_part(&rest, '?', &head->path);
+	http_next_part(&rest, '?', &head->path);
 	head->query = rest;
 }
 
@@ -347,7 +202,7 @@ port_ok(struct slice port)
 {
 	unsigned long value = 0;
 
-	if (port.n > PORT_DIGITS_MAX || !all_of(port, CC_DIGIT))
+	if (port.n > PORT_DIGITS_MAX || !http_all_of(port, CC_DIGIT))
 		return false;
 	for (size_t i = 0; i < port.n; i++)
 		value = value * 10 + (unsigned long)(port.p[i] - '0');
@@ -358,7 +213,7 @@ port_ok(struct slice port)
 static size_t
 ipv6_span(struct slice s)
 {
-	size_t n = span_of(s.p + 1, s.n - 1, CC_IPV6);
+	size_t n = http_span_of(s.p + 1, s.n - 1, CC_IPV6);
 
 	/* The shortest is "::". */
 	return n >= 2 && n + 1 < s.n && s.p[n + 1] == ']' ? n + 2 : 0;
@@ -372,7 +227,7 @@ host_ok(struct slice s)
 
 	if (s.n == 0)
 		return false;
-	n = s.p[0] == '[' ? ipv6_span(s) : span_of(s.p, s.n, CC_NAME);
+	n = s.p[0] == '[' ? ipv6_span(s) : http_span_of(s.p, s.n, CC_NAME);
 	if (n == 0 || n == s.n)
 		return n > 0;
 	return s.p[n] == ':' && port_ok(slice_of(s.p + n + 1, s.n - n - 1));
@@ -397,7 +252,7 @@ read_content_length(struct reader *r, struct slice value)
 {
 	uint64_t length = 0;
 
-	if (r->lengths++ > 0 || !all_of(value, CC_DIGIT) || value.n > LENGTH_DIGITS_MAX)
+	if (r->lengths++ > 0 || !http_all_of(value, CC_DIGIT) || value.n > LENGTH_DIGITS_MAX)
 		return 400;
 	if (value.p[0] == '0' && value.n > 1)
 		return 400;
@@ -423,11 +278,11 @@ judge_codings(struct slice list)
 
 	if (list.n == 0 || list.p[list.n - 1] == ',')
 		return 400;
-	while (next_part(&rest, ',', &coding)) {
-		coding = trim(coding);
-		if (chunked || !all_of(coding, CC_TOKEN))
+	while (http_next_part(&rest, ',', &coding)) {
+		coding = http_trim(coding);
+		if (chunked || !http_all_of(coding, CC_TOKEN))
 			return 400;
-		chunked = same_word(coding, SLICE("chunked"));
+		chunked = http_same_word(coding, SLICE("chunked"));
 		count++;
 	}
 	return chunked && count == 1 ? 0 : 501;
@@ -448,15 +303,15 @@ read_connection(struct reader *r, struct slice value)
 {
 	struct slice option;
 
-	while (next_part(&value, ',', &option)) {
-		option = trim(option);
+	while (http_next_part(&value, ',', &option)) {
+		option = http_trim(option);
 		if (option.n == 0)
 			continue;
-		if (!all_of(option, CC_TOKEN))
+		if (!http_all_of(option, CC_TOKEN))
 			return 400;
-		if (same_word(option, SLICE("close")))
+		if (http_same_word(option, SLICE("close")))
 			r->asks_close = true;
-		else if (same_word(option, SLICE("keep-alive")))
+		else if (http_same_word(option, SLICE("keep-alive")))
 			r->asks_keep_alive = true;
 	}
 	return 0;
@@ -465,7 +320,7 @@ read_connection(struct reader *r, struct slice value)
 static int
 read_expect(struct reader *r, struct slice value)
 {
-	if (r->expectations++ > 0 || !same_word(value, SLICE("100-continue")))
+	if (r->expectations++ > 0 || !http_same_word(value, SLICE("100-continue")))
 		r->asks_other = true;
 	return 0;
 }
@@ -492,14 +347,14 @@ read_field(struct reader *r)
 	name = take_run(r, CC_TOKEN);
 	if (name.n == 0 || !take(r, SLICE(":")))
 		return 400;
-	value = trim(take_run(r, CC_VALUE));
+	value = http_trim(take_run(r, CC_VALUE));
 	if (!take_crlf(r))
 		return 400;
 	if (head->field_count == HTTP_FIELDS_MAX)
 		return 431;
 	head->fields[head->field_count++] = (struct http_field){ name, value };
 	for (size_t i = 0; i < ARRAY_LEN(framing_fields); i++)
-		if (same_word(framing_fields[i].name, name))
+		if (http_same_word(framing_fields[i].name, name))
 			return framing_fields[i].read(r, value);
 	return 0;
 }
@@ -579,7 +434,7 @@ http_head_field(const struct http_head *head, const char *name)
 	struct slice wanted = slice_str(name);
 
 	for (unsigned i = 0; i < head->field_count; i++)
-		if (same_word(head->fields[i].name, wanted))
+		if (http_same_word(head->fields[i].name, wanted))
 			return head->fields[i].value;
 	return SLICE_NONE;
 }
@@ -591,221 +446,6 @@ http_head_field_count(const struct http_head *head, const char *name)
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < head->field_count; i++)
-		count += same_word(head->fields[i].name, wanted);
+		count += http_same_word(head->fields[i].name, wanted);
 	return count;
-}
-
-/* Query parameters ---------------------------------------------------------- */
-
-/* Takes one decoded byte off *s, which is not empty; -1 when badly encoded. */
-static int
-take_decoded(struct slice *s)
-{
-	char c = s->p[0];
-	size_t used = 1;
-	int byte = (unsigned char)c;
-
-	if (c == '+') {
-		byte = ' ';
-	} else if (c == '%') {
-		if (s->n < 3 || !is_class(s->p[1], CC_HEX) || !is_class(s->p[2], CC_HEX))
-			return -1;
-		byte = (int)(hex_value(s->p[1]) << 4 | hex_value(s->p[2]));
-		used = 3;
-	}
-	*s = slice_of(s->p + used, s->n - used);
-	return byte;
-}
-
-/* Compares decoded, so that "%61=2" cannot be a second, unseen "a". */
-static bool
-name_matches(struct slice encoded, const char *name)
-{
-	while (encoded.n > 0 && *name != '\0')
-		if (take_decoded(&encoded) != (unsigned char)*name++)
-			return false;
-	return encoded.n == 0 && *name == '\0';
-}
-
-/* Finds the value, still encoded, of the one parameter with that name. */
-static bool
-find_param(struct slice query, const char *name, struct slice *value)
-{
-	struct slice pair, key;
-	bool found = false;
-
-	while (next_part(&query, '&', &pair)) {
-		if (!next_part(&pair, '=', &key) || !name_matches(key, name))
-			continue;
-		if (found)
-			return false;
-		found = true;
-		*value = pair;
-	}
-	return found;
-}
-
-int
-http_query_param(struct slice query, const char *name, char *buf, size_t size)
-{
-	struct slice value = SLICE_NONE;
-	size_t n = 0;
-
-	if (size == 0 || !find_param(query, name, &value))
-		return -1;
-	while (value.n > 0) {
-		int byte = take_decoded(&value);
-
-		if (byte < ' ' || byte == 0x7f || n + 1 == size)
-			return -1;
-		buf[n++] = (char)byte;
-	}
-	buf[n] = '\0';
-	return (int)n;
-}
-
-/* Chunked bodies ------------------------------------------------------------ */
-
-/* What the next byte is to be. A zeroed decoder is at the first size. */
-enum chunk_state {
-	CHUNK_SIZE, /* a digit of the size, or the CR after it */
-	CHUNK_SIZE_LF,
-	CHUNK_DATA,
-	CHUNK_DATA_CR,
-	CHUNK_DATA_LF,
-	CHUNK_LAST_CR, /* where a trailer would begin */
-	CHUNK_LAST_LF,
-	CHUNK_DONE
-};
-
-/* A '+', "0x", blank or ';' before an extension is neither digit nor CR. */
-static int
-chunk_size_byte(struct http_chunked *c, char byte)
-{
-	if (is_class(byte, CC_HEX)) {
-		if (c->digits++ == CHUNK_DIGITS_MAX)
-			return -400;
-		c->left = c->left << 4 | hex_value(byte);
-		return 0;
-	}
-	if (byte != '\r' || c->digits == 0)
-		return -400;
-	c->state = CHUNK_SIZE_LF;
-	return 0;
-}
-
-static int
-chunk_size_end(struct http_chunked *c, uint64_t body_max)
-{
-	/* total never passes the limit, so the difference does not wrap. */
-	if (c->left > body_max - c->total)
-		return -413;
-	c->digits = 0;
-	c->state = c->left > 0 ? CHUNK_DATA : CHUNK_LAST_CR;
-	return 0;
-}
-
-/* One byte between the stretches of data. */
-static int
-chunk_frame_byte(struct http_chunked *c, char byte, uint64_t body_max)
-{
-	/* Of the states that take one certain byte, and what follows it. */
-	static const struct {
-		char byte;
-		enum chunk_state next;
-	} fixed[] = {
-		[CHUNK_DATA_CR] = { '\r', CHUNK_DATA_LF },
-		[CHUNK_DATA_LF] = { '\n', CHUNK_SIZE },
-		[CHUNK_LAST_CR] = { '\r', CHUNK_LAST_LF },
-		[CHUNK_LAST_LF] = { '\n', CHUNK_DONE },
-	};
-
-	if (c->state == CHUNK_SIZE)
-		return chunk_size_byte(c, byte);
-	if (c->state == CHUNK_SIZE_LF)
-		return byte == '\n' ? chunk_size_end(c, body_max) : -400;
-	if (byte != fixed[c->state].byte)
-		return -400;
-	c->state = fixed[c->state].next;
-	return 0;
-}
-
-/* Takes as much of the current chunk as the n bytes at p hold. */
-static struct slice
-chunk_take_data(struct http_chunked *c, const char *p, size_t n)
-{
-	struct slice data = { p, c->left < n ? (size_t)c->left : n };
-
-	c->left -= data.n;
-	c->total += data.n;
-	if (c->left == 0)
-		c->state = CHUNK_DATA_CR;
-	return data;
-}
-
-int
-http_chunked_feed(struct http_chunked *c, const char *p, size_t n, const struct http_limits *limits,
-    size_t *consumed, struct slice *data)
-{
-	struct slice taken = SLICE_NONE;
-	size_t i = 0;
-
-	while (i < n && c->state != CHUNK_DONE) {
-		if (c->state == CHUNK_DATA) {
-			if (taken.n > 0)
-				break;
-			taken = chunk_take_data(c, p + i, n - i);
-			i += taken.n;
-		} else {
-			int rc = chunk_frame_byte(c, p[i], limits->body_bytes);
-
-			if (rc < 0)
-				return rc;
-			i++;
-		}
-	}
-	*consumed = i;
-	*data = taken;
-	return c->state == CHUNK_DONE;
-}
-
-/* Statuses ------------------------------------------------------------------ */
-
-const char *
-http_status_text(int status)
-{
-	static const struct {
-		int status;
-		const char *text;
-	} texts[] = {
-		{ 200, "OK" },
-		{ 202, "Accepted" },
-		{ 100, "Continue" },
-		{ 204, "No Content" },
-		{ 400, "Bad Request" },
-		{ 401, "Unauthorized" },
-		{ 403, "Forbidden" },
-		{ 404, "Not Found" },
-		{ 405, "Method Not Allowed" },
-		{ 406, "Not Acceptable" },
-		{ 408, "Request Timeout" },
-		{ 411, "Length Required" },
-		{ 413, "Content Too Large" },
-		{ 414, "URI Too Long" },
-		{ 415, "Unsupported Media Type" },
-		{ 417, "Expectation Failed" },
-		{ 421, "Misdirected Request" },
-		{ 429, "Too Many Requests" },
-		{ 431, "Request Header Fields Too Large" },
-		{ 500, "Internal Server Error" },
-		{ 501, "Not Implemented" },
-		{ 503, "Service Unavailable" },
-		{ 504, "Gateway Timeout" },
-		{ 505, "HTTP Version Not Supported" },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		if (texts[i].status == status)
-			return texts[i].text;
-	return "Unknown";
 }

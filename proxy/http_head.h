@@ -1,5 +1,5 @@
 /*
- * The strict reader of HTTP/1.1 messages: bytes in, slices out, no I/O.
+ * The strict reader of a request's head: bytes in, slices out, no I/O.
  *
  * Anything that two readers could understand differently is refused: the ALB in
  * front and this reader must never disagree on where a request ends (request
@@ -11,11 +11,11 @@
  *
  * A caller collects bytes until http_head_length() finds the end of a head,
  * calls http_head_parse() once on exactly those bytes, and then reads the body:
- * content_length bytes, or what http_chunked_feed() makes of a chunked one.
+ * content_length bytes, or what http_chunked.h makes of a chunked one.
  * Nothing here allocates, and slices point into the caller's bytes.
  */
-#ifndef MCP_HTTP_PARSE_H
-#define MCP_HTTP_PARSE_H
+#ifndef MCP_HTTP_HEAD_H
+#define MCP_HTTP_HEAD_H
 
 #include "common/compiler.h"
 
@@ -95,37 +95,5 @@ int http_head_parse(
 struct slice http_head_field(const struct http_head *head, const char *name);
 /* How many fields carry that name (any case). */
 unsigned http_head_field_count(const struct http_head *head, const char *name);
-
-/*
- * Copies the value of a query parameter, decoded as forms are (%XX, and '+' for
- * a blank), into buf with a NUL and returns its length; -1 when it is absent,
- * given twice, longer than size - 1, badly encoded, or holds a control
- * character; buf is unspecified then. Names are compared decoded, with case.
- */
-int http_query_param(struct slice query, const char *name, char *buf, size_t size) MUST_CHECK;
-
-/* Decoder of the chunked coding (RFC 9112, section 7.1); zeroed to start. */
-struct http_chunked {
-	unsigned state;  /* http_parse.c's enum chunk_state */
-	unsigned digits; /* of the size being read, at most 16 */
-	uint64_t left;   /* bytes of the current chunk still to come */
-	uint64_t total;  /* decoded so far */
-};
-
-/*
- * Decodes from the n bytes at p. On return *consumed bytes are done with, and
- * *data is the stretch of them that belongs to the body (maybe empty).
- *
- * Returns 1 when the body has ended (trailers are refused), 0 when it goes on
- * (call again with the rest, if any is left, or with more bytes), or a negated
- * status: -400 malformed, chunk extensions and trailers included, -413 when the
- * decoded body would pass limits->body_bytes. After that the decoder is of no
- * more use, and *consumed and *data are as they were.
- */
-int http_chunked_feed(struct http_chunked *c, const char *p, size_t n,
-    const struct http_limits *limits, size_t *consumed, struct slice *data) MUST_CHECK;
-
-/* "OK", "Not Found" and so on; "Unknown" for a status without a row. */
-const char *http_status_text(int status);
 
 #endif
