@@ -21,6 +21,8 @@ OPT.release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 OPT.asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=all
 LD.asan := -fsanitize=address,undefined
+OPT.tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+LD.tsan := -fsanitize=thread
 
 OUT := build/$(VARIANT)
 BIN := $(if $(filter release,$(VARIANT)),bin,$(OUT)/bin)
@@ -31,7 +33,7 @@ LDFLAGS += $(HARDEN_LD) $(LD.$(VARIANT))
 
 LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lssl -lcrypto
 LIBS_PROXY := -levent_pthreads -lcjson -lcurl -lm -lpthread
-LIBS_WORKER := -lcjson -lm
+LIBS_WORKER := -lcjson -lm -lpthread
 # What one API links besides.
 LIBS.postgres := -lpq -lpg_query
 LIBS.virustotal := -lcurl
@@ -123,6 +125,15 @@ blackbox: deps
 
 asan: deps ## the same tests under AddressSanitizer and UBSan
 	@$(MAKE) --no-print-directory VARIANT=asan test
+
+# Of the black-box tests those whose workers have threads.
+tsan: deps ## worker threads under ThreadSanitizer
+	@$(MAKE) --no-print-directory VARIANT=tsan build/tsan/tests/unit/test_pool \
+		build/tsan/bin/mcp-worker-conformance
+	@build/tsan/tests/unit/test_pool
+	@BIN=build/tsan/bin OUT=build/tsan PYTEST_ARGS="-k worker_threads" \
+		$(PYTHON) tests/run_tests.py blackbox
+.PHONY: tsan
 
 interop: deps ## real MCP clients from npm and PyPI
 	@$(MAKE) --no-print-directory programs

@@ -1,6 +1,6 @@
 /*
- * Tools whose answers tests know beforehand, tools that take their time, tools
- * that do harm, and an API that can fail to start.
+ * Tools whose answers tests know beforehand, tools that take their time or a whole
+ * core, tools that do harm, and an API that can fail to start.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/xalloc.h"
 #include "worker/runtime/tool.h"
 
@@ -256,14 +257,31 @@ run_poison(struct call *call UNUSED, const cJSON *args UNUSED)
 	raise(SIGKILL);
 }
 
-/* Holds up the whole event loop. */
+/* As a tool that blocks does, or a frozen node: until a test has it go on. */
 static void
-run_wedge(struct call *call, const cJSON *args)
+run_wedge(struct call *call, const cJSON *args UNUSED)
 {
-	const cJSON *ms = cJSON_GetObjectItemCaseSensitive(args, "delay_ms");
-
-	usleep((useconds_t)(ms->valuedouble * 1000));
+	raise(SIGSTOP);
 	call_text(call, SLICE("free again"));
+}
+
+/* Keeps its thread and a core busy; one that is not "deaf" can be stopped. */
+static void
+compute(struct work *work, const cJSON *args)
+{
+	const struct settings *s = work_settings(work);
+	const cJSON *ms = cJSON_GetObjectItemCaseSensitive(args, "delay_ms");
+	const cJSON *deaf = cJSON_GetObjectItemCaseSensitive(args, "deaf");
+	const char *nonce = text_of(args, "nonce");
+	uint64_t end = clock_mono_ms() + (uint64_t)ms->valuedouble;
+
+	while (clock_mono_ms() < end && !work_cancelled(work))
+		;
+	while (clock_mono_ms() < end && cJSON_IsTrue(deaf))
+		;
+	if (work_cancelled(work) && s->ledger != NULL && nonce != NULL)
+		(void)!ledger_append(s->ledger, nonce);
+	work_text(work, SLICE("computed"));
 }
 
 /* Tools -------------------------------------------------------------------------- */
@@ -316,9 +334,15 @@ static const struct tool tools[] = {
 	    .description = "Kills the worker that runs it.",
 	    .promises = SAFE, .run = run_poison },
 	{ .name = "wedge",
-	    .description = "Blocks the worker that runs it for a while.",
-	    .input_schema = OBJECT(DELAY, "\"delay_ms\""),
+	    .description = "Stops the worker that runs it, until it is told to "
+	    "continue.",
 	    .promises = SAFE, .run = run_wedge },
+	{ .name = "compute",
+	    .description = "Computes for a while, on a thread. Told to stop, it "
+	    "appends the nonce to the ledger.",
+	    .input_schema = OBJECT(NONCE "," DELAY
+		",\"deaf\":{\"type\":\"boolean\"}", "\"delay_ms\""),
+	    .promises = SAFE, .compute = compute },
 	{ .name = NULL },
 };
 

@@ -17,7 +17,7 @@ TOOLS = {
     "calculator": {f"calculator_{name}" for name in ("add", "subtract", "multiply", "divide")},
     "conformance": {f"conformance_{name}" for name in (
         "echo", "ledger_append", "ledger_contains", "sleep", "stubborn", "pair", "brief",
-        "identity", "poison", "wedge")},
+        "identity", "poison", "wedge", "compute")},
 }
 
 

@@ -1,10 +1,11 @@
 """Waiting on conditions, never on the clock."""
 
 import os
+import re
 import time
 
 # Sanitized programs on shared cores are several times slower.
-PATIENCE = 4.0 if "asan" in os.environ.get("BIN", "") else 1.0
+PATIENCE = 4.0 if re.search("asan|tsan", os.environ.get("BIN", "")) else 1.0
 
 
 def until(condition, seconds=5.0, what=None):

@@ -53,6 +53,11 @@ run_large(struct call *call, const cJSON *args UNUSED)
 	free(text);
 }
 
+static void
+compute_nothing(struct work *work UNUSED, const cJSON *args UNUSED)
+{
+}
+
 static const struct tool tools[] = {
 	{ .name = "echo", .title = "Echo", .description = "Says \"it\".",
 	    .input_schema = "{ \"type\" : \"object\",\n\t\"properties\":"
@@ -639,6 +644,8 @@ END_TEST
 static const struct tool bad_tools[][3] = {
 	{ { .name = "has space", .description = "d", .run = run_keep } },
 	{ { .name = "no-run", .description = "d" } },
+	{ { .name = "run-and-compute", .description = "d", .run = run_keep,
+	    .compute = compute_nothing } },
 	{ { .name = "no-description", .run = run_keep } },
 	{ { .name = "t", .description = "d", .run = run_keep,
 	    .input_schema = "{" } },

@@ -169,7 +169,7 @@ START_TEST(changes_its_tools)
 	ck_assert_str_ne(catalogue_digest(catalogue), before);
 	ck_assert(!worker_env_set_tools(env, bad, &error));
 	ck_assert_str_eq(strbuf_str(&error),
-	    "tool \"bad\": description or run: missing");
+	    "tool \"bad\": description: missing");
 	ck_assert_uint_eq(changes, 2);
 	ck_assert_ptr_nonnull(catalogue_find(catalogue, SLICE("second")));
 	strbuf_release(&error);

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/jsonrpc.h"
 #include "common/log.h"
+#include "worker/runtime/work.h"
 
 static const char *const state_names[] = {
 	[CALL_OPENED] = "opened",
@@ -78,10 +79,16 @@ call_prepare(struct call *call, const struct tool *tool, bool safe,
 }
 
 void
-call_run(struct call *call)
+call_hold(struct call *call)
 {
 	call->held = true;
 	call_set_state(call, CALL_RUNNING);
+}
+
+void
+call_run(struct call *call)
+{
+	call_hold(call);
 	call->tool->run(call, call->args);
 }
 
@@ -101,6 +108,9 @@ let_go(struct call *call)
 	if (!call->held || call->let_go)
 		return;
 	call->let_go = true;
+	/* Its thread has the arguments until it returns. */
+	if (call->work != NULL)
+		work_cancel(call->work);
 	if (fn == NULL)
 		return;
 	call->on_cancel = NULL;

@@ -36,6 +36,7 @@ struct call_key {
 };
 
 struct use;
+struct work;
 
 struct call {
 	/* inflight's */
@@ -72,7 +73,8 @@ struct call {
 	bool safe;                   /* may run again */
 	bool held;                   /* its tool has it, and may touch it */
 	bool let_go;                 /* nobody waits for its tool any more */
-	struct use *uses[2];         /* limiter's: of the tool, of the user */
+	struct use *uses[3];         /* limiter's: see its enum which */
+	struct work *work;           /* while a thread has it, see work.h */
 
 	struct strbuf answer;        /* a JSON-RPC message; empty: none to send */
 	bool failed;                 /* the answer is an error */
@@ -94,12 +96,14 @@ bool call_open(struct call *call, const struct env_request *request,
 /* What the tool will get: parsed params (owned from here) with args in it. */
 void call_prepare(struct call *call, const struct tool *tool, bool safe,
     cJSON *take_params, const cJSON *args);
-/* Hands it to the tool. */
+/* Its tool has it from here, until it answers. */
+void call_hold(struct call *call);
+/* The same, and runs it. */
 void call_run(struct call *call);
 
 /*
  * The ends that are not the tool's doing. A tool that runs is told, if it asked
- * for that with call_on_cancel(); one that did not goes on to nobody's use.
+ * for that with call_on_cancel(), or computes; another goes on to nobody's use.
  */
 /* Its deadline has passed: answers so. */
 void call_expire(struct call *call);

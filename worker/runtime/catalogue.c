@@ -115,8 +115,10 @@ add_tool(struct listing *l, const struct tool *tool, struct strbuf *error)
 	if (!name_ok(tool->name))
 		return refuse(error, tool, "name",
 		    "not 1 to 128 of A-Za-z0-9_.-");
-	if (tool->description == NULL || tool->run == NULL)
-		return refuse(error, tool, "description or run", "missing");
+	if (tool->description == NULL)
+		return refuse(error, tool, "description", "missing");
+	if ((tool->run == NULL) == (tool->compute == NULL))
+		return refuse(error, tool, "run or compute", "not one of them");
 	if (find(l, slice_str(tool->name)) != NULL)
 		return refuse(error, tool, "name", "taken");
 	if (!output_schema_ok(tool, error))

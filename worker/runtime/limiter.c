@@ -31,6 +31,7 @@ struct limiter {
 enum which {
 	USE_TOOL,
 	USE_USER,
+	USE_THREADS,   /* all tools that compute */
 	USES
 };
 _Static_assert(USES == ARRAY_LEN(((struct call *)0)->uses),
@@ -43,20 +44,37 @@ cap_of(const struct limiter *l, const struct call *call, enum which which)
 {
 	if (which == USE_TOOL)
 		return policy_max_running(l->options.policy, call->tool);
+	if (which == USE_THREADS)
+		return call->tool->compute != NULL ? l->options.threads : 0;
 	return call->user.n > 0 ? l->options.per_user : 0;
 }
 
-/* "t" or "u", then the name. */
+static struct slice
+used(const struct call *call, enum which which)
+{
+	switch (which) {
+	case USE_TOOL:
+		return slice_str(call->tool->name);
+	case USE_USER:
+		return call->user;
+	case USE_THREADS:
+	case USES:
+		break;
+	}
+	return SLICE_NONE;
+}
+
+/* A letter for which, then the name. */
 static size_t
 use_name(char to[static NAME_MAX_BYTES], const struct call *call,
     enum which which)
 {
-	struct slice name = which == USE_TOOL ? slice_str(call->tool->name) :
-	    call->user;
+	struct slice name = used(call, which);
 	size_t n = name.n < NAME_MAX_BYTES - 1 ? name.n : NAME_MAX_BYTES - 1;
 
-	to[0] = which == USE_TOOL ? 't' : 'u';
-	memcpy(to + 1, name.p, n);
+	to[0] = "tuc"[which];
+	if (n > 0)
+		memcpy(to + 1, name.p, n);
 	return n + 1;
 }
 
@@ -127,16 +145,23 @@ may_begin(const struct limiter *l, const struct call *call)
 	if (l->options.lease != NULL &&
 	    !lease_is_fresh(l->options.lease, call, clock_mono_ms()))
 		return false;
-	return has_room(l, call, USE_TOOL) && has_room(l, call, USE_USER);
+	for (enum which which = 0; which < USES; which++) {
+		if (!has_room(l, call, which))
+			return false;
+	}
+	return true;
 }
 
 static void
 begin(struct limiter *l, struct call *call)
 {
-	count_in(l, call, USE_TOOL);
-	count_in(l, call, USE_USER);
+	for (enum which which = 0; which < USES; which++)
+		count_in(l, call, which);
 	l->running++;
-	call_run(call);
+	if (call->tool->compute != NULL)
+		pool_run(l->options.pool, call);
+	else
+		call_run(call);
 }
 
 void
@@ -180,8 +205,8 @@ limiter_wake(struct limiter *l)
 void
 limiter_released(struct limiter *l, struct call *call)
 {
-	count_out(l, call, USE_TOOL);
-	count_out(l, call, USE_USER);
+	for (enum which which = 0; which < USES; which++)
+		count_out(l, call, which);
 	l->running--;
 	limiter_wake(l);
 }

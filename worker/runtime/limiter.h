@@ -1,8 +1,8 @@
 /*
  * Which calls may begin: those for which there is room in the worker, whose tool
- * and whose user have not as many running as they may, on entries that are this
- * worker's beyond doubt (lease.h). The others wait here, in the order in which
- * they came.
+ * and whose user have not as many running as they may, for whose computing there
+ * is a thread, on entries that are this worker's beyond doubt (lease.h). The
+ * others wait here, in the order in which they came.
  *
  * The caps are this worker's own. A fleet of n workers runs n times as many.
  */
@@ -14,6 +14,7 @@
 #include "worker/runtime/inflight.h"
 #include "worker/runtime/lease.h"
 #include "worker/runtime/policy.h"
+#include "worker/runtime/pool.h"
 
 struct limiter;
 
@@ -23,6 +24,8 @@ struct limiter_options {
 	const struct policy *policy;   /* for the caps of tools */
 	unsigned most;                 /* calls in all; 0: no cap */
 	unsigned per_user;             /* 0: no cap */
+	struct pool *pool;             /* for tools that compute, borrowed */
+	unsigned threads;              /* that the pool has */
 };
 
 struct limiter *limiter_new(const struct limiter_options *options) MUST_CHECK;

@@ -1,5 +1,6 @@
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "common/cli.h"
 #include "common/log.h"
@@ -19,7 +20,10 @@ serve(const char *program, void *block)
 	w = worker_new(&api, options, worker_settings_own(block));
 	if (w == NULL)
 		return EXIT_FAILURE;
-	worker_run(w);
+	if (!worker_run(w)) {
+		log_warn("process ends while a tool computes");
+		_exit(EXIT_SUCCESS);
+	}
 	worker_free(w);
 	return EXIT_SUCCESS;
 }

@@ -18,6 +18,9 @@ static const struct config_option worker_option_table[] = {
 	{ "WORKER_USER_CONCURRENCY", CONFIG_UINT, FIELD(user_concurrency), "0",
 	    0, 65536, NULL, "calls of one user that a worker runs at once, 0 "
 	    "for no limit" },
+	{ "WORKER_THREADS", CONFIG_UINT, FIELD(threads), "2", 1, 256, NULL,
+	    "threads for tools that compute, one per core that the worker may "
+	    "use; other tools need none" },
 	{ "WORKER_RECLAIM_IDLE", CONFIG_UINT, FIELD(reclaim_idle_s), "10", 2,
 	    3600, NULL, "seconds without a sign of life from its worker after "
 	    "which a call is another worker's. The same for all workers of an "

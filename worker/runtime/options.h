@@ -18,6 +18,7 @@ struct worker_options {
 	unsigned batch;
 	unsigned concurrency;
 	unsigned user_concurrency;      /* 0: no cap */
+	unsigned threads;               /* for tools that compute */
 	unsigned reclaim_idle_s;
 	unsigned drain_timeout_s;
 	char *safe_tools;               /* these four as in policy.h */

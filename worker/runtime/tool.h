@@ -38,6 +38,8 @@
 struct call;
 /* The worker that runs the API; see below. */
 struct worker_env;
+/* What a thread has of a call that computes; see below. */
+struct work;
 
 /*
  * What a tool promises (MCP's annotations). Promising nothing is always right:
@@ -67,6 +69,14 @@ struct tool {
 	 * not block. args is borrowed and lives as long as the call.
 	 */
 	void (*run)(struct call *call, const cJSON *args);
+	/*
+	 * In place of run(), for what computes for more than some milliseconds:
+	 * called on a thread, WORKER_THREADS of them at most, while the event
+	 * loop serves other calls. It answers exactly once before it returns,
+	 * with one of the functions work_*(), and touches nothing else but args
+	 * and what never changes.
+	 */
+	void (*compute)(struct work *work, const cJSON *args);
 	const void *data;           /* the tool's own, see call_tool() */
 };
 
@@ -190,5 +200,19 @@ uint64_t call_left_ms(const struct call *call);
  */
 void call_on_cancel(struct call *call, void (*fn)(struct call *call, void *arg),
     void *arg);
+
+/* For compute(), on its thread: the answers as above, and what it may ask. */
+void work_text(struct work *work, struct slice text);
+void work_error(struct work *work, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void work_json(struct work *work, struct slice text, struct slice json);
+void work_result(struct work *work, struct slice json, bool is_error);
+const struct tool *work_tool(const struct work *work);
+/* The API's settings, which never change; its state is the event loop's. */
+const void *work_settings(const struct work *work);
+/*
+ * Nobody waits any more: to be asked now and then. What goes on all the same
+ * takes up its thread, and at the end of the process WORKER_DRAIN_TIMEOUT.
+ */
+bool work_cancelled(const struct work *work);
 
 #endif

@@ -26,6 +26,7 @@
 #include "worker/runtime/inflight.h"
 #include "worker/runtime/lease.h"
 #include "worker/runtime/policy.h"
+#include "worker/runtime/pool.h"
 #include "worker/runtime/reclaim.h"
 #include "worker/runtime/reply.h"
 #include "worker/runtime/worker_env.h"
@@ -84,6 +85,7 @@ struct worker {
 	struct worker_env *env;
 	struct inflight *inflight;
 	struct lease *lease;
+	struct pool *pool;
 	struct limiter *limiter;
 	struct cancels *cancels;
 	struct dead dead;
@@ -536,12 +538,15 @@ make_calls(struct worker *w)
 		.on_lost = on_lost,
 		.arg = w,
 	});
+	w->pool = pool_new(w->base, w->options->threads);
 	w->limiter = limiter_new(&(struct limiter_options){
 		.base = w->base,
 		.lease = w->lease,
 		.policy = w->policy,
 		.most = w->options->concurrency,
 		.per_user = w->options->user_concurrency,
+		.pool = w->pool,
+		.threads = w->options->threads,
 	});
 	w->reply = reply_new(&(struct reply_options){
 		.base = w->base,
@@ -705,6 +710,7 @@ worker_free(struct worker *w)
 	reclaim_free(w->reclaim);
 	reply_free(w->reply);
 	limiter_free(w->limiter);
+	pool_free(w->pool);
 	lease_free(w->lease);
 	cancels_free(w->cancels);
 	heartbeat_free(w->heartbeat);
@@ -730,7 +736,7 @@ worker_free(struct worker *w)
 
 /* Running ---------------------------------------------------------------- */
 
-void
+bool
 worker_run(struct worker *w)
 {
 	const struct timeval every = { .tv_usec = TICK_MS * 1000 };
@@ -750,4 +756,5 @@ worker_run(struct worker *w)
 	    LF("worker", w->name), LF_N("done", totals.done),
 	    LF_N("failed", totals.failed),
 	    LF_N("unfinished", inflight_count(w->inflight)));
+	return pool_stop(w->pool, LEAVE_SECONDS * 1000);
 }

@@ -20,8 +20,11 @@ struct worker;
 /* NULL after logging why. The arguments are borrowed; own: the API's settings. */
 struct worker *worker_new(const struct api *of,
     const struct worker_options *options, const void *own) MUST_CHECK;
-/* Serves until it has been told to stop and has left. */
-void worker_run(struct worker *w);
+/*
+ * Serves until it has been told to stop and has left. False: a tool still computes
+ * on its thread, and nothing may be freed any more.
+ */
+bool worker_run(struct worker *w) MUST_CHECK;
 void worker_free(struct worker *w);
 
 #endif
