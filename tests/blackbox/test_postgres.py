@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, Postgres, Redis, Worker, until
+from harness import PATIENCE, Cluster, Postgres, Redis, Worker, until
 from test_worker import Queue
 
 SECRET = "TOP-SECRET-7f3a"
@@ -355,6 +355,25 @@ def test_deadline_stops_the_query(redis, postgres):
                 "AND query LIKE '%) deadline%' AND pid <> pg_backend_pid()")
         until(lambda: postgres.sql(left) == "0", 10, "the server noticed")
         assert rows(queue, "SELECT 1") == [[1]]
+
+
+def test_client_cancels(postgres):
+    """From an MCP client on: the server stops the query and keeps the connection."""
+    settings = {"DATABASE_URL": postgres.url, "POSTGRES_POOL": 1,
+                "POSTGRES_STATEMENT_TIMEOUT": 600}
+    active = ("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
+              "AND query LIKE '%) cancelled%' AND pid <> pg_backend_pid()")
+    with Cluster(workers={"postgres": 1}, worker_env=settings) as system, \
+            system.client(0) as client:
+        sql = "SELECT count(*) FROM generate_series(1, 1e11::bigint) cancelled"
+        id = client.ask("tools/call", {"name": "postgres_query", "arguments": {"sql": sql}})
+        until(lambda: postgres.sql(active) == "1", 10, "the query runs")
+        client.notify("notifications/cancelled", {"requestId": id}, to=system.other(client))
+        until(lambda: postgres.sql(active) == "0", 10, "the server has stopped it")
+        answer = client.call("postgres_query", {"sql": "SELECT 1"})
+        assert answer["structuredContent"]["rows"] == [[1]]
+        until(lambda: system.redis("XLEN", "mcp_requests:{postgres}") == 0, 5, "empty")
+        assert str(id) not in client.answers and client.surprises == []
 
 
 def test_statement_timeout(queue):

@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from harness import PATIENCE, ROOT, Process, Redis, Worker, free_port, until, work_directory
+from harness import (PATIENCE, ROOT, Cluster, Process, Redis, Worker, free_port, until,
+                     work_directory)
 from test_worker import Queue
 
 KEY = "k" * 60 + "SECRET"
@@ -38,10 +39,16 @@ class VirusTotal(Process):
     def url(self):
         return f"http://127.0.0.1:{self.port}"
 
+    def lines(self):
+        return [json.loads(line) for line in self.log_text().splitlines()
+                if line.startswith("{")]
+
     def requests(self, part=""):
-        lines = [json.loads(line) for line in self.log_text().splitlines()
-                 if line.startswith("{")]
-        return [line for line in lines if part in line["path"]]
+        return [line for line in self.lines() if part in line.get("path", "")]
+
+    def closed(self):
+        """Paths of the requests whose client left before the answer."""
+        return [line["closed"] for line in self.lines() if "closed" in line]
 
 
 PROXY = """
@@ -322,6 +329,25 @@ def test_names_that_resolve_to_private_addresses_are_refused(redis, server):
 def test_without_a_key_it_says_so(redis, server):
     with Worker("virustotal", redis, settings={"VIRUSTOTAL_URL": server.url}) as worker:
         until(lambda: "VIRUSTOTAL_API_KEY is not set" in worker.log_text(), 5, "it says why")
+
+
+def test_client_cancels(server):
+    """From an MCP client on: the request upstream ends, the connection with it."""
+    settings = {"VIRUSTOTAL_API_KEY": KEY, "VIRUSTOTAL_URL": server.url}
+    with Cluster(workers={"virustotal": 1}, worker_env=settings) as system, \
+            system.client(0) as client:
+        id = client.ask("tools/call", {"name": "virustotal_get_domain_report",
+                                       "arguments": {"domain": "stuck.cancel.example"}})
+        path = "/api/v3/domains/stuck.cancel.example"
+        until(lambda: server.requests(path), 5, "the request is on its way")
+        assert path not in server.closed()
+        client.notify("notifications/cancelled", {"requestId": id}, to=system.other(client))
+        until(lambda: path in server.closed(), 5, "the upstream sees it close")
+        report = client.call("virustotal_get_ip_report", {"ip_address": "8.8.8.8"})
+        assert "isError" not in report
+        until(lambda: system.redis("XLEN", "mcp_requests:{virustotal}") == 0, 5, "empty")
+        assert str(id) not in client.answers and client.surprises == []
+        assert len(server.requests(path)) == 1
 
 
 def test_stop_with_requests_on_their_way(redis, server):

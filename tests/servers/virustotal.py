@@ -1,8 +1,9 @@
 """A local server that speaks VirusTotal's API v3: its paths, shapes, errors.
 
 Run as a program: virustotal.py PORT KEY. It writes one JSON object a line per request on
-standard output: method, path, headers, and how many requests were being answered. Names
-below .example choose what happens; see BEHAVIOURS.
+standard output: method, path, headers, and how many requests were being answered; and one
+with "closed" and the path when a client leaves before its answer. Names below .example
+choose what happens; see BEHAVIOURS.
 """
 
 import asyncio
@@ -96,6 +97,14 @@ BEHAVIOURS = {
 }
 
 
+async def stays(reader, seconds):
+    """Whether the client, which has nothing to say meanwhile, is still there after that."""
+    word = asyncio.ensure_future(reader.read(1))
+    done, _ = await asyncio.wait({word}, timeout=seconds)
+    word.cancel()
+    return not done
+
+
 class Server:
     def __init__(self, key):
         self.key = key
@@ -132,8 +141,9 @@ class Server:
                           "active": self.active}), flush=True)
         try:
             status, body, headers, delay = self.answer(path, fields.get("x-apikey"))
-            if delay:
-                await asyncio.sleep(delay)
+            if delay and not await stays(reader, delay):
+                print(json.dumps({"closed": path}), flush=True)
+                return False
         finally:
             self.active -= 1
         if status == 0:
