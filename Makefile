@@ -145,7 +145,7 @@ recovery: deps ## TypeScript SDK clients while proxies are killed and stopped
 KILLS ?= 500
 soak: deps ## 200 kills of proxies, KILLS of workers: more than an hour
 	@$(MAKE) --no-print-directory recovery RECOVERY_ARGS='--kills 200 --stops 150'
-	@BIN=$(BIN) OUT=$(OUT) KILLS=$(KILLS) PYTEST_ARGS="-s -k worker_kills_under_load" \
+	@BIN=$(BIN) OUT=$(OUT) KILLS=$(KILLS) TEST_JOBS=0 PYTEST_ARGS="-s -k worker_kills_under_load" \
 		$(PYTHON) tests/run_tests.py blackbox
 .PHONY: recovery soak
 

@@ -6,6 +6,8 @@ fuzz        each target in $OUT for FUZZ_SECONDS on a copy of its corpus
 
 The last line is "N passed, N failed". Exit code 1 when anything failed, or when
 there was nothing to run. PYTEST_ARGS adds arguments (e.g. "-k redis -x").
+TEST_JOBS black-box files run at a time (3: they mostly wait; 0: all in one
+process, whose output pytest's -s lets through).
 """
 
 import concurrent.futures
@@ -73,7 +75,9 @@ def unit():
     programs = sorted(path for path in (OUT / "tests/unit").glob("test_*")
                       if path.is_file() and os.access(path, os.X_OK) and not path.suffix)
     sources = {path.stem for path in (ROOT / "tests/unit").glob("test_*.c")}
-    return add(run_unit_program(program) for program in programs if program.name in sources)
+    programs = [program for program in programs if program.name in sources]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return add(pool.map(run_unit_program, programs))
 
 
 # Black box ----------------------------------------------------------------
@@ -105,7 +109,8 @@ def run_pytest(result, *extra):
 
 def blackbox():
     """A test that fails once and passes when run alone counts as passed, and is named."""
-    done = run_pytest(OUT / "blackbox.xml", *shlex.split(os.environ.get("PYTEST_ARGS", "")))
+    jobs = ["-n", os.environ.get("TEST_JOBS", "3"), "--dist", "loadfile"]
+    done = run_pytest(OUT / "blackbox.xml", *jobs, *shlex.split(os.environ.get("PYTEST_ARGS", "")))
     if done is None:
         return 0, 1
     passed, failed = done
