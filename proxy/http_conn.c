@@ -27,7 +27,8 @@ http_conn_set_state(struct http_conn *c, enum http_state state)
 
 	if (c->state == state)
 		return;
-	s->busy += (state == HTTP_BUSY) - (c->state == HTTP_BUSY);
+	s->in_state[c->state]--;
+	s->in_state[state]++;
 	TAILQ_REMOVE(list_of(s, c->state), c, entry);
 	TAILQ_INSERT_TAIL(list_of(s, state), c, entry);
 	c->state = state;
@@ -62,6 +63,7 @@ http_conn_open(struct http_server *s, int take_fd, const struct sockaddr *peer)
 	c->state = HTTP_IDLE;
 	c->state_since_ms = clock_mono_ms();
 	TAILQ_INSERT_TAIL(&s->lists[HTTP_IDLE], c, entry);
+	s->in_state[HTTP_IDLE]++;
 	s->connections++;
 	stat_add(s->options.stats, STAT_CONNECTIONS, 1);
 	stat_add(s->options.stats, STAT_CONNECTIONS_ACCEPTED, 1);

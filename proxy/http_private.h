@@ -30,7 +30,8 @@ enum http_state {
 	HTTP_BUSY = HTTP_TIMED_STATES,
 	HTTP_STREAM,
 	HTTP_LAST,
-	HTTP_DEAD
+	HTTP_DEAD,
+	HTTP_STATES
 };
 
 struct evconnlistener;
@@ -70,8 +71,8 @@ struct http_server {
 	struct event *reaper;        /* frees the dead on the next turn */
 	uint64_t accept_again_ms;    /* 0: accepting */
 	uint64_t pause_logged_ms;    /* when a pause was last logged; 0: never */
-	unsigned connections;
-	unsigned busy;
+	unsigned in_state[HTTP_STATES];  /* how many connections */
+	unsigned connections;            /* that are not dead */
 	bool draining;
 	struct strbuf head;          /* scratch for response heads */
 	time_t date_second;

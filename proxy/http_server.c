@@ -138,31 +138,41 @@ http_server_free(struct http_server *s)
 	errno = saved;
 }
 
+/* Closing the socket resets whoever still waits to be accepted: none may. */
+static void
+accept_rest(struct http_server *s)
+{
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	int listening = evconnlistener_get_fd(s->listener), fd;
+
+	while ((fd = accept4(listening, (struct sockaddr *)&peer, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+		http_conn_open(s, fd, (struct sockaddr *)&peer);
+		len = sizeof(peer);
+	}
+}
+
 void
 http_server_stop_listening(struct http_server *s)
 {
-	if (s->listener != NULL)
-		evconnlistener_free(s->listener);
+	if (s->listener == NULL)
+		return;
+	accept_rest(s);
+	evconnlistener_free(s->listener);
 	s->listener = NULL;
 }
 
 void
 http_server_wind_down(struct http_server *s)
 {
+	struct http_conn *c, *next;
+
 	s->draining = true;
-}
-
-void
-http_server_drain(struct http_server *s)
-{
-	struct http_conn *c;
-
-	http_server_wind_down(s);
-	while ((c = TAILQ_FIRST(&s->lists[HTTP_IDLE])) != NULL) {
+	for (c = TAILQ_FIRST(&s->lists[HTTP_IDLE]); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, entry);
 		if (conn_unsent(&c->conn) > 0)
 			http_conn_linger(c);
-		else
-			http_conn_kill(c, "drain");
 	}
 }
 
@@ -175,7 +185,8 @@ http_server_connections(const struct http_server *s)
 unsigned
 http_server_busy(const struct http_server *s)
 {
-	return s->busy;
+	return s->connections - s->in_state[HTTP_IDLE] -
+	    s->in_state[HTTP_STREAM];
 }
 
 /* Deadlines ---------------------------------------------------------------- */

@@ -35,14 +35,19 @@ struct http_server *http_server_new(struct event_base *base,
     const struct http_options *options) MUST_CHECK;
 /* Closes every connection; holds of others must have been released. */
 void http_server_free(struct http_server *s);
-/* Closes the listener; open connections go on. */
+/*
+ * Closes the listener, after it has accepted those who waited for that, since
+ * they would be reset. Open connections go on.
+ */
 void http_server_stop_listening(struct http_server *s);
-/* From now on every answer closes its connection. */
+/*
+ * From now on every answer closes its connection, also one that is still being
+ * sent. Idle connections stay: a request may be on its way on them.
+ */
 void http_server_wind_down(struct http_server *s);
-/* The same, and idle connections are closed. */
-void http_server_drain(struct http_server *s);
-/* Connections that are open, and requests whose answers are owed. */
+/* Connections that are open. */
 unsigned http_server_connections(const struct http_server *s);
+/* Those with a request or an answer on its way; streams and idle ones are not. */
 unsigned http_server_busy(const struct http_server *s);
 /* Enforces the deadlines; to be called a few times a second. */
 void http_server_tick(struct http_server *s);

@@ -34,7 +34,7 @@
 #define REDIS_PENDING_MAX 200000
 /* Files that are not client connections: Redis, epoll, logs, DNS. */
 #define FILES_RESERVED 64
-/* Time for the last commands of a stopping loop. */
+/* Time for the last commands and answers of a stopping loop. */
 #define FAREWELL_MS 1000
 /* Time to find out which calls are to be answered with an error. */
 #define GIVE_UP_MS 2000
@@ -49,9 +49,9 @@
 enum loop_state {
 	LOOP_RUNNING,
 	LOOP_NOTICED,    /* not ready, but serves on: load balancers take time */
-	LOOP_DRAINING,   /* streams end; takes no connections */
+	LOOP_DRAINING,   /* streams end; who comes is served, but not for long */
 	LOOP_GIVING_UP,  /* out of time: errors instead of answers */
-	LOOP_LEAVING     /* last commands to Redis are on their way */
+	LOOP_LEAVING     /* no longer listens; the last words are on their way */
 };
 
 struct loop {
@@ -234,8 +234,6 @@ begin_drain(struct loop *loop)
 	log_info("draining", LF("loop", loop->name),
 	    LF_N("streams", sessions_count(loop->sessions)));
 	set_state(loop, LOOP_DRAINING);
-	http_server_stop_listening(loop->http);
-	http_server_drain(loop->http);
 	sessions_leave(loop->sessions);
 }
 
@@ -249,17 +247,21 @@ begin_giving_up(struct loop *loop)
 static void
 leave(struct loop *loop)
 {
+	http_server_stop_listening(loop->http);
 	sessions_end_all(loop->sessions, "shutdown");
 	pod_leave(loop->pod);
 	set_state(loop, LOOP_LEAVING);
 }
 
+/*
+ * Streams that came during the drain are not waited for: clients that know no
+ * other pod come back for as long as this one listens.
+ */
 static bool
 owes_nothing(const struct loop *loop)
 {
-	return sessions_count(loop->sessions) == 0 &&
-	    sessions_claiming(loop->sessions) == 0 &&
-	    http_server_connections(loop->http) == 0 &&
+	return sessions_to_leave(loop->sessions) == 0 &&
+	    http_server_busy(loop->http) == 0 &&
 	    posts_count(loop->posts) == 0 && strays_count(loop->strays) == 0;
 }
 
@@ -287,7 +289,8 @@ drain_further(struct loop *loop)
 			leave(loop);
 		break;
 	case LOOP_LEAVING:
-		if (redis_pending_count(loop->redis) == 0 ||
+		if ((redis_pending_count(loop->redis) == 0 &&
+			http_server_busy(loop->http) == 0) ||
 		    passed >= FAREWELL_MS)
 			event_base_loopbreak(loop->base);
 		break;

@@ -119,9 +119,11 @@ void sessions_tick(struct sessions *all);
 void sessions_set_survey(struct sessions *all, struct survey *survey);
 /*
  * Ends the streams in order: the idle ones spread over some seconds, the busy
- * ones after their last answer. sessions_count() says how many are left.
+ * ones after their last answer.
  */
 void sessions_leave(struct sessions *all);
+/* How many streams are left of those that sessions_leave() found. */
+unsigned sessions_to_leave(const struct sessions *all);
 /* Answers what is still awaited with an error, then ends the streams. */
 void sessions_give_up(struct sessions *all);
 /* Ends every stream at once, on an event boundary. */

@@ -143,8 +143,27 @@ void
 sessions_leave(struct sessions *all)
 {
 	all->closing = true;
+	all->closing_since_ms = clock_mono_ms();
 	all->surveyed_ms = 0;
 	session_drain_tick(all);
+}
+
+static unsigned
+count_older(const struct session_list *list, uint64_t than_ms)
+{
+	const struct session *s;
+	unsigned n = 0;
+
+	TAILQ_FOREACH(s, list, link)
+		n += s->created_ms <= than_ms;
+	return n;
+}
+
+unsigned
+sessions_to_leave(const struct sessions *all)
+{
+	return count_older(&all->lists[SESSION_LIVE], all->closing_since_ms) +
+	    count_older(&all->lists[SESSION_CLAIMING], all->closing_since_ms);
 }
 
 /* Giving up ---------------------------------------------------------------------- */

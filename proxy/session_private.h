@@ -88,6 +88,7 @@ struct sessions {
 	uint64_t surveyed_ms;
 	unsigned leaving;
 	bool closing;                  /* all of them are to leave */
+	uint64_t closing_since_ms;
 };
 
 /* What becomes of the session in Redis when its stream has ended. */

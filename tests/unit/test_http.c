@@ -917,6 +917,25 @@ START_TEST(accepting_pauses_at_the_limit_and_resumes)
 }
 END_TEST
 
+START_TEST(who_waits_to_be_accepted_is_served_when_listening_ends)
+{
+	struct client c[4];
+
+	http_server_free(server);
+	start(1);
+	for (unsigned i = 0; i < ARRAY_LEN(c); i++)
+		open_client(&c[i]);
+	WAIT(http_server_connections(server) == 1);
+	http_server_stop_listening(server);
+	for (unsigned i = 0; i < ARRAY_LEN(c); i++) {
+		client_say(&c[i], GET("/x"));
+		client_expect(&c[i], 200, "1 /x ");
+		ck_assert(!c[i].reset);
+		client_close(&c[i]);
+	}
+}
+END_TEST
+
 START_TEST(a_taken_port_is_refused)
 {
 	struct http_options options = { .max_connections = 1, .stats = stats };
@@ -931,7 +950,7 @@ START_TEST(a_taken_port_is_refused)
 }
 END_TEST
 
-START_TEST(draining_closes_the_idle_and_answers_the_busy)
+START_TEST(winding_down_answers_and_closes)
 {
 	struct client idle, busy, half;
 	struct answer a;
@@ -945,10 +964,8 @@ START_TEST(draining_closes_the_idle_and_answers_the_busy)
 	client_say(&half, POST("/x", "2", "o"));
 	WAIT(held_count == 1);
 	turn();
-	http_server_stop_listening(server);
-	http_server_drain(server);
-	WAIT(idle.eof);
-	ck_assert_uint_eq(http_server_connections(server), 2);
+	ck_assert_uint_eq(http_server_busy(server), 2);
+	http_server_wind_down(server);
 	answer_held(0);
 	WAIT(client_take(&busy, &a, false));
 	ck_assert_ptr_nonnull(strstr(a.head.p, "Connection: close\r\n"));
@@ -957,14 +974,19 @@ START_TEST(draining_closes_the_idle_and_answers_the_busy)
 	client_say(&half, "k");
 	client_expect(&half, 200, "3 /x ok");
 	WAIT(half.eof);
-	client_close(&idle);
 	client_close(&busy);
 	client_close(&half);
+	WAIT(http_server_busy(server) == 0);
+	ck_assert_uint_eq(http_server_connections(server), 1);
+	client_say(&idle, GET("/y"));
+	client_expect(&idle, 200, "1 /y ");
+	WAIT(idle.eof);
+	client_close(&idle);
 	WAIT(http_server_connections(server) == 0);
 }
 END_TEST
 
-START_TEST(draining_lets_an_answer_arrive)
+START_TEST(winding_down_lets_an_answer_arrive)
 {
 	struct client c;
 	struct answer a;
@@ -973,7 +995,7 @@ START_TEST(draining_lets_an_answer_arrive)
 	client_pause(&c);
 	client_say(&c, GET("/big"));
 	WAIT(handled == 1);
-	http_server_drain(server);
+	http_server_wind_down(server);
 	turn();
 	client_resume(&c);
 	WAIT(client_take(&c, &a, false) || c.eof || c.reset);
@@ -1385,9 +1407,11 @@ add_limits(TCase *tc)
 	tcase_add_test(tc, a_stuck_reader_is_dropped);
 	tcase_add_test(tc, answers_that_nobody_reads_are_bounded);
 	tcase_add_test(tc, accepting_pauses_at_the_limit_and_resumes);
+	tcase_add_test(tc,
+	    who_waits_to_be_accepted_is_served_when_listening_ends);
 	tcase_add_test(tc, a_taken_port_is_refused);
-	tcase_add_test(tc, draining_closes_the_idle_and_answers_the_busy);
-	tcase_add_test(tc, draining_lets_an_answer_arrive);
+	tcase_add_test(tc, winding_down_answers_and_closes);
+	tcase_add_test(tc, winding_down_lets_an_answer_arrive);
 }
 
 static void
