@@ -13,6 +13,11 @@
 /* APIs and bytes of one catalogue that are believed; the rest is refused. */
 #define APIS_MAX 1024
 #define CATALOGUE_MAX (16 * 1024 * 1024)
+/*
+ * How long after a loss of data that is known nothing is withdrawn: workers
+ * publish anew with their next heartbeat, or the one after it.
+ */
+#define KEEP_MS (2 * ENV_HEARTBEAT_EVERY_MS + 1000)
 
 /* A tool, with its JSON under both of its names. All strings are owned. */
 struct listed {
@@ -27,6 +32,7 @@ struct listed {
 struct api {
 	char name[API_NAME_MAX + 1];
 	char digest[SHA256_HEX_LEN + 1];  /* empty: not published (any more) */
+	char refused[SHA256_HEX_LEN + 1]; /* digest of one that is malformed */
 	struct listed *tools;
 	size_t tool_count;
 	uint64_t queue_length;
@@ -39,7 +45,9 @@ struct catalog {
 	struct api **apis;          /* ordered by name */
 	size_t api_count;
 	struct listed *by_name;
+	struct pod *self;           /* borrowed, or NULL */
 	uint64_t asked_ms;
+	uint64_t lost_ms;           /* when data was last found lost; 0: never */
 	unsigned waiting;           /* replies of the reading at hand */
 	bool failed;                /* one of them did not come */
 	bool loaded;
@@ -81,9 +89,17 @@ free_tools(struct catalog *c, struct api *api)
 	api->tool_count = 0;
 }
 
+static bool
+is_kept(const struct catalog *c)
+{
+	return c->lost_ms != 0 && clock_mono_ms() - c->lost_ms < KEEP_MS;
+}
+
 static void
 withdraw(struct catalog *c, struct api *api)
 {
+	if (is_kept(c))
+		return;
 	if (api->digest[0] != '\0')
 		log_info("catalogue withdrawn", LF("api", api->name));
 	free_tools(c, api);
@@ -121,7 +137,7 @@ remove_unseen(struct catalog *c)
 	for (size_t i = 0; i < c->api_count; i++) {
 		struct api *api = c->apis[i];
 
-		if (api->seen) {
+		if (api->seen || is_kept(c)) {
 			c->apis[kept++] = api;
 			continue;
 		}
@@ -178,12 +194,20 @@ renamed_json(cJSON *tool, const char *name)
 }
 
 static bool
+is_tool(const cJSON *json)
+{
+	const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
+
+	return cJSON_IsString(name) && name->valuestring[0] != '\0';
+}
+
+static bool
 add_tool(struct catalog *c, struct api *api, cJSON *json)
 {
 	const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
 	struct listed *t = &api->tools[api->tool_count], *other = NULL;
 
-	if (!cJSON_IsString(name) || name->valuestring[0] == '\0')
+	if (!is_tool(json))
 		return false;
 	*t = (struct listed){ .name = xstrdup(name->valuestring) };
 	t->full_name = xasprintf("%s_%s", api->name, t->name);
@@ -205,15 +229,61 @@ add_tool(struct catalog *c, struct api *api, cJSON *json)
 	return true;
 }
 
+/* None at all is in order; but none that is one is not. */
+static bool
+is_tool_list(const cJSON *tools)
+{
+	const cJSON *tool;
+
+	cJSON_ArrayForEach(tool, tools) {
+		if (is_tool(tool))
+			return true;
+	}
+	return cJSON_IsArray(tools) && tools->child == NULL;
+}
+
+/* A document with a list of tools, or NULL; the caller deletes it. */
+static cJSON *
+parse(struct slice text)
+{
+	cJSON *root = text.n <= CATALOGUE_MAX ?
+	    cJSON_ParseWithLength(text.p, text.n) : NULL;
+
+	if (is_tool_list(cJSON_GetObjectItemCaseSensitive(root, "tools")))
+		return root;
+	cJSON_Delete(root);
+	return NULL;
+}
+
+static void
+note_digest(char to[static SHA256_HEX_LEN + 1], struct slice digest)
+{
+	memcpy(to, digest.p, digest.n);
+	to[digest.n] = '\0';
+}
+
+/* Not read again, and not complained of, until there is another. */
+static void
+refuse(struct api *api, struct slice digest)
+{
+	log_error("malformed catalogue", LF("api", api->name),
+	    LF("instead", api->digest[0] != '\0' ? "the one before" : "none"));
+	note_digest(api->refused, digest);
+}
+
 static void
 load(struct catalog *c, struct api *api, struct slice digest, struct slice text)
 {
 	cJSON *root, *tools, *tool;
 	size_t skipped = 0;
 
-	if (digest.n > SHA256_HEX_LEN || text.n > CATALOGUE_MAX)
+	if (digest.n > SHA256_HEX_LEN)
 		return;
-	root = cJSON_ParseWithLength(text.p, text.n);
+	root = parse(text);
+	if (root == NULL) {
+		refuse(api, digest);
+		return;
+	}
 	tools = cJSON_GetObjectItemCaseSensitive(root, "tools");
 	free_tools(c, api);
 	api->tools = xcalloc((size_t)cJSON_GetArraySize(tools),
@@ -221,8 +291,8 @@ load(struct catalog *c, struct api *api, struct slice digest, struct slice text)
 	cJSON_ArrayForEach(tool, tools)
 		skipped += !add_tool(c, api, tool);
 	cJSON_Delete(root);
-	memcpy(api->digest, digest.p, digest.n);
-	api->digest[digest.n] = '\0';
+	note_digest(api->digest, digest);
+	api->refused[0] = '\0';
 	log_info("catalogue loaded", LF("api", api->name),
 	    LF_N("tools", api->tool_count), LF_N("skipped", skipped));
 }
@@ -295,7 +365,8 @@ on_digest(struct redis *r, const redisReply *reply, void *arg)
 	if (api != NULL && reply != NULL && digest.n == 0) {
 		withdraw(c, api);
 	} else if (api != NULL && digest.n > 0 &&
-	    !slice_eq_str(digest, api->digest)) {
+	    !slice_eq_str(digest, api->digest) &&
+	    !slice_eq_str(digest, api->refused)) {
 		struct slice argv[] = { SLICE("HMGET"),
 			env_key(&keybuf, ENV_API, slice_str(q->api)),
 			SLICE("digest"), SLICE("catalogue") };
@@ -360,18 +431,48 @@ on_apis(struct redis *r, const redisReply *reply, void *arg)
 	answered(c, true);
 }
 
+/*
+ * Has our heartbeat vanished? Or, if it stands, have we just written it anew, and
+ * been told so before this answer? Those to the questions behind it come later.
+ */
+static void
+on_probed(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct catalog *c = arg;
+	bool gone = reply != NULL && reply->type == REDIS_REPLY_INTEGER &&
+	    reply->integer == 0;
+
+	(void)r;
+	if ((gone || pod_lost_recently(c->self)) && !is_kept(c))
+		c->lost_ms = clock_mono_ms();
+	answered(c, reply != NULL);
+}
+
+static bool
+ask_for_loss(struct catalog *c)
+{
+	if (c->self == NULL)
+		return true;
+	if (!pod_probe(c->self, on_probed, c))
+		return false;
+	c->waiting++;
+	return true;
+}
+
 void
 catalog_tick(struct catalog *c)
 {
 	struct slice argv[] = { SLICE("SMEMBERS"), SLICE(ENV_APIS_KEY) };
 	uint64_t now = clock_mono_ms();
 
-	if (c->waiting > 0 || now - c->asked_ms < REFRESH_MS ||
+	if (c->waiting > 0 || now - c->asked_ms < REFRESH_MS)
+		return;
+	c->failed = false;
+	if (!ask_for_loss(c) ||
 	    !redis_send(c->commands, argv, ARRAY_LEN(argv), on_apis, c))
 		return;
 	c->asked_ms = now;
-	c->failed = false;
-	c->waiting = 1;
+	c->waiting++;
 }
 
 /* Looking up ------------------------------------------------------------------- */
@@ -528,6 +629,12 @@ catalog_new(struct redis *commands, unsigned page_size)
 	c->commands = commands;
 	c->page_size = page_size;
 	return c;
+}
+
+void
+catalog_set_pod(struct catalog *c, struct pod *self)
+{
+	c->self = self;
 }
 
 void

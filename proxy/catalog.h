@@ -2,6 +2,10 @@
  * What the workers offer: the published catalogues of all APIs, as one event
  * loop sees them. Read from Redis every second, parsed only when an API's digest
  * has changed.
+ *
+ * A catalogue that cannot be read never takes the place of one that could. What a
+ * Redis that lost its data no longer knows stays known for two heartbeats of the
+ * workers, who then publish it anew; calls queue meanwhile.
  */
 #ifndef MCP_CATALOG_H
 #define MCP_CATALOG_H
@@ -9,6 +13,7 @@
 #include "common/envelope.h"
 #include "common/redis.h"
 #include "common/strbuf.h"
+#include "proxy/pod.h"
 #include "proxy/scopes.h"
 
 struct catalog;
@@ -24,6 +29,11 @@ struct catalog_tool {
 struct catalog *catalog_new(struct redis *commands,
     unsigned page_size) MUST_CHECK;
 void catalog_free(struct catalog *c);
+/*
+ * By this loop's own heartbeat (borrowed) it is known whether something is gone
+ * because its workers have left, or because Redis lost its data.
+ */
+void catalog_set_pod(struct catalog *c, struct pod *self);
 /* Asks Redis when it is time; a few times a second. */
 void catalog_tick(struct catalog *c);
 /* Has it been read at least once? Before that nothing is "unknown". */

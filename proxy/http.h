@@ -80,10 +80,12 @@ bool http_stream_open(struct http_conn *c, const char *headers,
     const struct http_stream_ops *ops, void *arg) MUST_CHECK;
 /*
  * Sends one chunk of the n parts (at most 6), which add up to total bytes (> 0).
- * A failed write ends the stream; closed() comes on a later turn of the loop.
+ * True when the bytes were taken, by the socket or by the output buffer: see
+ * http_stream_unsent(). A failed write ends the stream; closed() comes on a later
+ * turn of the loop.
  */
-void http_stream_write(struct http_conn *c, const struct iovec *parts, int n,
-    size_t total);
+bool http_stream_write(struct http_conn *c, const struct iovec *parts, int n,
+    size_t total) MUST_CHECK;
 /* Bytes that the client has not taken yet. */
 size_t http_stream_unsent(const struct http_conn *c);
 /*

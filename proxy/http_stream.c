@@ -53,7 +53,7 @@ chunk_size_line(char line[static 20], size_t total)
 	return n + 2;
 }
 
-void
+bool
 http_stream_write(struct http_conn *c, const struct iovec *parts, int n,
     size_t total)
 {
@@ -62,7 +62,7 @@ http_stream_write(struct http_conn *c, const struct iovec *parts, int n,
 	int at = 0;
 
 	if (c->state != HTTP_STREAM)
-		return;
+		return false;
 	if (c->chunked)
 		iov[at++] = (struct iovec){ size, chunk_size_line(size, total) };
 	assert(n <= CHUNK_PARTS_MAX);
@@ -70,8 +70,10 @@ http_stream_write(struct http_conn *c, const struct iovec *parts, int n,
 		iov[at++] = parts[i];
 	if (c->chunked)
 		iov[at++] = (struct iovec){ (char *)"\r\n", 2 };
-	if (!conn_write(&c->conn, iov, at))
-		http_conn_kill(c, "write_failed");
+	if (conn_write(&c->conn, iov, at))
+		return true;
+	http_conn_kill(c, "write_failed");
+	return false;
 }
 
 size_t

@@ -113,6 +113,7 @@ on_redis_data_lost(void *arg)
 {
 	struct loop *loop = arg;
 
+	inbox_reread(loop->inbox);
 	principals_on_ready(loop->principals);
 	sessions_rebuild(loop->sessions);
 }
@@ -322,6 +323,8 @@ publish_gauges(struct loop *loop)
 {
 	metric_set(&loop->stats[STAT_REDIS_READY],
 	    redis_is_ready(loop->redis) && inbox_is_ready(loop->inbox));
+	metric_set(&loop->stats[STAT_INBOX_UNDELETED],
+	    inbox_undeleted(loop->inbox));
 	metric_set(&loop->stats[STAT_REDIS_COMMANDS],
 	    (int64_t)(redis_commands_sent(loop->redis) +
 		inbox_commands_sent(loop->inbox)));
@@ -425,6 +428,7 @@ make_sessions(struct loop *loop)
 		.max_age_ms = o->stream_max_age_s * 1000ull,
 		.retry_ms = o->retry_ms,
 		.max_buffer = o->max_buffer,
+		.inbox = inbox_reading(loop->inbox),
 		.stats = loop->stats,
 		.stray = on_stray,
 		.taken_over = on_taken_over,
@@ -505,6 +509,7 @@ make_posts(struct loop *loop)
 	sessions_set_survey(loop->sessions, loop->survey);
 	loop->pod = pod_new(loop->redis, slice_str(loop->name),
 	    on_redis_data_lost, loop);
+	catalog_set_pod(loop->catalog, loop->pod);
 	loop->janitor = janitor_new(&(struct janitor_options){
 		slice_str(loop->name), loop->redis, loop->catalog, loop->outbox,
 		loop->stats });

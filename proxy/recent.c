@@ -63,21 +63,28 @@ remember(struct recent *r, uint64_t digest)
 }
 
 /*
+ * The number of the latest message of that digest, or 0 (for the first is 1).
  * From the latest back, as long as the numbers grow older and their places have
  * not been taken by younger messages.
  */
-static bool
-remembers(const struct recent *r, uint64_t digest)
+static uint32_t
+number_of(const struct recent *r, uint64_t digest)
 {
 	uint32_t n = r->heads[digest % RECENT_HEADS], age = 0;
 
 	while (n != 0 && r->count - n >= age && r->count - n < RECENT_MESSAGES) {
 		if (r->digests[n % RECENT_MESSAGES] == digest)
-			return true;
+			return n;
 		age = r->count - n + 1;
 		n = r->before[n % RECENT_MESSAGES];
 	}
-	return false;
+	return 0;
+}
+
+static bool
+remembers(const struct recent *r, uint64_t digest)
+{
+	return number_of(r, digest) != 0;
 }
 
 void
@@ -91,6 +98,22 @@ recent_add(struct recent *r, uint64_t digest, bool again)
 	}
 	r->repeats[r->repeats_next] = digest;
 	r->repeats_next = (r->repeats_next + 1) % RECENT_REPEATS;
+}
+
+/* Its place stays a link of its chain. */
+void
+recent_forget(struct recent *r, uint64_t digest)
+{
+	uint32_t n;
+
+	if (digest == 0)
+		return;
+	while ((n = number_of(r, digest)) != 0)
+		r->digests[n % RECENT_MESSAGES] = 0;
+	for (unsigned i = 0; i < RECENT_REPEATS; i++) {
+		if (r->repeats[i] == digest)
+			r->repeats[i] = 0;
+	}
 }
 
 /* Is it among the latest count repeats? */

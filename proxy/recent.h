@@ -50,6 +50,8 @@ struct recent {
 uint64_t recent_digest(struct slice call, struct slice payload);
 /* Notes that it was handed over; again: marked as a possible repeat. */
 void recent_add(struct recent *r, uint64_t digest, bool again);
+/* It was not handed over after all: the stream broke. */
+void recent_forget(struct recent *r, uint64_t digest);
 /*
  * Was it handed over before? A possible repeat is held against all recent
  * messages, a first one only against the latest repeats.

@@ -28,6 +28,7 @@
 #include "common/redis.h"
 #include "proxy/directory.h"
 #include "proxy/http.h"
+#include "proxy/inbox.h"
 #include "proxy/outbox.h"
 #include "proxy/principal.h"
 #include "proxy/stats.h"
@@ -52,6 +53,7 @@ struct session_options {
 	uint64_t max_age_ms;           /* of a stream; 0: no limit */
 	unsigned retry_ms;             /* the client's reconnect delay */
 	size_t max_buffer;             /* unsent bytes before a session lags */
+	const struct inbox_reading *inbox; /* this loop's, borrowed; or NULL */
 	metric_value *stats;
 	/*
 	 * A message for a session that this loop does not own any more. Its
@@ -98,10 +100,10 @@ uint64_t session_epoch(const struct session *s);
 const unsigned char *session_user(const struct session *s);
 
 /*
- * Hands a message to the session's client; copies it if it must wait. done(arg)
- * is called, maybe at once, when the client's socket (or, lagging, the log) has
- * it, or when the session has ended. Waits for Redis as long as the session
- * lives.
+ * Hands a message to the session's client, behind those that were given before;
+ * copies it if it must wait. done(arg) is called, maybe at once, when the kernel
+ * has all of it, or (lagging) the log. If the session ends before, the message is
+ * a stray. Waits for Redis as long as the session lives.
  */
 void session_deliver(struct session *s, const struct env_message *message,
     session_done_cb *done, void *arg);

@@ -152,6 +152,7 @@ on_claimed(struct redis *r, const redisReply *reply, void *arg)
 	if (reply == NULL) {
 		/* Away: a tick claims again, or writes the records again. */
 		s->generation = s->all->generation - 1;
+		s->all->rebuilding = true;
 	} else if (s->state == SESSION_ENDED) {
 		if (reply->type == REDIS_REPLY_INTEGER && reply->integer > 0)
 			session_detach(s, (uint64_t)reply->integer, false);

@@ -117,7 +117,7 @@ static bool
 is_idle(const struct session *s, uint64_t now)
 {
 	return s->leaving && s->leave_ms != 0 && now >= s->leave_ms &&
-	    s->refs == 0;
+	    s->refs == 0 && http_stream_unsent(s->stream) == 0;
 }
 
 void
@@ -185,11 +185,11 @@ on_given_up(const struct survey_call *call, void *arg)
 	jsonrpc_error(&answer, msg.id, MCP_ERROR_UNKNOWN_OUTCOME,
 	    "the server stops before the answer came: "
 	    "the call may have run or not");
-	session_give_up_send(all->options.commands, session_sid(s), s->epoch,
-	    call->call);
-	if (strbuf_ok(&answer))
-		sse_message(s->stream, strbuf_slice(&answer));
-	sessions_count_one(all, STAT_CALLS_GIVEN_UP);
+	if (strbuf_ok(&answer) && sse_message(s->stream, strbuf_slice(&answer))) {
+		session_give_up_send(all->options.commands, session_sid(s),
+		    s->epoch, call->call);
+		sessions_count_one(all, STAT_CALLS_GIVEN_UP);
+	}
 	strbuf_release(&answer);
 }
 

@@ -1,6 +1,7 @@
 /*
- * What session.c (streams, delivery) and session_claim.c (whose session a stream
- * gets) share. Nobody else includes it.
+ * What session.c (streams), session_claim.c (whose session a stream gets),
+ * session_delivery.c (messages to clients) and session_drain.c (streams that are
+ * to leave) share. Nobody else includes it.
  */
 #ifndef MCP_SESSION_PRIVATE_H
 #define MCP_SESSION_PRIVATE_H
@@ -29,15 +30,15 @@ struct event_id {
 };
 
 struct claim;
-struct delivery;
+struct backlog;
 
 struct session {
 	UT_hash_handle hh;             /* of all->table, while not ended */
 	TAILQ_ENTRY(session) link;     /* of all->lists[state] */
-	TAILQ_ENTRY(session) held_link; /* of all->held, while held */
 	struct sessions *all;
 	struct http_conn *stream;      /* NULL once ended */
 	struct claim *claim;           /* while claiming, else NULL */
+	struct backlog *backlog;       /* of messages; mostly NULL */
 	char *given_up;                /* calls answered with an error, or NULL */
 	uint64_t epoch;                /* 0 until claimed */
 	uint64_t fresh;                /* epoch of the last initialize's stream */
@@ -46,21 +47,15 @@ struct session {
 	uint64_t refreshed_ms;
 	uint64_t claimed_ms;           /* when the claim was sent */
 	uint64_t proven_ms;            /* when the last proof was asked for */
-	uint64_t held_until_ms;        /* 0: not held */
 	uint64_t leave_ms;             /* when to end; 0: not known to be idle */
 	unsigned refs;                 /* commands and deliveries on their way */
 	unsigned events;
 	unsigned generation;           /* of the records in Redis */
-	unsigned lag_events;           /* in the log since it lags */
-	size_t lag_bytes;
-	struct event_id handed;        /* the last one taken from the log */
-	unsigned lagged_since_fetch;
 	unsigned busy_in;              /* the last survey that found calls for it */
 	enum session_state state;
 	bool claim_sent;
 	bool used;                     /* somebody talks on it */
-	bool lagging;
-	bool fetching;
+	bool spoken;                   /* by this stream's client, on it */
 	bool leaving;                  /* its stream is to end once it is idle */
 	char sid[SID_LEN + 1];
 	char api[API_NAME_MAX + 1];
@@ -76,12 +71,12 @@ struct sessions {
 	struct session_options options;
 	struct session *table;
 	struct session_list lists[SESSION_STATES];
-	struct session_list held;
-	TAILQ_HEAD(, delivery) waiting;
+	TAILQ_HEAD(, backlog) backlogs;
 	struct recent recent;
 	unsigned live;
 	unsigned claiming;
 	unsigned generation;
+	bool rebuilding;               /* not all records are of it */
 	unsigned claims_left;          /* of this tick */
 	struct survey *survey;         /* borrowed; NULL: nobody may leave yet */
 	unsigned surveys;              /* how many were begun */
@@ -105,7 +100,8 @@ void session_unref(struct session *s);
 void session_end(struct session *s, const char *reason, enum session_end how);
 /* Another pod owns it now. */
 void session_yield(struct session *s);
-void session_hold(struct session *s, uint64_t ms);
+/* Somebody talks on it: it is to live longer. */
+void session_use(struct session *s);
 uint64_t session_ttl_ms(const struct session *s);
 /* The user's hash in hex, as it stands in keys. */
 struct slice session_user_hash(const struct session *s,
@@ -122,6 +118,17 @@ sessions_count_one(struct sessions *all, enum stat which)
 {
 	stat_add(all->options.stats, which, 1);
 }
+
+/* session_delivery.c */
+
+/* What comes for it waits in its log for so long, or until its client speaks. */
+void session_hold(struct session *s, uint64_t ms);
+/* The output buffer is empty. */
+void session_delivery_drained(struct session *s);
+/* The session has ended: what waits is passed on. */
+void session_delivery_end(struct session *s);
+/* Goes on with what waits; a few times a second, and when Redis comes back. */
+void sessions_delivery_tick(struct sessions *all);
 
 /* session_drain.c */
 

@@ -29,7 +29,7 @@ sse_endpoint(struct http_conn *c, const char *path, const char *session,
 	    "event: endpoint\ndata: %s?session_id=%s\nretry: %u\n\n", path,
 	    session, retry_ms);
 	iov = (struct iovec){ event.p, event.n };
-	http_stream_write(c, &iov, 1, event.n);
+	(void)!http_stream_write(c, &iov, 1, event.n);
 	strbuf_release(&event);
 }
 
@@ -40,10 +40,10 @@ sse_retry(struct http_conn *c, unsigned retry_ms)
 	int n = snprintf(text, sizeof(text), "retry: %u\n\n", retry_ms);
 	struct iovec iov = { text, (size_t)n };
 
-	http_stream_write(c, &iov, 1, iov.iov_len);
+	(void)!http_stream_write(c, &iov, 1, iov.iov_len);
 }
 
-static void
+static bool
 write_message(struct http_conn *c, struct slice json)
 {
 	static const char before[] = "event: message\ndata: ";
@@ -53,33 +53,34 @@ write_message(struct http_conn *c, struct slice json)
 		{ (char *)"\n\n", 2 },
 	};
 
-	http_stream_write(c, iov, 3, sizeof(before) - 1 + json.n + 2);
+	return http_stream_write(c, iov, 3, sizeof(before) - 1 + json.n + 2);
 }
 
 /*
  * A line break inside valid JSON can only stand between tokens, where a blank
  * means the same; in an event it would end the data line.
  */
-static void
+static bool
 write_flattened(struct http_conn *c, struct slice json)
 {
 	char *flat = xstrdup_slice(json);
+	bool taken;
 
 	for (size_t i = 0; i < json.n; i++) {
 		if (flat[i] == '\n' || flat[i] == '\r')
 			flat[i] = ' ';
 	}
-	write_message(c, slice_of(flat, json.n));
+	taken = write_message(c, slice_of(flat, json.n));
 	free(flat);
+	return taken;
 }
 
-void
+bool
 sse_message(struct http_conn *c, struct slice json)
 {
 	if (memchr(json.p, '\n', json.n) || memchr(json.p, '\r', json.n))
-		write_flattened(c, json);
-	else
-		write_message(c, json);
+		return write_flattened(c, json);
+	return write_message(c, json);
 }
 
 void
@@ -87,5 +88,5 @@ sse_ping(struct http_conn *c)
 {
 	struct iovec iov = { (char *)": ping\n\n", 8 };
 
-	http_stream_write(c, &iov, 1, 8);
+	(void)!http_stream_write(c, &iov, 1, 8);
 }

@@ -19,8 +19,11 @@ void sse_endpoint(struct http_conn *c, const char *path, const char *session,
     unsigned retry_ms);
 /* Changes the delay after which the client reconnects; no event by itself. */
 void sse_retry(struct http_conn *c, unsigned retry_ms);
-/* A JSON-RPC message; line breaks between its tokens become blanks. */
-void sse_message(struct http_conn *c, struct slice json);
+/*
+ * A JSON-RPC message; line breaks between its tokens become blanks. Returns as
+ * http_stream_write(); what else is lost with its stream is of use to nobody.
+ */
+bool sse_message(struct http_conn *c, struct slice json) MUST_CHECK;
 /* A comment, so that neither load balancers nor clients time out. */
 void sse_ping(struct http_conn *c);
 

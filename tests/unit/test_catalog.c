@@ -249,6 +249,8 @@ static const char *const bad_catalogues[] = {
 	"{\"tools\":[1,null,{},{\"name\":1},{\"name\":\"\"}]}",
 };
 
+#define NO_TOOLS 5   /* the last but one: there is nothing wrong with it */
+
 START_TEST(a_bad_catalogue_has_no_tools)
 {
 	publish("x", "d", bad_catalogues[_i]);
@@ -257,6 +259,120 @@ START_TEST(a_bad_catalogue_has_no_tools)
 	ck_assert(catalog_is_loaded(catalog));
 	ck_assert_str_eq(list("x", ""), "{\"tools\":[]}");
 	ck_assert_str_eq(list("calc", ""), CALC);
+}
+END_TEST
+
+/* It could be read: an API without tools. */
+START_TEST(a_malformed_catalogue_does_not_replace_a_good_one)
+{
+	bool bad = _i != NO_TOOLS;
+
+	publish("calc", "d1", CALC);
+	look();
+	publish("calc", "d2", bad_catalogues[_i]);
+	look();
+	look();
+	ck_assert(catalog_has_api(catalog, SLICE("calc")));
+	ck_assert_str_eq(list("calc", ""), bad ? CALC : "{\"tools\":[]}");
+	publish("calc", "d3", "{\"tools\":[" T("sum") "]}");
+	look();
+	ck_assert_ptr_nonnull(find("calc", "sum"));
+	ck_assert_ptr_null(find("calc", "add"));
+}
+END_TEST
+
+START_TEST(a_malformed_catalogue_is_read_once)
+{
+	uint64_t before;
+
+	publish("calc", "d1", "{");
+	look();
+	before = redis_commands_sent(commands);
+	look();
+	/* The APIs, the digest and the queue; not the catalogue. */
+	ck_assert_uint_eq(redis_commands_sent(commands) - before, 3);
+	publish("calc", "d2", CALC);
+	look();
+	ck_assert_str_eq(list("calc", ""), CALC);
+}
+END_TEST
+
+/* A Redis that lost its data ------------------------------------------------- */
+
+static void
+on_lost(void *arg UNUSED)
+{
+}
+
+static struct pod *
+beating_pod(void)
+{
+	static const struct pod_load load;
+	struct pod *pod = pod_new(commands, SLICE("pod-a"), on_lost, NULL);
+
+	clock_fake(clock_mono_ms());
+	pod_tick(pod, &load);
+	WAIT(redis_pending_count(commands) == 0);
+	catalog_set_pod(catalog, pod);
+	return pod;
+}
+
+START_TEST(what_a_flushed_redis_forgot_stays_known_for_a_while)
+{
+	struct pod *pod = beating_pod();
+	static const struct pod_load load;
+
+	publish("calc", "d1", CALC);
+	publish("other", "d2", "{\"tools\":[" T("x") "]}");
+	look();
+	server_do("FLUSHALL");
+	/* Before our own heartbeat is there again, and after it. */
+	look();
+	ck_assert_ptr_nonnull(find("calc", "add"));
+	clock_fake(clock_mono_ms() + 2 * POD_BEAT_MS);
+	pod_tick(pod, &load);
+	for (unsigned i = 0; i < 5; i++) {
+		look();
+		ck_assert_ptr_nonnull(find("calc", "add"));
+		ck_assert(catalog_has_api(catalog, SLICE("other")));
+	}
+	publish("calc", "d1", CALC);
+	for (unsigned i = 0; i < 12; i++)
+		look();
+	ck_assert_ptr_nonnull(find("calc", "add"));
+	ck_assert(!catalog_has_api(catalog, SLICE("other")));
+	pod_free(pod);
+}
+END_TEST
+
+/* The beat that finds the loss is answered before the reading behind it. */
+START_TEST(a_loss_that_a_beat_has_covered_up_is_known)
+{
+	struct pod *pod = beating_pod();
+	static const struct pod_load load;
+
+	publish("calc", "d1", CALC);
+	look();
+	server_do("FLUSHALL");
+	clock_fake(clock_mono_ms() + 2 * POD_BEAT_MS);
+	pod_tick(pod, &load);
+	catalog_tick(catalog);
+	WAIT(redis_pending_count(commands) == 0);
+	ck_assert_ptr_nonnull(find("calc", "add"));
+	pod_free(pod);
+}
+END_TEST
+
+START_TEST(an_api_that_is_withdrawn_is_gone_at_once)
+{
+	struct pod *pod = beating_pod();
+
+	publish("calc", "d1", CALC);
+	look();
+	server_do("DEL mcp_api:{calc}");
+	look();
+	ck_assert_ptr_null(find("calc", "add"));
+	pod_free(pod);
 }
 END_TEST
 
@@ -381,6 +497,12 @@ main(void)
 	tcase_add_test(tc, an_api_that_is_withdrawn_is_gone);
 	tcase_add_loop_test(tc, a_bad_catalogue_has_no_tools, 0,
 	    (int)ARRAY_LEN(bad_catalogues));
+	tcase_add_loop_test(tc, a_malformed_catalogue_does_not_replace_a_good_one,
+	    0, (int)ARRAY_LEN(bad_catalogues));
+	tcase_add_test(tc, a_malformed_catalogue_is_read_once);
+	tcase_add_test(tc, what_a_flushed_redis_forgot_stays_known_for_a_while);
+	tcase_add_test(tc, a_loss_that_a_beat_has_covered_up_is_known);
+	tcase_add_test(tc, an_api_that_is_withdrawn_is_gone_at_once);
 	tcase_add_test(tc, of_two_tools_of_a_name_the_first_counts);
 	tcase_add_test(tc, names_that_are_none_are_no_apis);
 	tcase_add_test(tc, the_queue_is_measured);

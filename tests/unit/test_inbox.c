@@ -13,8 +13,8 @@
 #define KEY "mcp_replies:{" POD "}"
 #define SID "0123456789abcdef0123456789abcdef"
 #define IDS_MAX 8192
-/* inbox.c's: entries in hand before reading pauses, entries per read. */
-#define IN_HAND_MAX 1024
+/* inbox.c's: entries not dealt with before reading pauses, entries per read. */
+#define OPEN_MAX 1024
 #define READ_COUNT 128
 
 static struct redis *commands;
@@ -114,6 +114,14 @@ reconnect(void)
 	server_cut_connections();
 	WAIT(!inbox_is_ready(inbox));
 	WAIT(inbox_is_ready(inbox) && redis_is_ready(commands));
+}
+
+/* After a refusal deleting rests for a while. */
+static void
+rest_over(void)
+{
+	clock_fake(clock_mono_ms() + 60000);
+	inbox_tick(inbox);
 }
 
 START_TEST(an_entry_stays_until_it_is_dealt_with)
@@ -308,8 +316,40 @@ START_TEST(a_deletion_that_did_not_happen_is_repeated)
 	WAIT(came[2] == 1);
 	check_came(2);
 	server_do("ACL SETUSER default +xdel");
-	inbox_tick(inbox);
-	WAIT(left() == 1);
+	rest_over();
+	WAIT(inbox_undeleted(inbox) == 0);
+	ck_assert_int_eq(left(), 1);
+}
+END_TEST
+
+/* More than may be in hand: what cannot be deleted does not count. */
+START_TEST(a_redis_that_refuses_to_delete_stops_nothing)
+{
+	uint64_t before;
+
+	deals_at_once = true;
+	server_do("ACL SETUSER default -xdel");
+	for (unsigned i = 1; i <= 3000; i++)
+		put(i, i);
+	WAIT(came_count == 3000);
+	ck_assert_uint_eq(inbox_undeleted(inbox), 3000);
+	/* And it is not asked over and over. */
+	WAIT(redis_pending_count(commands) == 0);
+	clock_fake(clock_mono_ms());
+	before = redis_commands_sent(commands);
+	for (unsigned i = 0; i < 20; i++) {
+		inbox_tick(inbox);
+		turn();
+	}
+	ck_assert_uint_eq(redis_commands_sent(commands), before);
+	reconnect();
+	put(3001, 3001);
+	WAIT(came[3001] == 1);
+	check_came(3001);
+	server_do("ACL SETUSER default +xdel");
+	rest_over();
+	WAIT(inbox_undeleted(inbox) == 0);
+	ck_assert_int_eq(left(), 0);
 }
 END_TEST
 
@@ -335,6 +375,143 @@ START_TEST(an_inbox_that_redis_lost_goes_on)
 }
 END_TEST
 
+/* A clock that is behind, or the same millisecond: the new stream's ids are low. */
+static void
+put_low(unsigned id, const char *entry_id)
+{
+	server_do("XADD " KEY " %s call %032u session " SID
+	    " attempt 1 payload {\"id\":%u}", entry_id, id, id);
+}
+
+START_TEST(an_id_below_those_read_is_read_after_a_flush)
+{
+	put(1, 1);
+	WAIT(came_count == 1);
+	server_do("FLUSHALL");
+	put_low(2, "5-1");
+	inbox_reread(inbox);
+	WAIT(came[2] == 1);
+	put_low(3, "5-2");
+	WAIT(came[3] == 1);
+	done(1);
+	done(2);
+	done(3);
+	WAIT(left() == 0);
+	check_came(3);
+}
+END_TEST
+
+/* The flush is noticed by what is not there to be deleted. */
+START_TEST(a_deletion_that_finds_nothing_tells_of_a_flush)
+{
+	put(1, 1);
+	put(2, 2);
+	WAIT(came_count == 2);
+	server_do("FLUSHALL");
+	put_low(3, "5-1");
+	done(1);
+	WAIT(came[3] == 1);
+	done(2);
+	done(3);
+	WAIT(left() == 0);
+	check_came(3);
+}
+END_TEST
+
+/* What is in our hands under that id is another entry. */
+START_TEST(an_id_that_is_given_anew_is_read)
+{
+	put_low(1, "5-1");
+	put_low(2, "5-2");
+	WAIT(came_count == 2);
+	server_do("FLUSHALL");
+	server_do("XADD " KEY " 5-1 call xyz session " SID
+	    " attempt 1 payload {\"id\":3}");
+	put_low(2, "5-2");
+	inbox_reread(inbox);
+	WAIT(came[3] == 1);
+	put_low(4, "5-3");
+	WAIT(came[4] == 1);
+	check_came(4);
+}
+END_TEST
+
+/* Proofs ------------------------------------------------------------------ */
+
+START_TEST(reading_to_the_end_is_noted_as_of_the_question)
+{
+	const struct inbox_reading *view = inbox_reading(inbox);
+	uint64_t now = clock_mono_ms();
+
+	deals_at_once = true;
+	put(1, 1);
+	WAIT(came_count == 1);
+	ck_assert_uint_le(view->complete_ms, now + 60000);
+	ck_assert_uint_eq(view->unbroken_ms, view->complete_ms);
+	clock_fake(now += 2000);
+	put(2, 2);
+	WAIT(came_count == 2);
+	/* It was asked for before the clock went on. */
+	ck_assert_uint_lt(view->complete_ms, now);
+	put(3, 3);
+	WAIT(came_count == 3);
+	ck_assert_uint_eq(view->complete_ms, now);
+	ck_assert_uint_lt(view->unbroken_ms, now);
+}
+END_TEST
+
+START_TEST(a_gap_in_reading_breaks_it)
+{
+	const struct inbox_reading *view = inbox_reading(inbox);
+	uint64_t now = clock_mono_ms();
+
+	deals_at_once = true;
+	put(1, 1);
+	WAIT(came_count == 1);
+	clock_fake(now += 60000);
+	put(2, 2);
+	put(3, 3);
+	WAIT(came_count == 3);
+	inbox_tick(inbox);
+	put(4, 4);
+	WAIT(came_count == 4);
+	WAIT(view->complete_ms == now);
+	ck_assert_uint_eq(view->unbroken_ms, now);
+}
+END_TEST
+
+START_TEST(a_lost_connection_breaks_it)
+{
+	const struct inbox_reading *view = inbox_reading(inbox);
+
+	deals_at_once = true;
+	put(1, 1);
+	WAIT(came_count == 1 && view->unbroken_ms != UINT64_MAX);
+	server_cut_connections();
+	WAIT(!inbox_is_ready(inbox));
+	ck_assert_uint_eq(view->unbroken_ms, UINT64_MAX);
+	WAIT(inbox_is_ready(inbox));
+	put(2, 2);
+	WAIT(view->unbroken_ms != UINT64_MAX);
+}
+END_TEST
+
+/* Other pods write their records anew in the meantime. */
+START_TEST(after_lost_data_it_is_broken_for_a_while)
+{
+	const struct inbox_reading *view = inbox_reading(inbox);
+	uint64_t now = clock_mono_ms();
+
+	clock_fake(now);
+	deals_at_once = true;
+	inbox_reread(inbox);
+	WAIT(inbox_is_ready(inbox));
+	put(1, 1);
+	WAIT(came_count == 1 && view->unbroken_ms != UINT64_MAX);
+	ck_assert_uint_gt(view->unbroken_ms, now + 10000);
+}
+END_TEST
+
 START_TEST(a_read_that_failed_is_repeated)
 {
 	server_do("SET " KEY " text");
@@ -356,12 +533,12 @@ START_TEST(what_cannot_be_dealt_with_waits_in_redis)
 {
 	for (unsigned i = 1; i <= 3000; i++)
 		put(i, i);
-	WAIT(came_count > IN_HAND_MAX);
+	WAIT(came_count > OPEN_MAX);
 	for (unsigned i = 0; i < 20; i++) {
 		inbox_tick(inbox);
 		turn();
 	}
-	ck_assert_uint_le(came_count, IN_HAND_MAX + READ_COUNT);
+	ck_assert_uint_le(came_count, OPEN_MAX + READ_COUNT);
 	ck_assert_int_eq(left(), 3000);
 	/* From now on no tick is needed to go on. */
 	deals_at_once = true;
@@ -406,6 +583,14 @@ main(void)
 	tcase_add_test(tc, a_deletion_with_unknown_outcome_is_repeated);
 	tcase_add_test(tc, a_deletion_that_did_not_happen_is_repeated);
 	tcase_add_test(tc, an_inbox_that_redis_lost_goes_on);
+	tcase_add_test(tc, a_redis_that_refuses_to_delete_stops_nothing);
+	tcase_add_test(tc, an_id_below_those_read_is_read_after_a_flush);
+	tcase_add_test(tc, a_deletion_that_finds_nothing_tells_of_a_flush);
+	tcase_add_test(tc, an_id_that_is_given_anew_is_read);
+	tcase_add_test(tc, reading_to_the_end_is_noted_as_of_the_question);
+	tcase_add_test(tc, a_gap_in_reading_breaks_it);
+	tcase_add_test(tc, a_lost_connection_breaks_it);
+	tcase_add_test(tc, after_lost_data_it_is_broken_for_a_while);
 	tcase_add_test(tc, a_read_that_failed_is_repeated);
 	tcase_add_test(tc, what_cannot_be_dealt_with_waits_in_redis);
 	tcase_add_test(tc, an_inbox_may_be_freed_with_entries_in_hand);

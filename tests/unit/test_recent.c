@@ -50,6 +50,21 @@ START_TEST(a_first_answer_is_not_held_against_a_first)
 }
 END_TEST
 
+START_TEST(what_is_forgotten_is_no_repeat)
+{
+	for (unsigned n = 1; n <= 100000; n++)
+		recent_add(recent, answer(n), n % 100 == 0);
+	recent_forget(recent, answer(50));
+	recent_forget(recent, answer(99900));
+	recent_forget(recent, answer(200000));
+	recent_forget(recent, 0);
+	for (unsigned n = 97000; n <= 100000; n++)
+		ck_assert_int_eq(recent_has(recent, answer(n), true), n != 99900);
+	ck_assert(!recent_has(recent, answer(50), true));
+	ck_assert(recent_has(recent, answer(51), true));
+}
+END_TEST
+
 START_TEST(a_first_answer_behind_its_repeat_is_known)
 {
 	recent_add(recent, answer(1), true);
@@ -152,6 +167,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_repeat_is_known);
 	tcase_add_test(tc, a_first_answer_is_not_held_against_a_first);
+	tcase_add_test(tc, what_is_forgotten_is_no_repeat);
 	tcase_add_test(tc, a_first_answer_behind_its_repeat_is_known);
 	tcase_add_test(tc, nothing_is_known_at_first);
 	tcase_add_test(tc, the_last_ones_are_remembered);

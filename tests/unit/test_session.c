@@ -20,7 +20,8 @@
 #define WINDOW_MS 300000
 #define PING_MS 15000
 #define CLAIM_PATIENCE_MS 30000   /* session.c's */
-#define PROOF_FRESH_MS 1000       /* session.c's */
+#define PROOF_FRESH_MS 1000       /* session_delivery.c's */
+#define PROOF_CARRIED_MS 60000    /* session_delivery.c's */
 #define MAX_BUFFER 4096
 #define IDS_MAX 4096
 
@@ -31,6 +32,7 @@ static struct sockaddr_storage address;
 static socklen_t address_len;
 static metric_value stats[STAT_COUNT];
 static struct client client;
+static struct inbox_reading inbox;
 
 /* What the next GET asks for, and who asks. */
 static struct session_request wanted;
@@ -89,6 +91,7 @@ make_sessions(unsigned max_pending)
 		.ping_interval_ms = PING_MS,
 		.retry_ms = 1234,
 		.max_buffer = MAX_BUFFER,
+		.inbox = &inbox,
 		.stats = stats,
 		.stray = on_stray,
 		.arg = &sessions,
@@ -280,9 +283,11 @@ on_told(void *arg)
 
 /* Message number id, of at least that many bytes. */
 static void
-deliver(unsigned id, const char *attempt, size_t bytes)
+deliver_on(struct session *s, unsigned id, const char *attempt, size_t bytes,
+    session_done_cb *done)
 {
 	struct strbuf payload = STRBUF_INIT(1 << 22);
+	static const char session_id[] = "0123456789abcdef0123456789abcdef";
 	char call[CALL_ID_LEN + 1];
 	struct env_message m;
 
@@ -294,15 +299,28 @@ deliver(unsigned id, const char *attempt, size_t bytes)
 		strbuf_add_char(&payload, (char)('a' + payload.n % 23));
 	strbuf_add_str(&payload, "\"}");
 	m = (struct env_message){ .call = slice_of(call, CALL_ID_LEN),
-		.session = slice_str(sid()), .attempt = slice_str(attempt),
+		.session = slice_str(session_id), .attempt = slice_str(attempt),
 		.payload = strbuf_slice(&payload) };
-	session_deliver(find(), &m, on_told, &told[id]);
+	session_deliver(s, &m, done, &told[id]);
 	strbuf_release(&payload);
+}
+
+static void
+deliver_to(unsigned id, const char *attempt, size_t bytes,
+    session_done_cb *done)
+{
+	deliver_on(find(), id, attempt, bytes, done);
+}
+
+static void
+deliver(unsigned id, const char *attempt, size_t bytes)
+{
+	deliver_to(id, attempt, bytes, on_told);
 }
 
 /*
  * Gives a client that does not read so much that its session lags, and then
- * some more, which waits in the log. Returns the number of the last message.
+ * some more, which waits in the log. The number of the last message.
  */
 #define LAG_BYTES 16384
 
@@ -316,7 +334,7 @@ make_lag(unsigned more)
 	while (stat_of(STAT_EVENTS_LAGGED) == 0) {
 		ck_assert_uint_lt(id, 1000);
 		deliver(++id, "1", LAG_BYTES);
-		WAIT(told[id] == 1);
+		WAIT(redis_pending_count(commands) == 0);
 	}
 	for (unsigned i = 0; i < more; i++)
 		deliver(++id, "1", LAG_BYTES);
@@ -760,14 +778,248 @@ START_TEST(what_waits_at_the_end_is_told)
 	outlive_proof();
 	server_freeze();
 	deliver(1, "1", 0);
-	sessions_end_all(sessions, "shutdown");
-	redis_free(commands);
 	ck_assert_uint_eq(told_count, 0);
+	sessions_end_all(sessions, "shutdown");
+	ck_assert_uint_eq(strays, 1);
+	redis_free(commands);
 	sessions_free(sessions);
 	sessions = NULL;
 	check_told(1);
 	server_thaw();
 	make_sessions(100000);
+}
+END_TEST
+
+/* Hands over another message as soon as this one's fate is told. */
+static void
+on_told_deliver_another(void *arg)
+{
+	on_told(arg);
+	deliver(3, "1", 0);
+}
+
+START_TEST(a_message_does_not_overtake_those_before_it)
+{
+	open_session(0);
+	outlive_proof();
+	deliver_to(1, "1", 0, on_told_deliver_another);
+	deliver(2, "1", 0);
+	WAIT(count_got() >= 3);
+	check_got(3);
+	check_told(3);
+}
+END_TEST
+
+/* Streams that break ------------------------------------------------------- */
+
+/* Resets the connection; another takes its place, for what comes after. */
+static void
+break_stream(void)
+{
+	client_abort(&client);
+	client_open(&client, &address, address_len, 0);
+}
+
+START_TEST(what_the_socket_did_not_take_is_passed_on)
+{
+	struct session *s;
+
+	open_session(0);
+	s = find();
+	break_stream();
+	/* Nobody has heard of it yet. */
+	deliver_on(s, 1, "1", 0, on_told);
+	deliver_on(s, 2, "1", 0, on_told);
+	ck_assert_uint_eq(told_count, 0);
+	WAIT(strays == 2);
+	check_told(2);
+	ck_assert_uint_eq(last_stray, 2);
+}
+END_TEST
+
+/* Fills the kernel's buffers, until some of a message stays with us. */
+static unsigned
+fill(void)
+{
+	unsigned id = 0;
+
+	open_session(4096);
+	client_pause(&client);
+	do {
+		ck_assert_uint_lt(id, 1000);
+		deliver(++id, "1", 2000);
+		WAIT(redis_pending_count(commands) == 0);
+	} while (told[id] == 1);
+	ck_assert_uint_eq(told_count, id - 1);
+	return id;
+}
+
+START_TEST(what_has_not_left_the_buffer_is_passed_on)
+{
+	unsigned id = fill();
+	char before[SID_LEN + 1];
+
+	memcpy(before, sid(), sizeof(before));
+	break_stream();
+	WAIT(strays == 1);
+	check_told(id);
+	ck_assert_uint_eq(last_stray, id);
+	WAIT(strcmp(server_text("HGET mcp_session:{%s} state", before),
+		 "detached") == 0);
+	/* When it comes back, it is not taken for a repeat. */
+	client_say(&client, "GET /sse HTTP/1.1\r\nHost: h\r\n\r\n");
+	WAIT(has_event("endpoint"));
+	deliver(id, "2", 2000);
+	WAIT(count_got() == 1);
+}
+END_TEST
+
+START_TEST(what_leaves_the_buffer_in_time_costs_no_log)
+{
+	unsigned id = fill();
+
+	client_resume(&client);
+	WAIT(told[id] == 1);
+	check_told(id);
+	WAIT(count_got() == id);
+	check_got(id);
+	ck_assert_int_eq(log_len(), 1);
+	ck_assert_int_eq(stat_of(STAT_EVENTS_LAGGED), 0);
+}
+END_TEST
+
+/* Its inbox entry must not wait for a client. */
+START_TEST(what_stays_in_the_buffer_goes_to_the_log)
+{
+	unsigned id = fill();
+	char before[SID_LEN + 1];
+
+	memcpy(before, sid(), sizeof(before));
+	pass_ms(1000);
+	sessions_tick(sessions);
+	WAIT(told[id] == 1);
+	check_told(id);
+	ck_assert_int_eq(log_len(), 2);
+	break_stream();
+	WAIT(strcmp(server_text("HGET mcp_session:{%s} state", before),
+		 "detached") == 0);
+	ck_assert_uint_eq(strays, 0);
+	ck_assert_int_eq(server_int("XLEN mcp_events:{%s}", before), 2);
+}
+END_TEST
+
+START_TEST(what_went_to_the_log_from_the_buffer_comes_once)
+{
+	unsigned id = fill();
+
+	pass_ms(1000);
+	sessions_tick(sessions);
+	deliver(++id, "1", 100);
+	WAIT(told_count == id);
+	client_resume(&client);
+	WAIT(log_len() == 0);
+	WAIT(count_got() >= id);
+	deliver(++id, "1", 100);
+	WAIT(count_got() >= id);
+	check_got(id);
+	check_told(id);
+}
+END_TEST
+
+/* A Redis that is full is no reason to drop a client that may yet read. */
+START_TEST(what_is_in_the_buffer_outlives_a_full_redis)
+{
+	unsigned id = fill();
+
+	server_do("CONFIG SET maxmemory 1");
+	pass_ms(1000);
+	sessions_tick(sessions);
+	WAIT(redis_pending_count(commands) == 0);
+	ck_assert_ptr_nonnull(find());
+	ck_assert_uint_eq(told_count, id - 1);
+	server_do("CONFIG SET maxmemory 0");
+	client_resume(&client);
+	WAIT(told_count == id);
+	WAIT(count_got() == id);
+	check_got(id);
+}
+END_TEST
+
+/* What was fetched, but had not left the buffer, is still owed. */
+START_TEST(what_was_fetched_is_in_the_log_until_it_has_left)
+{
+	unsigned id = make_lag(30);
+	long long written;
+	char before[SID_LEN + 1];
+
+	memcpy(before, sid(), sizeof(before));
+	client_resume(&client);
+	WAIT(count_got() > id - 31 + 2);
+	client_pause(&client);
+	do {
+		written = stat_of(STAT_EVENTS);
+		WAIT(redis_pending_count(commands) == 0);
+		turn();
+	} while (stat_of(STAT_EVENTS) > written);
+	ck_assert_int_lt(written, id);
+	break_stream();
+	WAIT(strcmp(server_text("HGET mcp_session:{%s} state", before),
+		 "detached") == 0);
+	ck_assert_int_gt(server_int("XLEN mcp_events:{%s}", before),
+	    id - written);
+}
+END_TEST
+
+/* Proofs by the inbox ------------------------------------------------------ */
+
+/* The next message is written without a question, or not. */
+static void
+check_asks(unsigned id, bool asks)
+{
+	uint64_t before = redis_commands_sent(commands);
+
+	deliver(id, "1", 0);
+	ck_assert_uint_eq(redis_commands_sent(commands) - before, asks);
+	WAIT(told[id] == 1);
+}
+
+START_TEST(an_inbox_that_was_read_proves_ownership)
+{
+	open_session(0);
+	deliver(1, "1", 0);
+	inbox.unbroken_ms = 1;
+	pass_ms(30000);
+	inbox.complete_ms = clock_mono_ms() - PROOF_FRESH_MS;
+	check_asks(2, false);
+	inbox.complete_ms--;
+	check_asks(3, true);
+	WAIT(count_got() == 3);
+	check_got(3);
+}
+END_TEST
+
+START_TEST(an_inbox_that_was_read_anew_proves_nothing_at_first)
+{
+	open_session(0);
+	deliver(1, "1", 0);
+	pass_ms(10000);
+	inbox.unbroken_ms = inbox.complete_ms = clock_mono_ms();
+	check_asks(2, true);
+	pass_ms(10000);
+	inbox.complete_ms = clock_mono_ms();
+	check_asks(3, false);
+}
+END_TEST
+
+START_TEST(redis_is_asked_now_and_then_all_the_same)
+{
+	open_session(0);
+	deliver(1, "1", 0);
+	inbox.unbroken_ms = 1;
+	pass_ms(PROOF_CARRIED_MS + 1000);
+	inbox.complete_ms = clock_mono_ms();
+	check_asks(2, true);
+	check_asks(3, false);
 }
 END_TEST
 
@@ -908,7 +1160,8 @@ START_TEST(what_a_slow_client_cannot_take_waits_in_redis)
 {
 	unsigned id = make_lag(20);
 
-	ck_assert_int_eq(log_len(), 1 + 21);
+	/* With the owner's mark, and what waits in the output buffer. */
+	ck_assert_int_gt(log_len(), 1 + 21);
 	client_resume(&client);
 	WAIT(count_got() >= id);
 	check_got(id);
@@ -1259,6 +1512,7 @@ add_delivery(TCase *tc)
 	tcase_add_test(tc, messages_arrive_in_order);
 	tcase_add_test(tc, nothing_is_written_before_redis_confirms_the_owner);
 	tcase_add_test(tc, a_confirmed_owner_writes_at_once_for_a_while);
+	tcase_add_test(tc, a_message_does_not_overtake_those_before_it);
 	tcase_add_test(tc, a_repeated_answer_is_dropped);
 	tcase_add_test(tc, a_repeated_answer_is_dropped_however_soon_it_comes);
 	tcase_add_test(tc, messages_of_one_call_are_not_repeats);
@@ -1271,6 +1525,26 @@ add_delivery(TCase *tc)
 	tcase_add_test(tc, a_replaced_owner_logs_nothing);
 	tcase_add_test(tc, a_replaced_owner_takes_nothing_from_the_log);
 	tcase_add_test(tc, a_later_owner_ends_the_rebuilding_of_an_earlier);
+}
+
+static void
+add_broken(TCase *tc)
+{
+	tcase_add_test(tc, what_the_socket_did_not_take_is_passed_on);
+	tcase_add_test(tc, what_has_not_left_the_buffer_is_passed_on);
+	tcase_add_test(tc, what_leaves_the_buffer_in_time_costs_no_log);
+	tcase_add_test(tc, what_stays_in_the_buffer_goes_to_the_log);
+	tcase_add_test(tc, what_went_to_the_log_from_the_buffer_comes_once);
+	tcase_add_test(tc, what_is_in_the_buffer_outlives_a_full_redis);
+	tcase_add_test(tc, what_was_fetched_is_in_the_log_until_it_has_left);
+}
+
+static void
+add_proofs(TCase *tc)
+{
+	tcase_add_test(tc, an_inbox_that_was_read_proves_ownership);
+	tcase_add_test(tc, an_inbox_that_was_read_anew_proves_nothing_at_first);
+	tcase_add_test(tc, redis_is_asked_now_and_then_all_the_same);
 }
 
 static void
@@ -1315,6 +1589,8 @@ main(void)
 	} cases[] = {
 		{ "life", add_life },
 		{ "delivery", add_delivery },
+		{ "streams that break", add_broken },
+		{ "proofs by the inbox", add_proofs },
 		{ "slow clients", add_slow_clients },
 		{ "redis away", add_redis_away },
 	};

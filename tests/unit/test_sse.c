@@ -12,6 +12,8 @@ static struct http_server *server;
 static struct http_conn *stream;
 static metric_value stats[STAT_COUNT];
 static struct client client;
+static struct sockaddr_storage address;
+static socklen_t address_len;
 
 static void
 on_drained(struct http_conn *c UNUSED, void *arg UNUSED)
@@ -41,12 +43,9 @@ on_request(struct http_conn *c, const struct http_request *req UNUSED,
 static void
 setup(void)
 {
-	socklen_t len;
-	struct sockaddr_storage address;
-
 	wait_setup();
-	server = serve(on_request, NULL, stats, &address, &len);
-	client_open(&client, &address, len, 0);
+	server = serve(on_request, NULL, stats, &address, &address_len);
+	client_open(&client, &address, address_len, 0);
 	client_say(&client, "GET / HTTP/1.0\r\n\r\n");
 	WAIT(client_has(&client, "\r\n\r\n"));
 }
@@ -90,8 +89,8 @@ END_TEST
 
 START_TEST(a_message_is_one_line)
 {
-	sse_message(stream, SLICE("{\"a\":1}"));
-	sse_message(stream, SLICE("{\"b\":2}"));
+	ck_assert(sse_message(stream, SLICE("{\"a\":1}")));
+	ck_assert(sse_message(stream, SLICE("{\"b\":2}")));
 	ck_assert_str_eq(events(), "event: message\ndata: {\"a\":1}\n\n"
 	    "event: message\ndata: {\"b\":2}\n\n");
 }
@@ -100,9 +99,20 @@ END_TEST
 /* Between tokens a line break means no more than a blank. */
 START_TEST(line_breaks_become_blanks)
 {
-	sse_message(stream, SLICE("{\r\n\"a\":\r1\n}\n"));
+	ck_assert(sse_message(stream, SLICE("{\r\n\"a\":\r1\n}\n")));
 	ck_assert_str_eq(events(),
 	    "event: message\ndata: {  \"a\": 1 } \n\n");
+}
+END_TEST
+
+START_TEST(a_broken_stream_takes_no_message)
+{
+	client_abort(&client);
+	client_open(&client, &address, address_len, 0);
+	ck_assert(!sse_message(stream, SLICE("{}")));
+	/* Nor does one that is known to be broken. */
+	ck_assert(!sse_message(stream, SLICE("{}")));
+	WAIT(stream == NULL);
 }
 END_TEST
 
@@ -127,6 +137,7 @@ main(void)
 	tcase_add_test(tc, the_endpoint_is_relative);
 	tcase_add_test(tc, a_message_is_one_line);
 	tcase_add_test(tc, line_breaks_become_blanks);
+	tcase_add_test(tc, a_broken_stream_takes_no_message);
 	tcase_add_test(tc, a_ping_is_a_comment);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
