@@ -128,9 +128,61 @@ env_worker_key(struct env_keybuf *buf, struct slice api, struct slice worker)
 }
 
 struct slice
+env_answers_key(struct env_keybuf *buf, struct slice api,
+    struct slice session)
+{
+	return member_key(buf, SLICE("mcp_answers:{"), api, session);
+}
+
+struct slice
 env_client_key(struct env_keybuf *buf, struct slice user, struct slice digest)
 {
 	return member_key(buf, SLICE("mcp_client:{"), user, digest);
+}
+
+/* What workers ask of clients ---------------------------------------------- */
+
+struct slice
+env_ask_id(char buf[static ENV_ASK_ID_MAX], struct slice api, struct slice ask)
+{
+	size_t n = 0;
+
+	buf[n++] = '"';
+	memcpy(buf + n, api.p, api.n);
+	n += api.n;
+	buf[n++] = '.';
+	memcpy(buf + n, ask.p, ENV_ASK_LEN);
+	n += ENV_ASK_LEN;
+	buf[n++] = '"';
+	return slice_of(buf, n);
+}
+
+static bool
+is_hex(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		if (memchr(hex_digits, s.p[i], 16) == NULL)
+			return false;
+	}
+	return true;
+}
+
+bool
+env_ask_read(struct slice id, struct slice *api, struct slice *ask)
+{
+	/* Two quotes, a dot, the ask; at least one character of a name. */
+	const size_t around = 3 + ENV_ASK_LEN;
+	struct slice name, rest;
+
+	if (id.n <= around || id.p[0] != '"' || id.p[id.n - 1] != '"')
+		return false;
+	name = slice_of(id.p + 1, id.n - around);
+	rest = slice_of(name.p + name.n + 1, ENV_ASK_LEN);
+	if (name.p[name.n] != '.' || !env_api_name_ok(name) || !is_hex(rest))
+		return false;
+	*api = name;
+	*ask = rest;
+	return true;
 }
 
 /* Field/value pairs ------------------------------------------------------ */
@@ -208,14 +260,24 @@ static const struct request_field request_fields[] = {
 	TEXT(reply_to),
 	NUMBER(deadline_ms),
 	NUMBER(attempt),
-	TEXT(traceparent),
 	TEXT(payload),
+	TEXT(traceparent),
+	TEXT(client),
 };
+/* So many of them are left out when they are empty. */
+#define OPTIONAL_FIELDS 2
 
 _Static_assert(ENV_REQUEST_ARGC == 3 + 2 * ARRAY_LEN(request_fields),
     "ENV_REQUEST_ARGC and the table of fields disagree");
 
-void
+static bool
+is_left_out(size_t i, const void *value)
+{
+	return i >= ARRAY_LEN(request_fields) - OPTIONAL_FIELDS &&
+	    ((const struct slice *)value)->n == 0;
+}
+
+size_t
 env_request_xadd(struct env_request_argv *out, struct slice key,
     const struct env_request *request)
 {
@@ -229,6 +291,8 @@ env_request_xadd(struct env_request_argv *out, struct slice key,
 		const struct request_field *f = &request_fields[i];
 		const void *value = base + f->offset;
 
+		if (is_left_out(i, value))
+			continue;
 		out->argv[argc++] = f->name;
 		if (f->type == VALUE_TEXT) {
 			out->argv[argc++] = *(const struct slice *)value;
@@ -239,6 +303,7 @@ env_request_xadd(struct env_request_argv *out, struct slice key,
 			    u64_decimal(text, *(const uint64_t *)value));
 		}
 	}
+	return argc;
 }
 
 /* The row called name; guess is where it stands in entries of our own. */
@@ -295,6 +360,10 @@ env_message_fields(struct slice argv[static ENV_MESSAGE_ARGC],
 	argv[5] = message->attempt;
 	argv[6] = SLICE("payload");
 	argv[7] = message->payload;
+	if (message->note.n == 0)
+		return 8;
+	argv[8] = SLICE("note");
+	argv[9] = message->note;
 	return ENV_MESSAGE_ARGC;
 }
 
@@ -307,6 +376,8 @@ message_set(struct env_message *m, struct slice name, struct slice value)
 		m->attempt = value;
 	else if (slice_eq(name, SLICE("payload")))
 		m->payload = value;
+	else if (slice_eq(name, SLICE("note")))
+		m->note = value;
 }
 
 /*

@@ -68,6 +68,9 @@ struct slice env_key(struct env_keybuf *buf, enum env_key kind,
 /* mcp_worker:{<api>}:<worker>, hash with TTL: a worker's heartbeat. */
 struct slice env_worker_key(struct env_keybuf *buf, struct slice api,
     struct slice worker);
+/* mcp_answers:{<api>}:<sid>, stream with TTL: see below. */
+struct slice env_answers_key(struct env_keybuf *buf, struct slice api,
+    struct slice session);
 /* mcp_client:{<user hash>}:<digest>, string: the session of a client key. */
 struct slice env_client_key(struct env_keybuf *buf, struct slice user,
     struct slice digest);
@@ -120,11 +123,13 @@ struct env_request {
 	struct slice reply_to;    /* pod whose inbox takes the answer */
 	uint64_t deadline_ms;     /* wall clock; given up after it; 0: never */
 	uint64_t attempt;         /* 1 at first */
-	struct slice traceparent; /* W3C trace context, may be empty */
 	struct slice payload;     /* the JSON-RPC request as the client sent it */
+	/* From here on a field that is empty is left out. */
+	struct slice traceparent; /* W3C trace context */
+	struct slice client;      /* what the client can, see client_traits.h */
 };
 
-#define ENV_REQUEST_ARGC (3 + 2 * 11)
+#define ENV_REQUEST_ARGC (3 + 2 * 12)
 
 /* Room for numbers that the argv borrows. */
 struct env_request_argv {
@@ -132,8 +137,11 @@ struct env_request_argv {
 	char numbers[2][20];
 };
 
-/* Builds XADD <key> * …; it borrows from request, key and itself. */
-void env_request_xadd(struct env_request_argv *out, struct slice key,
+/*
+ * Builds XADD <key> * …; it borrows from request, key and itself. Returns its
+ * argc, ENV_REQUEST_ARGC at most.
+ */
+size_t env_request_xadd(struct env_request_argv *out, struct slice key,
     const struct env_request *request);
 /*
  * Reads the field array of an entry; slices borrow from it. False: malformed,
@@ -154,6 +162,27 @@ bool env_request_read(const redisReply *fields,
 #define ENV_META_SAFE "mcp-relay/safe"              /* bool: may run again */
 #define ENV_META_TIMEOUT_MS "mcp-relay/timeout_ms"  /* number */
 
+/* What a worker asks of a client --------------------------------------------- */
+
+/*
+ * The id of such a request is the JSON string "<api>.<ask>": it tells any proxy
+ * which API's workers wait for the answer. The answer becomes an entry of the
+ * stream ENV_ANSWERS of that API and session; the worker knows its own by the ask,
+ * which nobody else can guess, and takes it only from the session that it asked.
+ */
+#define ENV_ASK_LEN 32
+#define ENV_ASK_ID_MAX (2 + API_NAME_MAX + 1 + ENV_ASK_LEN)
+/* Writes the id, quotes included; borrows from buf. */
+struct slice env_ask_id(char buf[static ENV_ASK_ID_MAX], struct slice api,
+    struct slice ask);
+/* Reads a raw JSON-RPC id; false when it is none of ours. */
+bool env_ask_read(struct slice id, struct slice *api,
+    struct slice *ask) MUST_CHECK;
+#define ENV_FIELD_ASK "ask"
+#define ENV_FIELD_PAYLOAD "payload"
+#define ENV_ANSWERS_MAX "32"            /* entries kept, about */
+#define ENV_ANSWERS_TTL_MS "60000"      /* since the last one came */
+
 /* Messages on their way to a client's session --------------------------- */
 
 /*
@@ -165,6 +194,12 @@ struct env_message {
 	struct slice session;
 	struct slice attempt;  /* "1", or more when an answer may come again */
 	struct slice payload;  /* one-line JSON-RPC message, ready for the client */
+	/*
+	 * For the pod that has the session's stream, beside the message: what
+	 * it says of the session is so from here on (session.h). Mostly empty,
+	 * and then left out.
+	 */
+	struct slice note;
 };
 
 /*
@@ -173,11 +208,19 @@ struct env_message {
  */
 #define ENV_CALL_TAKEN_OVER "taken_over"
 
-#define ENV_MESSAGE_ARGC (2 * 4)
+/*
+ * Entries of an inbox, about: a guard against one that nobody reads. A pod reads
+ * its inbox all the time, and one that stalls is dead to the others after
+ * ENV_HEARTBEAT_TTL_MS; by then even the whole fleet's 25,000 answers a second,
+ * each alone in its entry, make 375,000.
+ */
+#define ENV_INBOX_MAX "500000"
+
+#define ENV_MESSAGE_ARGC (2 * 5)
 /* Groups per entry; keeps an entry well under Redis's listpack and reply sizes. */
 #define ENV_MESSAGES_PER_ENTRY 128
 
-/* Writes the field/value pairs of one message; returns ENV_MESSAGE_ARGC. */
+/* Writes the field/value pairs of one message; returns how many words. */
 size_t env_message_fields(struct slice argv[static ENV_MESSAGE_ARGC],
     const struct env_message *message);
 

@@ -50,7 +50,9 @@ struct row {
 	    .raw = true, .field = (f) }
 #define INSIDE(lit, m, place)                                                \
 	{ NAME(lit), .member = (m), .field = NO_FIELD, .opens = (place) }
-#define PRESENT(lit, m) { NAME(lit), .member = (m), .field = NO_FIELD }
+#define BODY(lit, m, f)                                                      \
+	{ NAME(lit), .member = (m), .wanted = KIND(OBJECT), .raw = true,     \
+	    .field = (f) }
 
 static const struct row top_rows[] = {
 	{ NAME("jsonrpc"), .member = MEMBER_JSONRPC, .wanted = KIND(STRING),
@@ -60,8 +62,8 @@ static const struct row top_rows[] = {
 	{ NAME("params"), .member = MEMBER_PARAMS,
 	    .wanted = KIND(OBJECT) | KIND(ARRAY), .raw = true,
 	    .field = FIELD(params), .opens = PARAMS },
-	PRESENT("result", MEMBER_RESULT),
-	PRESENT("error", MEMBER_ERROR),
+	BODY("result", MEMBER_RESULT, FIELD(result)),
+	BODY("error", MEMBER_ERROR, FIELD(error)),
 };
 
 static const struct row params_rows[] = {

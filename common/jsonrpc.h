@@ -45,6 +45,8 @@ struct jsonrpc_msg {
 	struct slice params;          /* raw: object or array */
 	bool has_result;
 	bool has_error;
+	struct slice result;          /* raw: an object; what else it may be, absent */
+	struct slice error;           /* the same */
 	/* members of params, when it is an object */
 	struct slice name;            /* tools/call, prompts/get */
 	struct slice uri;             /* resources/read */

@@ -1,10 +1,14 @@
 #include "common/strbuf.h"
 
+#include <float.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MIN_CAP 64
+/* Up to here every integer is exact, and prints as one. */
+#define EXACT_MAX 9007199254740992.0
 
 void
 strbuf_init(struct strbuf *sb, size_t max_bytes)
@@ -191,4 +195,29 @@ strbuf_add_json(struct strbuf *sb, struct slice s)
 	}
 	strbuf_add(sb, s.p + from, s.n - from);
 	strbuf_add_char(sb, '"');
+}
+
+size_t
+double_decimal(char buf[static DOUBLE_DECIMAL_MAX], double v)
+{
+	/* 15 digits always survive, but for subnormals, which hold fewer. */
+	int digits = fabs(v) < DBL_MIN ? 1 : DBL_DIG, n = 0;
+
+	if (v == floor(v) && fabs(v) < EXACT_MAX)
+		return (size_t)snprintf(buf, DOUBLE_DECIMAL_MAX, "%lld",
+		    (long long)v);
+	for (; digits <= DBL_DECIMAL_DIG; digits++) {
+		n = snprintf(buf, DOUBLE_DECIMAL_MAX, "%.*g", digits, v);
+		if (strtod(buf, NULL) == v)
+			break;
+	}
+	return (size_t)n;
+}
+
+void
+strbuf_add_number(struct strbuf *sb, double v)
+{
+	char text[DOUBLE_DECIMAL_MAX];
+
+	strbuf_add(sb, text, double_decimal(text, v));
 }

@@ -40,8 +40,15 @@ void strbuf_addf(struct strbuf *sb, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Appends s as a JSON string with its quotes (RFC 8259, section 7). */
 void strbuf_add_json(struct strbuf *sb, struct slice s);
 
+/* Appends a finite number as double_decimal() writes it. */
+void strbuf_add_number(struct strbuf *sb, double v);
+
 /* Writes v in decimal into buf (20 bytes suffice) and returns its length. */
 size_t u64_decimal(char buf[static 20], uint64_t v);
+/* Any double with 17 digits fits: "-1.2345678901234567e-308". */
+#define DOUBLE_DECIMAL_MAX 32
+/* The same for a finite number: the shortest text that reads back as it. */
+size_t double_decimal(char buf[static DOUBLE_DECIMAL_MAX], double v);
 
 static inline bool
 strbuf_ok(const struct strbuf *sb)

@@ -32,9 +32,11 @@ struct question {
 
 static const struct redis_script lookup_script = {
 	"session_lookup",
-	"local s = redis.call('HMGET', KEYS[1], 'api', 'user', 'state')\n"
+	"local s = redis.call('HMGET', KEYS[1], 'api', 'user', 'state',\n"
+	"    'can', 'log_level')\n"
 	"local t = redis.call('HMGET', KEYS[2], 'pod', 'epoch', 'since_ms')\n"
-	"return { s[1], s[2], t[1], t[2], t[3], s[3] }\n"
+	"return { s[1], s[2], t[1], t[2], t[3], s[3], s[4] or '',\n"
+	"    s[5] or '' }\n"
 };
 
 static void
@@ -115,9 +117,11 @@ copy_text(char *to, size_t size, const redisReply *from)
 static enum directory_result
 judge(const redisReply *reply, struct directory_entry *out)
 {
+	enum client_level level;
+
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
 		return DIRECTORY_AWAY;
-	if (reply->elements != 6 ||
+	if (reply->elements != 8 ||
 	    !copy_text(out->api, sizeof(out->api), reply->element[0]) ||
 	    !hex_decode(out->user, SHA256_LEN, redis_slice(reply->element[1])) ||
 	    !copy_text(out->pod, sizeof(out->pod), reply->element[2]) ||
@@ -125,6 +129,9 @@ judge(const redisReply *reply, struct directory_entry *out)
 	    !env_number(redis_slice(reply->element[4]), &out->since_ms))
 		return DIRECTORY_UNKNOWN;
 	out->detached = slice_eq_str(redis_slice(reply->element[5]), "detached");
+	out->client = client_traits_read(redis_slice(reply->element[6]));
+	if (client_level_read(redis_slice(reply->element[7]), &level))
+		out->client.level = (uint8_t)level;
 	return DIRECTORY_FOUND;
 }
 
@@ -142,6 +149,17 @@ on_answer(struct redis *r, const redisReply *reply, void *arg)
 		forget(q->directory, q->sid);
 	q->cb(result, result == DIRECTORY_FOUND ? &entry : NULL, q->arg);
 	free(q);
+}
+
+void
+directory_set_client(struct directory *d, struct slice sid,
+    struct client_traits client)
+{
+	struct cached *c = NULL;
+
+	HASH_FIND(hh, d->table, sid.p, SID_LEN, c);
+	if (c != NULL)
+		c->entry.client = client;
 }
 
 bool

@@ -8,6 +8,7 @@
 #ifndef MCP_DIRECTORY_H
 #define MCP_DIRECTORY_H
 
+#include "common/client_traits.h"
 #include "common/envelope.h"
 #include "common/ident.h"
 #include "common/redis.h"
@@ -21,6 +22,7 @@ struct directory_entry {
 	char pod[POD_NAME_MAX + 1];
 	char api[API_NAME_MAX + 1];  /* empty: all APIs */
 	unsigned char user[SHA256_LEN];  /* whose session it is */
+	struct client_traits client; /* what its client has said of itself */
 	bool detached;               /* no stream: it waits for its client */
 	uint64_t epoch;
 	uint64_t since_ms;           /* wall clock: when the pod took it */
@@ -42,6 +44,9 @@ void directory_free(struct directory *d);
 /* The cached entry, or NULL; valid until the next turn of the event loop. */
 const struct directory_entry *directory_find(struct directory *d,
     struct slice sid);
+/* What is cached of its client, if anything, is this from now on. */
+void directory_set_client(struct directory *d, struct slice sid,
+    struct client_traits client);
 /* Asks Redis and caches what it says. False: Redis is away, no callback. */
 bool directory_fetch(struct directory *d, struct slice sid, directory_cb *cb,
     void *arg) MUST_CHECK;

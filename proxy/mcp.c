@@ -1,5 +1,7 @@
 #include "proxy/mcp.h"
 
+#include "proxy/declaration.h"
+
 typedef const struct catalog_tool *mcp_method_fn(const struct mcp_scope *scope,
     const struct jsonrpc_msg *request, struct strbuf *answer);
 
@@ -29,7 +31,8 @@ initialize(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
 	}
 	jsonrpc_result_open(answer, request->id);
 	strbuf_addf(answer,
-	    "{\"protocolVersion\":\"%s\",\"capabilities\":{\"tools\":{}},"
+	    "{\"protocolVersion\":\"%s\","
+	    "\"capabilities\":{\"tools\":{},\"logging\":{}},"
 	    "\"serverInfo\":{\"name\":\"mcp-relay\",\"version\":\"%s\"}}}",
 	    mcp_negotiate(request->protocol_version), MCP_VERSION);
 	return NULL;
@@ -42,6 +45,21 @@ ping(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
 	(void)scope;
 	jsonrpc_result_open(answer, request->id);
 	strbuf_add_str(answer, "{}}");
+	return NULL;
+}
+
+/* What it changes has been noted before, see declaration.h. */
+static const struct catalog_tool *
+set_level(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
+    struct strbuf *answer)
+{
+	enum client_level level;
+
+	if (declaration_level(request->params, &level))
+		return ping(scope, request, answer);
+	jsonrpc_error(answer, request->id, JSONRPC_INVALID_PARAMS,
+	    "params.level is none of debug, info, notice, warning, error, "
+	    "critical, alert, emergency");
 	return NULL;
 }
 
@@ -98,13 +116,8 @@ static const struct {
 	{ "tools/list", tools_list },
 	{ "ping", ping },
 	{ "initialize", initialize },
+	{ "logging/setLevel", set_level },
 };
-
-bool
-mcp_is_initialize(const struct jsonrpc_msg *request)
-{
-	return slice_eq_str(request->method, "initialize");
-}
 
 const struct catalog_tool *
 mcp_request(const struct mcp_scope *scope, const struct jsonrpc_msg *request,

@@ -33,7 +33,6 @@ struct mcp_scope {
 const struct catalog_tool *mcp_request(const struct mcp_scope *scope,
     const struct jsonrpc_msg *request, struct strbuf *answer);
 
-bool mcp_is_initialize(const struct jsonrpc_msg *request);
 /* The revision that initialize answers to a client that asks for wanted. */
 const char *mcp_negotiate(struct slice wanted);
 

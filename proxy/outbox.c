@@ -16,7 +16,7 @@
 
 /* Lengths of a message's parts, which lie one after another in the bytes. */
 struct packed {
-	size_t call, session, attempt, payload;
+	size_t call, session, attempt, payload, note;
 	outbox_cb *cb;
 	void *arg;
 };
@@ -87,6 +87,7 @@ send_parcel(struct outbox *o, struct parcel *parcel)
 		message.session = take(&p, s->session);
 		message.attempt = take(&p, s->attempt);
 		message.payload = take(&p, s->payload);
+		message.note = take(&p, s->note);
 		argc += env_message_fields(argv + argc, &message);
 	}
 	if (!redis_send(o->commands, argv, argc, on_added, parcel))
@@ -136,7 +137,7 @@ outbox_send(struct outbox *o, struct slice pod,
 {
 	struct parcel *parcel;
 	size_t total = message->call.n + message->session.n +
-	    message->attempt.n + message->payload.n;
+	    message->attempt.n + message->payload.n + message->note.n;
 
 	if (!redis_is_ready(o->commands) || pod.n > POD_NAME_MAX ||
 	    total > PARCEL_MAX)
@@ -150,9 +151,10 @@ outbox_send(struct outbox *o, struct slice pod,
 	strbuf_add_slice(&parcel->bytes, message->session);
 	strbuf_add_slice(&parcel->bytes, message->attempt);
 	strbuf_add_slice(&parcel->bytes, message->payload);
+	strbuf_add_slice(&parcel->bytes, message->note);
 	parcel->packed[parcel->count++] = (struct packed){ message->call.n,
-		message->session.n, message->attempt.n, message->payload.n, cb,
-		arg };
+		message->session.n, message->attempt.n, message->payload.n,
+		message->note.n, cb, arg };
 	return true;
 }
 

@@ -9,9 +9,10 @@
 #include "common/queue.h"
 #include "common/xalloc.h"
 #include "proxy/cancellation.h"
+#include "proxy/client_answer.h"
+#include "proxy/declaration.h"
 #include "proxy/mcp.h"
 #include "proxy/resource.h"
-#include "proxy/session_script.h"
 
 #define RETRY_AFTER "Retry-After: 1\r\n"
 
@@ -28,7 +29,7 @@ struct post {
 	uint64_t arrived_ms;
 	enum post_state state;
 	bool in_doubt;                /* queued perhaps, by an attempt before */
-	bool client_noted;            /* of an initialize */
+	bool declared;                /* see declaration.h */
 	unsigned attempt;
 	struct jsonrpc_msg msg;       /* points into body */
 	struct user user;
@@ -53,9 +54,11 @@ struct owner {
 	struct session *local;        /* this loop, or */
 	struct slice pod;             /* that one */
 	const char *api;
+	struct client_traits client;
 };
 
 static void run(struct post *p);
+static struct declaration declaration_of(const struct post *p);
 
 /* Answers and lifetime --------------------------------------------------------- */
 
@@ -200,6 +203,7 @@ static void
 answer(struct post *p, const struct owner *owner, struct slice payload)
 {
 	const struct post_options *o = &p->all->options;
+	struct strbuf note = STRBUF_INIT(DECLARATION_NOTE_MAX);
 	struct env_message message = {
 		.call = slice_of(p->call, CALL_ID_LEN),
 		.session = sid_of(p),
@@ -207,12 +211,20 @@ answer(struct post *p, const struct owner *owner, struct slice payload)
 		.payload = payload,
 	};
 
+	if (p->declared) {
+		struct declaration d = declaration_of(p);
+
+		declaration_note(&d, &note);
+		message.note = strbuf_slice(&note);
+	}
+
 	stat_add(o->stats, STAT_LOCAL_ANSWERS, 1);
 	if (owner->local != NULL && redis_is_ready(o->commands))
 		session_deliver(owner->local, &message, on_delivered, p);
 	else if (owner->local != NULL ||
 	    !outbox_send(o->outbox, owner->pod, &message, on_sent, p))
 		park(p);
+	strbuf_release(&note);
 }
 
 static void
@@ -246,6 +258,16 @@ on_queued(struct redis *r, const redisReply *reply, void *arg)
 	}
 }
 
+/* What workers need to know: that it has sent initialize they do not. */
+static struct slice
+client_of(const struct owner *owner, char buf[static CLIENT_TRAITS_TEXT_MAX])
+{
+	struct client_traits t = owner->client;
+
+	t.can &= (uint8_t)~CLIENT_INITIALIZED;
+	return client_traits_text(buf, t);
+}
+
 static void
 enqueue(struct post *p, const struct owner *owner,
     const struct catalog_tool *tool)
@@ -253,6 +275,8 @@ enqueue(struct post *p, const struct owner *owner,
 	const struct post_options *o = &p->all->options;
 	struct env_keybuf keybuf;
 	struct env_request_argv xadd;
+	char client[CLIENT_TRAITS_TEXT_MAX];
+	size_t argc;
 	struct env_request request = {
 		.call = slice_of(p->call, CALL_ID_LEN),
 		.session = sid_of(p),
@@ -264,13 +288,14 @@ enqueue(struct post *p, const struct owner *owner,
 		.deadline_ms = clock_wall_ms() + (tool->timeout_ms > 0 ?
 		    tool->timeout_ms : o->call_timeout_ms),
 		.attempt = p->attempt,
-		.traceparent = p->msg.traceparent,
 		.payload = slice_of(p->body, p->body_len),
+		.traceparent = p->msg.traceparent,
+		.client = client_of(owner, client),
 	};
 
-	env_request_xadd(&xadd, env_key(&keybuf, ENV_REQUESTS,
+	argc = env_request_xadd(&xadd, env_key(&keybuf, ENV_REQUESTS,
 	    slice_str(tool->api)), &request);
-	if (!redis_send(o->commands, xadd.argv, ENV_REQUEST_ARGC, on_queued, p))
+	if (!redis_send(o->commands, xadd.argv, argc, on_queued, p))
 		park(p);
 }
 
@@ -354,14 +379,40 @@ call_tool(struct post *p, const struct owner *owner,
 	}
 }
 
-/* Initializing -------------------------------------------------------------------- */
+/* Declarations --------------------------------------------------------------------- */
+
+static struct declaration
+declaration_of(const struct post *p)
+{
+	return (struct declaration){ sid_of(p), p->epoch, &p->msg };
+}
+
+/* What is cached here is out of date. */
+static void
+update_cache(const struct post *p)
+{
+	const struct post_options *o = &p->all->options;
+	const struct directory_entry *entry =
+	    directory_find(o->directory, sid_of(p));
+	struct strbuf note = STRBUF_INIT(DECLARATION_NOTE_MAX);
+	struct declaration d = declaration_of(p);
+	struct client_traits client;
+
+	if (entry == NULL)
+		return;
+	client = entry->client;
+	declaration_note(&d, &note);
+	declaration_apply(strbuf_slice(&note), &client);
+	strbuf_release(&note);
+	directory_set_client(o->directory, sid_of(p), client);
+}
 
 /*
- * Its answer must come after whatever an earlier client of the session awaited
- * has been dropped: JSON-RPC ids begin anew.
+ * An initialize's answer must come after whatever an earlier client of the
+ * session awaited has been dropped: JSON-RPC ids begin anew.
  */
 static void
-on_client_noted(struct redis *r, const redisReply *reply, void *arg)
+on_declared(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct post *p = arg;
 
@@ -371,25 +422,65 @@ on_client_noted(struct redis *r, const redisReply *reply, void *arg)
 		return;
 	}
 	if (reply->type == REDIS_REPLY_ERROR)
-		log_warn("client not noted", LF("error", reply->str));
-	p->client_noted = true;
+		log_warn("declaration not noted", LF("error", reply->str));
+	p->declared = true;
+	update_cache(p);
 	run(p);
 }
 
 static void
-note_client(struct post *p)
+declare(struct post *p)
 {
-	struct session_client client = {
-		.sid = sid_of(p),
-		.epoch = p->epoch,
-		.protocol = mcp_negotiate(p->msg.protocol_version),
-		.name = p->msg.client_name,
-		.version = p->msg.client_version,
-	};
+	struct declaration d = declaration_of(p);
 
-	if (!session_client_send(p->all->options.commands, &client,
-		on_client_noted, p))
+	if (!declaration_send(p->all->options.commands, &d, on_declared, p))
 		park(p);
+}
+
+/* What clients are asked --------------------------------------------------------------- */
+
+static void
+on_answer_taken(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct post *p = arg;
+
+	(void)r;
+	if (reply == NULL) {
+		/* The same answer twice is harmless: nobody waits for it then. */
+		park(p);
+	} else if (reply->type == REDIS_REPLY_ERROR) {
+		log_warn("client's answer not queued", LF("error", reply->str));
+		refuse_unavailable(p, "Redis refuses writes");
+	} else {
+		accept_post(p);
+	}
+}
+
+/* Answers to what nobody has asked are dropped, like what is unknown. */
+static void
+take_answer(struct post *p, const struct owner *owner)
+{
+	const struct post_options *o = &p->all->options;
+
+	if (!catalog_is_loaded(o->catalog))
+		park(p);
+	else if (!client_answer_is(o->catalog, slice_str(owner->api), &p->msg))
+		accept_post(p);
+	else if (!client_answer_send(o->commands, sid_of(p), &p->msg,
+		     slice_of(p->body, p->body_len), on_answer_taken, p))
+		park(p);
+}
+
+static void
+take_notification(struct post *p, const struct owner *owner)
+{
+	const struct post_options *o = &p->all->options;
+
+	if (cancellation_is(&p->msg))
+		stat_add(o->stats, STAT_CALLS_CANCELLED,
+		    cancellation_send(o->commands, o->catalog,
+			slice_str(owner->api), sid_of(p), p->msg.request_id) > 0);
+	accept_post(p);
 }
 
 /* Running ---------------------------------------------------------------------------- */
@@ -407,21 +498,20 @@ handle(struct post *p, const struct owner *owner)
 		refuse_unknown_session(p);
 		return;
 	}
-	if (p->msg.kind != JSONRPC_REQUEST) {
-		if (cancellation_is(&p->msg))
-			stat_add(o->stats, STAT_CALLS_CANCELLED,
-			    cancellation_send(o->commands, o->catalog,
-			    slice_str(owner->api), sid_of(p),
-			    p->msg.request_id) > 0);
-		accept_post(p);
+	if (p->msg.kind == JSONRPC_NOTIFICATION) {
+		take_notification(p, owner);
+		return;
+	}
+	if (p->msg.kind == JSONRPC_RESPONSE) {
+		take_answer(p, owner);
 		return;
 	}
 	if (!catalog_is_loaded(o->catalog)) {
 		park(p);
 		return;
 	}
-	if (mcp_is_initialize(&p->msg) && !p->client_noted) {
-		note_client(p);
+	if (!p->declared && declaration_is(&p->msg)) {
+		declare(p);
 		return;
 	}
 	tool = mcp_request(&scope, &p->msg, &payload);
@@ -501,7 +591,7 @@ on_looked_up(enum directory_result result, const struct directory_entry *entry,
 	switch (result) {
 	case DIRECTORY_FOUND:
 		owner = (struct owner){ .pod = slice_str(entry->pod),
-			.api = entry->api };
+			.api = entry->api, .client = entry->client };
 		handle(p, &owner);
 		break;
 	case DIRECTORY_AWAY:
@@ -526,6 +616,7 @@ run(struct post *p)
 
 	if (owner.local != NULL && is_theirs(p, session_user(owner.local))) {
 		owner.api = session_api(owner.local);
+		owner.client = session_client(owner.local);
 		handle(p, &owner);
 		return;
 	}
@@ -535,6 +626,7 @@ run(struct post *p)
 		stat_add(o->stats, STAT_LOOKUP_HITS, 1);
 		owner.pod = slice_str(entry->pod);
 		owner.api = entry->api;
+		owner.client = entry->client;
 		handle(p, &owner);
 	} else if (!directory_fetch(o->directory, sid_of(p), on_looked_up, p)) {
 		park(p);

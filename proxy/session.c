@@ -190,6 +190,7 @@ session_open(struct sessions *all, struct http_conn *c,
 	memcpy(s->user, request->who->user.bytes, SHA256_LEN);
 	/* Only a client that reconnects sends its protocol version here. */
 	s->used = request->protocol.n > 0;
+	s->client_traits = CLIENT_TRAITS_NONE;
 	s->created_ms = s->pinged_ms = s->refreshed_ms = clock_mono_ms();
 	if (!sse_open(c, &stream_ops, s)) {
 		free(s);
@@ -234,6 +235,12 @@ uint64_t
 session_epoch(const struct session *s)
 {
 	return s->epoch;
+}
+
+struct client_traits
+session_client(const struct session *s)
+{
+	return s->client_traits;
 }
 
 const unsigned char *

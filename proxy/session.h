@@ -24,6 +24,7 @@
 #ifndef MCP_SESSION_H
 #define MCP_SESSION_H
 
+#include "common/client_traits.h"
 #include "common/envelope.h"
 #include "common/redis.h"
 #include "proxy/directory.h"
@@ -96,14 +97,17 @@ void session_open(struct sessions *all, struct http_conn *c,
 struct session *sessions_find(struct sessions *all, struct slice sid);
 const char *session_api(const struct session *s);
 uint64_t session_epoch(const struct session *s);
+/* What its client has said of itself, see declaration.h. */
+struct client_traits session_client(const struct session *s);
 /* The user whose session it is: SHA256_LEN bytes. */
 const unsigned char *session_user(const struct session *s);
 
 /*
- * Hands a message to the session's client, behind those that were given before;
- * copies it if it must wait. done(arg) is called, maybe at once, when the kernel
- * has all of it, or (lagging) the log. If the session ends before, the message is
- * a stray. Waits for Redis as long as the session lives.
+ * Applies the message's note to the session, and hands the message to its client,
+ * behind those that were given before; copies it if it must wait. done(arg) is
+ * called, maybe at once, when the kernel has all of it, or (lagging) the log. If
+ * the session ends before, the message is a stray. Waits for Redis as long as the
+ * session lives.
  */
 void session_deliver(struct session *s, const struct env_message *message,
     session_done_cb *done, void *arg);

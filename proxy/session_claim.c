@@ -84,17 +84,27 @@ session_claim_drop_leads(struct session *s)
 		    args, ARRAY_LEN(args), 1, NULL, NULL);
 }
 
+/* What a session's record borrows. */
+struct texts {
+	char user[SHA256_HEX_LEN + 1];
+	char can[CLIENT_TRAITS_TEXT_MAX];
+};
+
 /* Owning --------------------------------------------------------------------- */
 
 static struct session_claim
-record_of(struct session *s, char user[static SHA256_HEX_LEN + 1])
+record_of(struct session *s, struct texts *texts)
 {
+	struct client_traits can = { s->client_traits.can, LEVEL_DEFAULT };
+
 	return (struct session_claim){
 		.sid = session_sid(s),
 		.pod = s->all->options.pod,
 		.api = slice_str(s->api),
 		.protocol = slice_str(s->protocol),
-		.user = session_user_hash(s, user),
+		.can = client_traits_text(texts->can, can),
+		.level = slice_str(client_level_name(s->client_traits.level)),
+		.user = session_user_hash(s, texts->user),
 		.user_kind = slice_str(principal_kind_name(s->user_kind)),
 		.known_epoch = s->epoch,
 		.fresh = s->fresh,
@@ -175,8 +185,8 @@ on_claimed(struct redis *r, const redisReply *reply, void *arg)
 void
 session_claim_again(struct session *s)
 {
-	char user[SHA256_HEX_LEN + 1];
-	struct session_claim c = record_of(s, user);
+	struct texts texts;
+	struct session_claim c = record_of(s, &texts);
 
 	if (s->claim_sent || !session_claim_send(s->all->options.commands, &c,
 		on_claimed, s))
@@ -235,12 +245,16 @@ adopt(struct session *s, const struct session_reattached *got)
 	struct sessions *all = s->all;
 	struct claim *c = s->claim;
 	uint64_t hold = c->reconnected ? HOLD_RECONNECTED_MS : HOLD_UNKNOWN_MS;
+	enum client_level level;
 
 	adopt_sid(s, c->found);
 	s->epoch = got->epoch;
 	s->fresh = got->fresh;
 	s->proven_ms = s->claimed_ms;
 	s->used = true;
+	s->client_traits = client_traits_read(got->can);
+	if (client_level_read(got->level, &level))
+		s->client_traits.level = (uint8_t)level;
 	s->generation = all->generation;
 	if (got->given_up.n > 0)
 		s->given_up = xstrdup_slice(got->given_up);
@@ -301,9 +315,9 @@ static void
 send_reattach(struct session *s)
 {
 	const struct session_options *o = &s->all->options;
-	char user[SHA256_HEX_LEN + 1];
+	struct texts texts;
 	struct session_reattach want = {
-		.claim = record_of(s, user),
+		.claim = record_of(s, &texts),
 		.expected_epoch = s->claim->epoch,
 		.window_ms = o->window_ms,
 		.recoveries_max = o->recoveries_max,

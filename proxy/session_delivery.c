@@ -24,6 +24,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "proxy/declaration.h"
 #include "proxy/sse.h"
 
 /*
@@ -604,6 +605,8 @@ session_deliver(struct session *s, const struct env_message *message,
     session_done_cb *done, void *arg)
 {
 	session_use(s);
+	if (message->note.n > 0)
+		declaration_apply(message->note, &s->client_traits);
 	if (!s->spoken && is_of_this_stream(s, message->call))
 		hear_client(s);
 	if (s->backlog != NULL || !is_proven(s)) {

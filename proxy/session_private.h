@@ -61,6 +61,7 @@ struct session {
 	char api[API_NAME_MAX + 1];
 	char protocol[PROTOCOL_MAX];
 	char client[IDENT_HEX_LEN + 1]; /* digest of the client key, or empty */
+	struct client_traits client_traits;
 	uint8_t user_kind;             /* enum principal_kind */
 	unsigned char user[SHA256_LEN];
 };

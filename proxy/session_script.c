@@ -58,6 +58,10 @@ static const struct redis_script claim_script = {
 	"    'seen_ms', ARGV[5], 'state', 'live',\n"
 	"    'user', ARGV[9], 'user_kind', ARGV[10])\n"
 	"redis.call('HSETNX', KEYS[1], 'protocol', ARGV[3])\n"
+	"if ARGV[11] ~= '' then\n"
+	"  redis.call('HSET', KEYS[1], 'can', ARGV[11],\n"
+	"      'log_level', ARGV[12])\n"
+	"end\n"
 	"redis.call('HSETNX', KEYS[1], 'created_ms', ARGV[5])\n"
 	"redis.call('HSET', KEYS[2], 'pod', ARGV[1], 'epoch', epoch,\n"
 	"    'fresh', fresh, 'since_ms', ARGV[5])\n"
@@ -80,7 +84,7 @@ session_claim_send(struct redis *r, const struct session_claim *c,
 		c->protocol, decimal(&n[0], c->known_epoch),
 		decimal(&n[1], c->now_ms), decimal(&n[2], c->ttl_ms),
 		decimal(&n[3], c->log_ttl_ms), decimal(&n[4], c->fresh),
-		c->user, c->user_kind };
+		c->user, c->user_kind, c->can, c->level };
 	return redis_eval(r, &claim_script, args, ARRAY_LEN(args), KEYS, cb, arg);
 }
 
@@ -92,7 +96,8 @@ session_claim_send(struct redis *r, const struct session_claim *c,
 static const struct redis_script reattach_script = {
 	"session_reattach",
 	"local s = redis.call('HMGET', KEYS[1], 'api', 'user', 'state',\n"
-	"    'detached_ms', 'planned', 'protocol', 'recoveries', 'recovery_ms')\n"
+	"    'detached_ms', 'planned', 'protocol', 'recoveries', 'recovery_ms',\n"
+	"    'can', 'log_level')\n"
 	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'pod', 'fresh',\n"
 	"    'given_up', 'former', 'former_ms')\n"
 	"if t[1] and t[1] ~= ARGV[10] then return 1 end\n"
@@ -123,7 +128,7 @@ static const struct redis_script reattach_script = {
 	"redis.call('PEXPIRE', KEYS[2], ARGV[5])\n"
 	"redis.call('PEXPIRE', KEYS[3], ARGV[6])\n"
 	"return { epoch, tonumber(fresh), t[2], detached and 1 or 0,\n"
-	"    s[6] or '', t[4] or '', former }\n"
+	"    s[6] or '', t[4] or '', former, s[9] or '', s[10] or '' }\n"
 };
 
 bool
@@ -153,7 +158,7 @@ session_reattach_read(const redisReply *reply, struct session_reattached *out)
 	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
 		return reply->integer == 0 ? -ENOENT : -EAGAIN;
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY ||
-	    reply->elements != 7)
+	    reply->elements != 9)
 		return -EIO;
 	e = reply->element;
 	if (e[0]->type != REDIS_REPLY_INTEGER ||
@@ -168,6 +173,8 @@ session_reattach_read(const redisReply *reply, struct session_reattached *out)
 		.protocol = redis_slice(e[4]),
 		.given_up = redis_slice(e[5]),
 		.former = redis_slice(e[6]),
+		.can = redis_slice(e[7]),
+		.level = redis_slice(e[8]),
 	};
 	return 0;
 }
@@ -356,7 +363,8 @@ static const struct redis_script client_script = {
 	"session_client",
 	"if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\n"
 	"redis.call('HSET', KEYS[1], 'protocol', ARGV[2],\n"
-	"    'client', ARGV[3], 'client_version', ARGV[4])\n"
+	"    'client', ARGV[3], 'client_version', ARGV[4], 'can', ARGV[5])\n"
+	"redis.call('HDEL', KEYS[1], 'log_level')\n"
 	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'fresh')\n"
 	"local of = tonumber(ARGV[1])\n"
 	"if not t[1] then return 1 end\n"
@@ -387,9 +395,26 @@ session_client_send(struct redis *r, const struct session_client *client,
 	session_keys(&k, client->sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
 		decimal(&n, client->epoch), slice_str(client->protocol),
-		cut(client->name), cut(client->version) };
+		cut(client->name), cut(client->version), client->can };
 	return redis_eval(r, &client_script, args, ARRAY_LEN(args), KEYS, cb,
 	    arg);
+}
+
+static const struct redis_script level_script = {
+	"session_level",
+	"if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\n"
+	"redis.call('HSET', KEYS[1], 'log_level', ARGV[1])\n"
+	"return 1\n"
+};
+
+bool
+session_level_send(struct redis *r, struct slice sid, struct slice level,
+    redis_cb *cb, void *arg)
+{
+	struct env_keybuf keybuf;
+	struct slice args[] = { env_key(&keybuf, ENV_SESSION, sid), level };
+
+	return redis_eval(r, &level_script, args, ARRAY_LEN(args), 1, cb, arg);
 }
 
 /* Proof of ownership ---------------------------------------------------------- */

@@ -21,6 +21,8 @@ struct session_claim {
 	struct slice user_kind; /* "anonymous", "key", "jwt" */
 	uint64_t known_epoch;   /* 0: claim anew; else: rewrite under that epoch */
 	uint64_t fresh;         /* rewriting: as last known */
+	struct slice can;       /* rewriting: client_traits.h; empty: not known */
+	struct slice level;
 	uint64_t now_ms;        /* wall clock */
 	uint64_t ttl_ms;        /* of the records */
 	uint64_t log_ttl_ms;    /* of the event log; longer than ttl_ms */
@@ -48,6 +50,8 @@ struct session_reattached {
 	struct slice protocol;
 	struct slice former;          /* it and those before, a blank behind each */
 	struct slice given_up;        /* calls answered with an error: 32 hex each */
+	struct slice can;             /* see client_traits.h */
+	struct slice level;
 };
 
 /*
@@ -112,9 +116,14 @@ struct session_client {
 	const char *protocol;         /* negotiated */
 	struct slice name;
 	struct slice version;
+	struct slice can;             /* see client_traits.h */
 };
 
 bool session_client_send(struct redis *r, const struct session_client *client,
+    redis_cb *cb, void *arg) MUST_CHECK;
+
+/* Notes what logging/setLevel wants. Returns as redis_eval(). */
+bool session_level_send(struct redis *r, struct slice sid, struct slice level,
     redis_cb *cb, void *arg) MUST_CHECK;
 
 /* Adds a call to those that were answered with an error by a stopping owner. */

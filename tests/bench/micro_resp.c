@@ -30,6 +30,7 @@ struct sample {
 	struct env_keybuf key;
 	char payload[PAYLOAD_BYTES];
 	struct env_request_argv request;
+	size_t argc;
 	const char *words[ENV_REQUEST_ARGC];
 	size_t lengths[ENV_REQUEST_ARGC];
 	struct strbuf reply;   /* what XREADGROUP answers */
@@ -61,9 +62,9 @@ make_request(struct sample *s)
 	};
 
 	memset(s->payload, 'x', PAYLOAD_BYTES);
-	env_request_xadd(&s->request,
+	s->argc = env_request_xadd(&s->request,
 	    env_key(&s->key, ENV_REQUESTS, SLICE("calculator")), &request);
-	for (size_t i = 0; i < ENV_REQUEST_ARGC; i++) {
+	for (size_t i = 0; i < s->argc; i++) {
 		struct slice arg = s->request.argv[i];
 
 		s->words[i] = arg.n > 0 ? arg.p : "";
@@ -83,8 +84,8 @@ make_reply(struct sample *s)
 	for (unsigned i = 0; i < PER_TURN; i++) {
 		strbuf_add_str(sb, "*2\r\n");
 		add_bulk(sb, SLICE("1790000000000-0"));
-		strbuf_addf(sb, "*%d\r\n", ENV_REQUEST_ARGC - 3);
-		for (size_t a = 3; a < ENV_REQUEST_ARGC; a++)
+		strbuf_addf(sb, "*%zu\r\n", s->argc - 3);
+		for (size_t a = 3; a < s->argc; a++)
 			add_bulk(sb, s->request.argv[a]);
 	}
 }
@@ -102,12 +103,12 @@ write_resp(const struct sample *s, void *state)
 	strbuf_reset(out);
 	for (unsigned i = 0; i < PER_TURN; i++) {
 		char *to = strbuf_reserve(out,
-		    resp_command_bound(argv, ENV_REQUEST_ARGC));
+		    resp_command_bound(argv, s->argc));
 
 		if (to == NULL)
 			abort();
-		out->n = (size_t)(resp_command_write(to, argv,
-		    ENV_REQUEST_ARGC) - out->p);
+		out->n = (size_t)(resp_command_write(to, argv, s->argc) -
+		    out->p);
 	}
 }
 
@@ -119,7 +120,7 @@ write_hiredis(const struct sample *s, void *state)
 	strbuf_reset(out);
 	for (unsigned i = 0; i < PER_TURN; i++) {
 		char *bytes;
-		int n = redisFormatCommandArgv(&bytes, ENV_REQUEST_ARGC,
+		int n = redisFormatCommandArgv(&bytes, (int)s->argc,
 		    (const char **)s->words, s->lengths);
 
 		if (n < 0)

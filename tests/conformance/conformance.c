@@ -6,12 +6,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/xalloc.h"
-#include "worker/runtime/tool.h"
+#include "tests/conformance/fixtures.h"
+#include "tests/conformance/wait.h"
 
 struct settings {
 	char *needs;
@@ -29,85 +29,11 @@ static const struct config_option options[] = {
 };
 
 static const char *
-text_of(const cJSON *args, const char *name)
-{
-	return cJSON_GetStringValue(
-	    cJSON_GetObjectItemCaseSensitive(args, name));
-}
-
-static const char *
 ledger_of(const struct call *call)
 {
 	const struct settings *s = worker_env_settings(call_env(call));
 
 	return s->ledger;
-}
-
-/* Tools that take their time ----------------------------------------------- */
-
-/* A call between two of its steps. */
-struct wait {
-	LIST_ENTRY(wait) link;
-	struct call *call;
-	struct event *timer;
-	void (*then)(struct wait *w);
-	const char *nonce;
-	unsigned ms;
-};
-
-/* The API's state: the calls that wait. */
-LIST_HEAD(waits, wait);
-
-static void
-wait_free(struct wait *w)
-{
-	LIST_REMOVE(w, link);
-	event_free(w->timer);
-	free(w);
-}
-
-static void
-on_time(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	struct wait *w = arg;
-
-	w->then(w);
-}
-
-static void
-wait_for(struct wait *w, unsigned ms, void (*then)(struct wait *w))
-{
-	const struct timeval time = { .tv_sec = ms / 1000,
-		.tv_usec = ms % 1000 * 1000 };
-
-	w->then = then;
-	event_add(w->timer, &time);
-}
-
-static struct wait *
-wait_new(struct call *call, const cJSON *args)
-{
-	struct wait *w = xcalloc(1, sizeof(*w));
-	const cJSON *ms = cJSON_GetObjectItemCaseSensitive(args, "delay_ms");
-
-	w->call = call;
-	w->ms = ms != NULL ? (unsigned)ms->valuedouble : 0;
-	w->nonce = text_of(args, "nonce");
-	w->timer = evtimer_new(worker_env_base(call_env(call)), on_time, w);
-	if (w->timer == NULL)
-		abort();
-	LIST_INSERT_HEAD((struct waits *)call_state(call), w, link);
-	return w;
-}
-
-/* Takes the wait with it. */
-static void
-answer(struct wait *w, const char *text)
-{
-	struct call *call = w->call;
-
-	wait_free(w);
-	call_text(call, slice_str(text));
 }
 
 /* The ledger ------------------------------------------------------------------ */
@@ -148,7 +74,7 @@ ledger_contains(const char *path, const char *nonce)
 static void
 appended(struct wait *w)
 {
-	answer(w, "appended");
+	wait_answer(w, "appended");
 }
 
 /* In the middle of its time: a kill may come before the effect, or after it. */
@@ -168,7 +94,7 @@ append(struct wait *w)
 static void
 look_up(struct wait *w)
 {
-	answer(w, ledger_contains(ledger_of(w->call), w->nonce) ? "yes" : "no");
+	wait_answer(w, ledger_contains(ledger_of(w->call), w->nonce) ? "yes" : "no");
 }
 
 static void
@@ -208,7 +134,7 @@ run_echo(struct call *call, const cJSON *args)
 static void
 slept(struct wait *w)
 {
-	answer(w, "slept");
+	wait_answer(w, "slept");
 }
 
 /* Leaves a trace, for a test to see that it was told. */
@@ -346,34 +272,67 @@ static const struct tool tools[] = {
 	{ .name = NULL },
 };
 
+static size_t
+count(const struct tool *of)
+{
+	size_t n = 0;
+
+	while (of[n].name != NULL)
+		n++;
+	return n;
+}
+
+/* These, then the fixtures, which end the table. */
+static struct tool *
+all_tools(void)
+{
+	size_t n = count(tools), more = count(fixture_tools) + 1;
+	struct tool *all = xcalloc(n + more, sizeof(*all));
+
+	memcpy(all, tools, n * sizeof(*all));
+	memcpy(all + n, fixture_tools, more * sizeof(*all));
+	return all;
+}
+
+/* What still waits answers nobody any more. */
+static void
+state_free(struct state *state)
+{
+	struct wait *w, *next;
+
+	for (w = LIST_FIRST(&state->waits); w != NULL; w = next) {
+		next = LIST_NEXT(w, link);
+		wait_free(w);
+	}
+	free(state->tools);
+	free(state);
+}
+
 /* Hands its tools in, so that tests see that way too. */
 static bool
 start(struct worker_env *env, struct strbuf *error)
 {
 	const struct settings *s = worker_env_settings(env);
+	struct state *state;
 
 	if (s->needs != NULL && access(s->needs, R_OK) != 0) {
 		strbuf_addf(error, "%s is missing", s->needs);
 		return false;
 	}
-	if (!worker_env_set_tools(env, tools, error))
+	state = xcalloc(1, sizeof(*state));
+	state->tools = all_tools();
+	if (!worker_env_set_tools(env, state->tools, error)) {
+		state_free(state);
 		return false;
-	worker_env_set_state(env, xcalloc(1, sizeof(struct waits)));
+	}
+	worker_env_set_state(env, state);
 	return true;
 }
 
-/* What still waits answers nobody any more. */
 static void
 stop(struct worker_env *env)
 {
-	struct waits *waits = worker_env_state(env);
-	struct wait *w, *next;
-
-	for (w = LIST_FIRST(waits); w != NULL; w = next) {
-		next = LIST_NEXT(w, link);
-		wait_free(w);
-	}
-	free(waits);
+	state_free(worker_env_state(env));
 }
 
 const struct api api = {

@@ -17,7 +17,13 @@ TOOLS = {
     "calculator": {f"calculator_{name}" for name in ("add", "subtract", "multiply", "divide")},
     "conformance": {f"conformance_{name}" for name in (
         "echo", "ledger_append", "ledger_contains", "sleep", "stubborn", "pair", "brief",
-        "identity", "poison", "wedge", "compute")},
+        "identity", "poison", "wedge", "compute",
+        "test_simple_text", "test_image_content", "test_audio_content", "test_embedded_resource",
+        "test_multiple_content_types", "test_resource_link", "test_error_handling", "test_raw",
+        "test_tool_with_logging", "test_tool_with_progress", "test_flood", "test_sampling",
+        "test_elicitation", "test_elicitation_sep1034_defaults",
+        "test_elicitation_sep1330_enums", "test_elicitation_url", "test_roots",
+        "json_schema_2020_12_tool")},
 }
 
 

@@ -75,7 +75,8 @@ call_at(unsigned ms, const char *id)
 	call = inflight_add(inflight, slice_str(entry));
 	ck_assert_ptr_nonnull(call);
 	ck_assert(call_open(call, &(struct env_request){
-	    .session = SLICE(SID) }, slice_str(id)));
+	    .session = SLICE(SID) },
+	    &(struct jsonrpc_msg){ .id = slice_str(id) }));
 	return call;
 }
 

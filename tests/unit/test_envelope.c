@@ -156,13 +156,14 @@ START_TEST(test_request_round_trip)
 	struct env_request_argv out;
 	struct env_request got;
 	redisReply *fields;
+	size_t argc = env_request_xadd(&out, SLICE("key"), &example);
 
-	env_request_xadd(&out, SLICE("key"), &example);
+	ck_assert_uint_eq(argc, ENV_REQUEST_ARGC - 2);
 	ck_assert_slice(out.argv[0], "XADD");
 	ck_assert_slice(out.argv[1], "key");
 	ck_assert_slice(out.argv[2], "*");
 	ck_assert_slice(out.argv[3], "call");
-	fields = reply_of_strings(out.argv + 3, ENV_REQUEST_ARGC - 3);
+	fields = reply_of_strings(out.argv + 3, argc - 3);
 	ck_assert(env_request_read(fields, &got));
 	ck_assert(slice_eq(got.call, example.call));
 	ck_assert(slice_eq(got.session, example.session));
@@ -197,13 +198,13 @@ START_TEST(test_request_malformed)
 	struct env_request_argv out;
 	struct env_request got;
 	redisReply *fields;
+	size_t argc = env_request_xadd(&out, SLICE("key"), &example);
 
-	env_request_xadd(&out, SLICE("key"), &example);
-	for (size_t i = 3; i < ENV_REQUEST_ARGC; i += 2) {
+	for (size_t i = 3; i < argc; i += 2) {
 		if (slice_eq_str(out.argv[i], bad_fields[_i].field))
 			out.argv[i + 1] = slice_str(bad_fields[_i].value);
 	}
-	fields = reply_of_strings(out.argv + 3, ENV_REQUEST_ARGC - 3);
+	fields = reply_of_strings(out.argv + 3, argc - 3);
 	ck_assert(!env_request_read(fields, &got));
 	ck_assert_slice(got.tool, "add");
 	freeReplyObject(fields);
@@ -243,14 +244,47 @@ START_TEST(test_request_of_no_array)
 }
 END_TEST
 
+/* What workers ask of clients --------------------------------------------- */
+
+START_TEST(test_ask_id_round_trip)
+{
+	char buf[ENV_ASK_ID_MAX];
+	struct slice id = env_ask_id(buf, SLICE("my-api"), SLICE(ID32));
+	struct slice api, ask;
+
+	ck_assert_slice(id, "\"my-api." ID32 "\"");
+	ck_assert(env_ask_read(id, &api, &ask));
+	ck_assert_slice(api, "my-api");
+	ck_assert_slice(ask, ID32);
+}
+END_TEST
+
+static const char *const no_ask_ids[] = {
+	"", "1", "\"\"", "\"." ID32 "\"", "\"a" ID32 "\"",
+	"\"a." ID32 "0\"", "\"A." ID32 "\"", "\"a/../b." ID32 "\"",
+	"\"a.0123456789ABCDEF0123456789abcdef\"", "\"a." ID32,
+	"\"a123456789012345678901234567890123." ID32 "\"",
+};
+
+START_TEST(test_ask_id_malformed)
+{
+	struct slice api, ask;
+
+	ck_assert(!env_ask_read(slice_str(no_ask_ids[_i]), &api, &ask));
+}
+END_TEST
+
 /* Messages --------------------------------------------------------------- */
 
 START_TEST(test_messages_round_trip)
 {
 	const struct env_message sent[] = {
-		{ SLICE("c1"), SLICE("s1"), SLICE("1"), SLICE("{1}") },
-		{ SLICE(""), SLICE("s2"), SLICE("2"), SLICE("{2}") },
-		{ SLICE("c3"), SLICE("s1"), SLICE("1"), SLICE("{3}") },
+		{ SLICE("c1"), SLICE("s1"), SLICE("1"), SLICE("{1}"),
+		    SLICE_NONE },
+		{ SLICE(""), SLICE("s2"), SLICE("2"), SLICE("{2}"),
+		    SLICE("level debug") },
+		{ SLICE("c3"), SLICE("s1"), SLICE("1"), SLICE("{3}"),
+		    SLICE_NONE },
 	};
 	struct slice argv[ARRAY_LEN(sent) * ENV_MESSAGE_ARGC];
 	unsigned malformed = 0;
@@ -260,7 +294,7 @@ START_TEST(test_messages_round_trip)
 
 	for (size_t i = 0; i < ARRAY_LEN(sent); i++)
 		argc += env_message_fields(argv + argc, &sent[i]);
-	ck_assert_uint_eq(argc, ARRAY_LEN(argv));
+	ck_assert_uint_eq(argc, 8 + ENV_MESSAGE_ARGC + 8);
 	fields = reply_of_strings(argv, argc);
 	for (size_t i = 0; i < ARRAY_LEN(sent); i++) {
 		ck_assert(env_message_next(fields, &at, &got, &malformed));
@@ -268,6 +302,7 @@ START_TEST(test_messages_round_trip)
 		ck_assert(slice_eq(got.session, sent[i].session));
 		ck_assert(slice_eq(got.attempt, sent[i].attempt));
 		ck_assert(slice_eq(got.payload, sent[i].payload));
+		ck_assert(slice_eq(got.note, sent[i].note));
 	}
 	ck_assert(!env_message_next(fields, &at, &got, &malformed));
 	ck_assert_uint_eq(malformed, 0);
@@ -413,6 +448,9 @@ envelope_suite(void)
 	    ARRAY_LEN(bad_fields));
 	tcase_add_test(entry, test_request_any_order_and_unknown_fields);
 	tcase_add_test(entry, test_request_of_no_array);
+	tcase_add_test(entry, test_ask_id_round_trip);
+	tcase_add_loop_test(entry, test_ask_id_malformed, 0,
+	    ARRAY_LEN(no_ask_ids));
 	tcase_add_test(entry, test_messages_round_trip);
 	tcase_add_test(entry, test_messages_malformed);
 	tcase_add_test(entry, test_stream_entries);

@@ -89,7 +89,7 @@ call_of(unsigned n, const char *consumer)
 	call = inflight_add(inflight, slice_str(id));
 	ck_assert_ptr_nonnull(call);
 	ck_assert(call_open(call, &(struct env_request){ .attempt = 1 },
-	    SLICE("1")));
+	    &(struct jsonrpc_msg){ .id = SLICE("1") }));
 	call->lease_ms = NOW_MS;
 	call->deliveries = 1;
 	return call;

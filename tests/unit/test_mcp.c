@@ -79,7 +79,7 @@ START_TEST(initialize_negotiates_the_version)
 	    "{\"protocolVersion\":\"%s\"}"), versions[_i].wanted);
 	ck_assert_ptr_null(ask("", text.p));
 	strbuf_addf(&wanted, "\"result\":{\"protocolVersion\":\"%s\","
-	    "\"capabilities\":{\"tools\":{}},\"serverInfo\":{\"name\":"
+	    "\"capabilities\":{\"tools\":{},\"logging\":{}},\"serverInfo\":{\"name\":"
 	    "\"mcp-relay\",\"version\":\"" MCP_VERSION "\"}}}",
 	    versions[_i].given);
 	ck_assert_ptr_nonnull(strstr(answer.p, wanted.p));
@@ -192,13 +192,17 @@ START_TEST(calls_go_to_their_tool)
 }
 END_TEST
 
-START_TEST(initialize_is_recognised)
+START_TEST(set_level_takes_known_levels_only)
 {
-	struct jsonrpc_msg m = { .method = SLICE("initialize") };
-
-	ck_assert(mcp_is_initialize(&m));
-	m.method = SLICE("initialized");
-	ck_assert(!mcp_is_initialize(&m));
+	ask("calc", REQUEST_WITH("1", "logging/setLevel",
+	    "{\"level\":\"warning\"}"));
+	ck_assert_str_eq(strbuf_str(&answer),
+	    "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}");
+	ask("calc", REQUEST_WITH("2", "logging/setLevel",
+	    "{\"level\":\"loud\"}"));
+	ck_assert_ptr_nonnull(strstr(strbuf_str(&answer), "-32602"));
+	ask("calc", REQUEST("3", "logging/setLevel"));
+	ck_assert_ptr_nonnull(strstr(strbuf_str(&answer), "-32602"));
 }
 END_TEST
 
@@ -222,7 +226,7 @@ main(void)
 	    (int)ARRAY_LEN(errors));
 	tcase_add_test(tc, a_name_that_is_too_long_is_cut);
 	tcase_add_test(tc, calls_go_to_their_tool);
-	tcase_add_test(tc, initialize_is_recognised);
+	tcase_add_test(tc, set_level_takes_known_levels_only);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

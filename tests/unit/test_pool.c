@@ -199,7 +199,7 @@ begin(const char *name, const char *text)
 	snprintf(id, sizeof(id), "%u-0", ++seq);
 	call = inflight_add(inflight, slice_str(id));
 	ck_assert(call_open(call, &(struct env_request){ .attempt = 1 },
-	    SLICE("1")));
+	    &(struct jsonrpc_msg){ .id = SLICE("1") }));
 	cJSON_AddStringToObject(args, "text", text);
 	call_prepare(call, tool_named(name), true, args, args);
 	limiter_take(limiter, call);

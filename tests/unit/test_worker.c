@@ -148,9 +148,9 @@ hand_in_again(const struct env_request *request, unsigned seq,
 	struct env_request_argv out;
 	redisReply *fields;
 	char id[32];
+	size_t argc = env_request_xadd(&out, SLICE("key"), request);
 
-	env_request_xadd(&out, SLICE("key"), request);
-	fields = reply_of_strings(out.argv + 3, ENV_REQUEST_ARGC - 3);
+	fields = reply_of_strings(out.argv + 3, argc - 3);
 	snprintf(id, sizeof(id), "%u-0", seq);
 	dispatch_entry(&dispatch, &(struct arrival){
 	    .entry = { slice_str(id), fields }, .deliveries = deliveries });

@@ -1,14 +1,7 @@
-#include <float.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "worker/runtime/tool.h"
-
-/* Enough for any double with 17 digits: "-1.2345678901234567e-308". */
-#define NUMBER_MAX 32
-/* Up to here every integer is exact, and prints as one. */
-#define EXACT_MAX 9007199254740992.0
 
 struct operation {
 	double (*compute)(double a, double b);
@@ -39,30 +32,12 @@ divide(double a, double b)
 	return a / b;
 }
 
-/* The shortest text that reads back as the same number. */
-static struct slice
-print_number(char buf[static NUMBER_MAX], double v)
-{
-	/* 15 digits always survive, but for subnormals, which hold fewer. */
-	int digits = fabs(v) < DBL_MIN ? 1 : DBL_DIG, n = 0;
-
-	if (v == floor(v) && fabs(v) < EXACT_MAX) {
-		n = snprintf(buf, NUMBER_MAX, "%lld", (long long)v);
-		return slice_of(buf, (size_t)n);
-	}
-	for (; digits <= DBL_DECIMAL_DIG; digits++) {
-		n = snprintf(buf, NUMBER_MAX, "%.*g", digits, v);
-		if (strtod(buf, NULL) == v)
-			break;
-	}
-	return slice_of(buf, (size_t)n);
-}
-
 static void
 answer_number(struct call *call, double v)
 {
-	char number[NUMBER_MAX], json[NUMBER_MAX + sizeof("{\"result\":}")];
-	struct slice text = print_number(number, v);
+	char number[DOUBLE_DECIMAL_MAX];
+	char json[DOUBLE_DECIMAL_MAX + sizeof("{\"result\":}")];
+	struct slice text = slice_of(number, double_decimal(number, v));
 	int n = snprintf(json, sizeof(json), "{\"result\":%s}", number);
 
 	call_json(call, text, slice_of(json, (size_t)n));

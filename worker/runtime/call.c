@@ -1,13 +1,12 @@
 #include "worker/runtime/call.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "common/clock.h"
-#include "common/jsonrpc.h"
 #include "common/log.h"
+#include "worker/runtime/ask.h"
 #include "worker/runtime/work.h"
+
+/* A progress token goes out with each report: longer ones are ignored. */
+#define TOKEN_MAX 1024
 
 static const char *const state_names[] = {
 	[CALL_OPENED] = "opened",
@@ -43,17 +42,22 @@ next_copy(const struct call *call, size_t *at, size_t n)
 
 bool
 call_open(struct call *call, const struct env_request *request,
-    struct slice id)
+    const struct jsonrpc_msg *msg)
 {
 	struct strbuf *sb = &call->copies;
+	struct slice id = msg->id, token = msg->progress_token;
 	size_t at = 0;
 	bool ok;
+
+	if (token.n > TOKEN_MAX)
+		token = SLICE_NONE;
 
 	strbuf_add_slice(sb, request->call);
 	strbuf_add_slice(sb, request->session);
 	strbuf_add_slice(sb, request->reply_to);
 	strbuf_add_slice(sb, request->user);
 	strbuf_add_slice(sb, id);
+	strbuf_add_slice(sb, token);
 	ok = strbuf_ok(sb);
 	call->repeated = request->attempt > 1;
 	/* Only now: the bytes moved while they grew. */
@@ -63,9 +67,31 @@ call_open(struct call *call, const struct env_request *request,
 	call->reply_to = next_copy(call, &at, ok ? request->reply_to.n : 0);
 	call->user = next_copy(call, &at, ok ? request->user.n : 0);
 	call->id = next_copy(call, &at, ok ? id.n : 0);
+	call->token = next_copy(call, &at, ok ? token.n : 0);
+	if (call->token.n > 0)
+		call->dialogue.begun_ms = clock_mono_ms();
+	call->client = client_traits_read(request->client);
 	call->deadline_ms = request->deadline_ms;
 	call->attempt = (unsigned)request->attempt;
 	return ok;
+}
+
+bool
+call_keep_params(struct call *call, struct slice params)
+{
+	struct slice *const kept[] = { &call->entry, &call->call,
+		&call->session, &call->reply_to, &call->user, &call->id,
+		&call->token, &call->raw_params };
+	size_t at = 0;
+
+	call->raw_params.n = params.n;
+	strbuf_add_slice(&call->copies, params);
+	if (!strbuf_ok(&call->copies))
+		return false;
+	/* The bytes may have moved; they lie in this order. */
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		*kept[i] = next_copy(call, &at, kept[i]->n);
+	return true;
 }
 
 void
@@ -105,6 +131,7 @@ let_go(struct call *call)
 {
 	void (*fn)(struct call *of, void *arg) = call->on_cancel;
 
+	ask_end_all(call);
 	if (!call->held || call->let_go)
 		return;
 	call->let_go = true;
@@ -122,23 +149,31 @@ let_go(struct call *call)
 
 /* Going out -------------------------------------------------------------- */
 
-/*
- * Exactly one answer: refuses a second one while the first is on its way, and one
- * that nobody waits for. That is the last the tool has to do with the call.
- */
-static bool
-may_answer(struct call *call)
+bool
+call_is_open(const struct call *call)
+{
+	return !call->let_go && (call->state == CALL_OPENED ||
+	    call->state == CALL_WAITING || call->state == CALL_RUNNING);
+}
+
+bool
+call_may_answer(struct call *call)
 {
 	if (call->held && call->let_go) {
 		release(call);
 		return false;
 	}
-	if (call->state == CALL_OPENED || call->state == CALL_WAITING ||
-	    call->state == CALL_RUNNING)
+	if (call_is_open(call))
 		return true;
 	log_error("second answer refused", LF_S("call", call->call),
 	    LF("tool", call->tool ? call->tool->name : ""));
 	return false;
+}
+
+bool
+call_may_talk(const struct call *call)
+{
+	return call->state == CALL_RUNNING && !call->let_go;
 }
 
 static void
@@ -149,9 +184,10 @@ error_answer(struct call *call, int code, const char *message)
 	call->failed = true;
 }
 
-static void
-answered(struct call *call)
+void
+call_answered(struct call *call)
 {
+	ask_end_all(call);
 	if (!strbuf_ok(&call->answer))
 		error_answer(call, JSONRPC_INTERNAL_ERROR,
 		    "the tool's answer is larger than 1 MiB");
@@ -166,92 +202,22 @@ answered(struct call *call)
 	inflight_answered(call->home, call);
 }
 
-/* {"jsonrpc":…,"result":{"content":[…] — the result is left open. */
-static void
-open_result(struct call *call, struct slice text)
-{
-	struct strbuf *sb = &call->answer;
-
-	jsonrpc_result_open(sb, call->id);
-	strbuf_add_slice(sb,
-	    SLICE("{\"content\":[{\"type\":\"text\",\"text\":"));
-	strbuf_add_json(sb, text);
-	strbuf_add_slice(sb, SLICE("}]"));
-}
-
-static void
-close_result(struct call *call, struct slice end)
-{
-	strbuf_add_slice(&call->answer, end);
-	answered(call);
-}
-
-void
-call_text(struct call *call, struct slice text)
-{
-	if (!may_answer(call))
-		return;
-	open_result(call, text);
-	close_result(call, SLICE("}}"));
-}
-
-void
-call_json(struct call *call, struct slice text, struct slice json)
-{
-	if (!may_answer(call))
-		return;
-	open_result(call, text);
-	strbuf_add_slice(&call->answer, SLICE(",\"structuredContent\":"));
-	strbuf_add_slice(&call->answer, json);
-	close_result(call, SLICE("}}"));
-}
-
-void
-call_error(struct call *call, const char *fmt, ...)
-{
-	char *text = NULL;
-	va_list ap;
-	int n;
-
-	if (!may_answer(call))
-		return;
-	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
-	va_end(ap);
-	call->failed = true;
-	open_result(call, n < 0 ? SLICE("out of memory") : slice_str(text));
-	close_result(call, SLICE(",\"isError\":true}}"));
-	if (n >= 0)
-		free(text);
-}
-
-void
-call_result(struct call *call, struct slice json, bool is_error)
-{
-	if (!may_answer(call))
-		return;
-	call->failed = is_error;
-	jsonrpc_result_open(&call->answer, call->id);
-	strbuf_add_slice(&call->answer, json);
-	close_result(call, SLICE("}"));
-}
-
 void
 call_refuse(struct call *call, int code, const char *message)
 {
-	if (!may_answer(call))
+	if (!call_may_answer(call))
 		return;
 	error_answer(call, code, message);
-	answered(call);
+	call_answered(call);
 }
 
 void
 call_drop(struct call *call)
 {
-	if (!may_answer(call))
+	if (!call_may_answer(call))
 		return;
 	strbuf_reset(&call->answer);
-	answered(call);
+	call_answered(call);
 }
 
 /* Other ends ----------------------------------------------------------------- */
@@ -266,7 +232,7 @@ call_expire(struct call *call)
 	error_answer(call, ENV_ERROR_TIMEOUT, begun ?
 	    "the tool did not answer before the call's deadline" :
 	    "deadline passed before the call began");
-	answered(call);
+	call_answered(call);
 }
 
 void
@@ -275,7 +241,7 @@ call_cancel(struct call *call)
 	inflight_ending(call->home, call);
 	let_go(call);
 	strbuf_reset(&call->answer);
-	answered(call);
+	call_answered(call);
 }
 
 void
@@ -289,10 +255,11 @@ call_return(struct call *call)
 		error_answer(call, ENV_ERROR_UNKNOWN_OUTCOME,
 		    "the worker stopped while the call was running: "
 		    "its outcome is unknown");
-		answered(call);
+		call_answered(call);
 		return;
 	}
 	call->attempt += begun;
+	strbuf_reset(&call->answer);
 	call_set_state(call, CALL_RETURNING);
 }
 
@@ -310,6 +277,12 @@ const struct tool *
 call_tool(const struct call *call)
 {
 	return call->tool;
+}
+
+struct slice
+call_params(const struct call *call)
+{
+	return call->raw_params;
 }
 
 struct worker_env *

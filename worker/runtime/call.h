@@ -10,7 +10,9 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "common/client_traits.h"
 #include "common/envelope.h"
+#include "common/jsonrpc.h"
 #include "common/strbuf.h"
 #include "worker/runtime/inflight.h"
 #include "worker/runtime/tool.h"
@@ -36,7 +38,19 @@ struct call_key {
 };
 
 struct use;
+struct ask;
+struct talk;
 struct work;
+
+/* What a call has said to its client so far, see talk.h and ask.h. */
+struct dialogue {
+	LIST_HEAD(, ask) asks;       /* that the client has not answered */
+	uint64_t begun_ms;           /* monotonic: when it came */
+	uint64_t reported_ms;        /* monotonic: the last progress; 0: none */
+	double done, total;          /* of that */
+	uint64_t paid_ms;            /* monotonic: sent for up to that time */
+	bool has_begun;              /* the answer, part by part */
+};
 
 struct call {
 	/* inflight's */
@@ -55,6 +69,9 @@ struct call {
 	struct slice reply_to;
 	struct slice user;
 	struct slice id;             /* raw JSON-RPC id */
+	struct slice token;          /* raw progress token; empty: none */
+	struct slice raw_params;     /* see call_keep_params() */
+	struct client_traits client;
 	uint64_t deadline_ms;        /* wall clock; 0: none */
 	unsigned attempt;            /* of the call, over all of its entries */
 
@@ -65,6 +82,8 @@ struct call {
 	bool entry_gone;             /* the queue was lost: nobody else has it */
 
 	struct worker_env *env;      /* borrowed */
+	struct talk *talk;           /* borrowed; NULL: nobody to talk to */
+	struct dialogue dialogue;
 	const struct tool *tool;
 	void (*on_cancel)(struct call *call, void *arg);
 	void *on_cancel_arg;
@@ -88,11 +107,13 @@ STAILQ_HEAD(call_list, call);
 void call_set_state(struct call *call, enum call_state state);
 
 /*
- * Copies what answering needs. request may be malformed: empty fields are fine.
- * id is the raw JSON-RPC id, empty when there is none. False: too large.
+ * Copies what answering needs. request may be malformed: empty fields are fine,
+ * in msg too. False: too large.
  */
 bool call_open(struct call *call, const struct env_request *request,
-    struct slice id) MUST_CHECK;
+    const struct jsonrpc_msg *msg) MUST_CHECK;
+/* Copies the params of a raw tool's call. False: too large. */
+bool call_keep_params(struct call *call, struct slice params) MUST_CHECK;
 /* What the tool will get: parsed params (owned from here) with args in it. */
 void call_prepare(struct call *call, const struct tool *tool, bool safe,
     cJSON *take_params, const cJSON *args);
@@ -116,5 +137,19 @@ void call_lose(struct call *call);
 
 /* Nothing is to be answered: the entry just goes away. */
 void call_drop(struct call *call);
+
+/* For answer.c. */
+
+/*
+ * Exactly one answer: refuses a second one while the first is on its way, and one
+ * that nobody waits for. That is the last the tool has to do with the call.
+ */
+bool call_may_answer(struct call *call) MUST_CHECK;
+/* May it still add to its answer? Unlike the one above, ends nothing. */
+bool call_is_open(const struct call *call) MUST_CHECK;
+/* May its tool talk to its client? */
+bool call_may_talk(const struct call *call) MUST_CHECK;
+/* The answer is complete: it goes out. */
+void call_answered(struct call *call);
 
 #endif

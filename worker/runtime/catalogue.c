@@ -7,6 +7,7 @@
 #include "common/envelope.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "worker/runtime/content.h"
 
 /* A listing that models read: far larger ones no client can use. */
 #define CATALOGUE_MAX ((size_t)16 << 20)
@@ -87,7 +88,7 @@ output_schema_ok(const struct tool *tool, struct strbuf *error)
 	const char *reason = NULL;
 	struct schema *s;
 
-	if (tool->output_schema == NULL)
+	if (tool->output_schema == NULL || tool->raw)
 		return true;
 	s = schema_new(tool->output_schema, &reason);
 	if (s == NULL)
@@ -109,7 +110,7 @@ static bool
 add_tool(struct listing *l, const struct tool *tool, struct strbuf *error)
 {
 	const char *reason = NULL;
-	struct schema *input;
+	struct schema *input = NULL;
 	struct entry *e;
 
 	if (!name_ok(tool->name))
@@ -123,8 +124,9 @@ add_tool(struct listing *l, const struct tool *tool, struct strbuf *error)
 		return refuse(error, tool, "name", "taken");
 	if (!output_schema_ok(tool, error))
 		return false;
-	input = schema_new(input_schema(tool), &reason);
-	if (input == NULL)
+	if (!tool->raw)
+		input = schema_new(input_schema(tool), &reason);
+	if (input == NULL && !tool->raw)
 		return refuse(error, tool, "input_schema", reason);
 	e = xcalloc(1, sizeof(*e));
 	e->tool = (struct catalogue_tool){ tool, input };
@@ -134,15 +136,6 @@ add_tool(struct listing *l, const struct tool *tool, struct strbuf *error)
 }
 
 /* The listing ------------------------------------------------------------ */
-
-static void
-add_member(struct strbuf *sb, const char *name, const char *value)
-{
-	if (value == NULL)
-		return;
-	strbuf_addf(sb, ",\"%s\":", name);
-	strbuf_add_json(sb, slice_str(value));
-}
 
 /* A schema on one line, its numbers and order as written. */
 static void
@@ -200,12 +193,16 @@ list_tool(struct strbuf *sb, const struct tool *tool,
 {
 	strbuf_add_str(sb, "{\"name\":");
 	strbuf_add_json(sb, slice_str(tool->name));
-	add_member(sb, "title", tool->title);
-	add_member(sb, "description", tool->description);
+	content_member(sb, "title", tool->title);
+	content_member(sb, "description", tool->description);
 	add_schema(sb, "inputSchema", input_schema(tool));
 	add_schema(sb, "outputSchema", tool->output_schema);
 	add_annotations(sb, tool->promises);
 	add_meta(sb, tool, policy);
+	if (tool->more != NULL) {
+		strbuf_add_char(sb, ',');
+		content_raw(sb, slice_str(tool->more));
+	}
 	strbuf_add_char(sb, '}');
 }
 

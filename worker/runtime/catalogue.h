@@ -32,7 +32,7 @@ bool catalogue_is_set(const struct catalogue *c);
 
 struct catalogue_tool {
 	const struct tool *tool;
-	struct schema *input;
+	struct schema *input;    /* NULL: a raw tool's, not for us to check */
 };
 
 /* The tool of that bare name, or NULL. */

@@ -27,6 +27,18 @@ refuse_unknown_tool(struct call *call, struct slice name)
 	call_refuse(call, JSONRPC_INVALID_PARAMS, message);
 }
 
+static void
+refuse_malformed(struct call *call, const char *reason)
+{
+	log_warn("malformed entry", LF_S("entry", call->entry),
+	    LF("reason", reason));
+	if (call->session.n > 0 && call->reply_to.n > 0 && call->id.n > 0)
+		call_refuse(call, JSONRPC_INVALID_REQUEST,
+		    "the queued call is malformed");
+	else
+		call_drop(call);
+}
+
 /*
  * cJSON ends a string at an escaped NUL, so that a tool would see less than the
  * client sent: such arguments are refused. A \u after an escaped backslash is
@@ -81,7 +93,7 @@ run_checked(const struct dispatch *d, struct call *call,
 {
 	struct strbuf problems = STRBUF_INIT(PROBLEMS_MAX_BYTES);
 
-	if (schema_check(tool->input, args, &problems)) {
+	if (tool->input == NULL || schema_check(tool->input, args, &problems)) {
 		call_prepare(call, tool->tool,
 		    policy_safe(d->policy, tool->tool), take_params, args);
 		limiter_take(d->limiter, call);
@@ -99,7 +111,11 @@ run_tool(const struct dispatch *d, struct call *call,
 	cJSON *params;
 	const cJSON *args;
 
-	if (holds_nul(msg->params)) {
+	if (tool->tool->raw && !call_keep_params(call, msg->params)) {
+		refuse_malformed(call, "too large");
+		return;
+	}
+	if (!tool->tool->raw && holds_nul(msg->params)) {
 		call_error(call, "arguments: \\u0000 is not allowed in strings");
 		return;
 	}
@@ -164,18 +180,6 @@ call_a_tool(const struct dispatch *d, struct call *call,
 		run_tool(d, call, tool, msg);
 }
 
-static void
-refuse_malformed(struct call *call, const char *reason)
-{
-	log_warn("malformed entry", LF_S("entry", call->entry),
-	    LF("reason", reason));
-	if (call->session.n > 0 && call->reply_to.n > 0 && call->id.n > 0)
-		call_refuse(call, JSONRPC_INVALID_REQUEST,
-		    "the queued call is malformed");
-	else
-		call_drop(call);
-}
-
 /* Begins an opened call whose request and message were read. */
 static void
 begin(const struct dispatch *d, struct call *call,
@@ -220,7 +224,7 @@ dispatch_entry(const struct dispatch *d, const struct arrival *arrival)
 	if (request.payload.n > 0 &&
 	    jsonrpc_peek(request.payload.p, request.payload.n, &msg) != 0)
 		ok = false;
-	if (!call_open(call, &request, msg.id))
+	if (!call_open(call, &request, &msg))
 		refuse_malformed(call, "too large");
 	note_arrival(call, arrival);
 	if (call->state != CALL_OPENED)

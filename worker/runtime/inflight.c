@@ -12,6 +12,7 @@
 
 struct inflight {
 	struct inflight_options options;
+	struct talk *talk;
 	struct call *by_key;      /* uthash */
 	struct call_list idle;
 	struct call_list abandoned;
@@ -29,6 +30,12 @@ inflight_new(const struct inflight_options *options)
 	STAILQ_INIT(&f->idle);
 	STAILQ_INIT(&f->abandoned);
 	return f;
+}
+
+void
+inflight_set_talk(struct inflight *f, struct talk *talk)
+{
+	f->talk = talk;
 }
 
 static void
@@ -88,6 +95,7 @@ take_idle(struct inflight *f)
 	call = xcalloc(1, sizeof(*call));
 	call->home = f;
 	call->env = f->options.env;
+	call->talk = f->talk;
 	strbuf_init(&call->copies, COPIES_MAX);
 	strbuf_init(&call->answer, CALL_ANSWER_MAX);
 	return call;
@@ -141,6 +149,8 @@ recycle(struct inflight *f, struct call *call)
 	call->failed = call->added = call->repeated = false;
 	call->in_doubt = call->renewing = call->entry_gone = false;
 	call->safe = call->let_go = false;
+	call->raw_params = SLICE_NONE;
+	call->dialogue = (struct dialogue){ .has_begun = false };
 	STAILQ_INSERT_HEAD(&f->idle, call, link);
 }
 

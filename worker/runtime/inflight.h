@@ -16,6 +16,7 @@
 struct call;
 struct call_key;
 struct inflight;
+struct talk;
 struct worker_env;
 
 struct inflight_options {
@@ -36,6 +37,8 @@ struct inflight_options {
 
 struct inflight *inflight_new(const struct inflight_options *options)
     MUST_CHECK;
+/* What its calls talk through to their clients, borrowed; before the first. */
+void inflight_set_talk(struct inflight *f, struct talk *talk);
 /* Frees all calls; none may be with a tool that still answers. */
 void inflight_free(struct inflight *f);
 

@@ -28,6 +28,10 @@ static const struct config_option worker_option_table[] = {
 	{ "WORKER_DRAIN_TIMEOUT", CONFIG_UINT, FIELD(drain_timeout_s), "25", 0,
 	    3600, NULL, "seconds that running calls get to finish after "
 	    "SIGTERM" },
+	{ "WORKER_PROGRESS_INTERVAL", CONFIG_UINT, FIELD(progress_interval_s),
+	    "15", 0, 3600, NULL, "seconds after which the worker reports for a "
+	    "running call that its tool is silent about, to clients that want "
+	    "progress, 0 for never" },
 	{ "SAFE_TOOLS", CONFIG_STRING, FIELD(safe_tools), NULL, 0, 0, NULL,
 	    "tools that may run again when their worker was lost, whatever "
 	    "their annotations say: names with commas between" },

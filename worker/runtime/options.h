@@ -21,6 +21,7 @@ struct worker_options {
 	unsigned threads;               /* for tools that compute */
 	unsigned reclaim_idle_s;
 	unsigned drain_timeout_s;
+	unsigned progress_interval_s;   /* 0: tools report for themselves */
 	char *safe_tools;               /* these four as in policy.h */
 	char *unsafe_tools;
 	char *tool_concurrency;

@@ -7,13 +7,6 @@
 #include "common/xalloc.h"
 #include "worker/runtime/call.h"
 
-/*
- * A guard against an inbox that nobody reads. A pod reads its inbox all the
- * time, and one that stalls is dead to the others after ENV_HEARTBEAT_TTL_MS
- * (15 s); by then even the whole fleet's 25,000 answers a second, each alone in
- * its entry, make 375,000. So only a dead pod's inbox reaches this.
- */
-#define INBOX_MAX_ENTRIES SLICE("500000")
 /* A larger entry would hold up everything behind it on both connections. */
 #define ENTRY_MAX_BYTES ((size_t)512 << 10)
 /* Before sending again what Redis refused. */
@@ -268,7 +261,7 @@ send_answers(struct flush *flush, size_t first, size_t count)
 	argv[argc++] = env_key(&key, ENV_REPLIES, flush->calls[first]->reply_to);
 	argv[argc++] = SLICE("MAXLEN");
 	argv[argc++] = SLICE("~");
-	argv[argc++] = INBOX_MAX_ENTRIES;
+	argv[argc++] = SLICE(ENV_INBOX_MAX);
 	argv[argc++] = SLICE("*");
 	for (size_t i = 0; i < count; i++)
 		argc += add_message(argv + argc, flush->calls[first + i]);

@@ -30,6 +30,7 @@
 #include <event2/dns.h>
 #include <event2/event.h>
 
+#include "common/client_traits.h"
 #include "common/compiler.h"
 #include "common/config.h"
 #include "common/strbuf.h"
@@ -78,6 +79,33 @@ struct tool {
 	 */
 	void (*compute)(struct work *work, const cJSON *args);
 	const void *data;           /* the tool's own, see call_tool() */
+	/*
+	 * More members of its listing as JSON, without braces, as in
+	 * "\"icons\":[…]"; NULL: none.
+	 */
+	const char *more;
+	/*
+	 * For tools that are really somebody else's: arguments are not held
+	 * against the schema, run() has call_params() as the client sent them.
+	 */
+	bool raw;
+};
+
+/* What a resource holds: a text, or bytes when blob.p is set. */
+struct contents {
+	const char *uri;
+	const char *mime_type;      /* NULL: not known */
+	struct slice text;
+	struct slice blob;
+};
+
+/* Something that clients may read, by its URI. */
+struct resource {
+	const char *uri;            /* unique in its API; NULL ends a table */
+	const char *name;           /* short, for people and programs */
+	const char *title;          /* these four as in struct tool, or NULL */
+	const char *description;
+	const char *mime_type;
 };
 
 struct api {
@@ -156,26 +184,110 @@ void worker_env_fail(struct worker_env *env, const char *reason);
 /*
  * The answers. After one of them call belongs to the runtime and is not to be
  * touched again. A second answer within the same run() is refused and logged.
- * All text is UTF-8; it is copied.
+ * All text is UTF-8; it is copied. JSON goes out as it is.
  */
 
 /* A result with one text. */
 void call_text(struct call *call, struct slice text);
+/* A result with one picture, or one sound; mime_type such as "image/png". */
+void call_image(struct call *call, struct slice bytes, const char *mime_type);
+void call_audio(struct call *call, struct slice bytes, const char *mime_type);
 /* A result with isError: the tool failed, and the model should know why. */
 void call_error(struct call *call, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /*
- * A structured result: json is one JSON object on one line that fits the output
- * schema, and goes out as it is; text says the same to older clients.
+ * A structured result: json is one JSON object that fits the output schema;
+ * text says the same to older clients.
  */
 void call_json(struct call *call, struct slice text, struct slice json);
 
-/* A whole result of the API's own making: one JSON object on one line. */
+/* A whole result of the API's own making: one JSON object. */
 void call_result(struct call *call, struct slice json, bool is_error);
 /* A JSON-RPC error instead of a result: the call itself was not right. */
 void call_refuse(struct call *call, int code, const char *message);
+/* The same with an error object of the API's own making. */
+void call_refuse_json(struct call *call, struct slice error);
+
+/*
+ * An answer of several parts: each call_add_ writes one more into the reply, then
+ * one of call_done, call_done_json and call_failed sends it. Not one part is
+ * sent before. Larger answers than 1 MiB become an error.
+ */
+void call_add_text(struct call *call, struct slice text);
+void call_add_image(struct call *call, struct slice bytes,
+    const char *mime_type);
+void call_add_audio(struct call *call, struct slice bytes,
+    const char *mime_type);
+/* A resource with what it holds. */
+void call_add_resource(struct call *call, const struct contents *contents);
+/* A resource for the client to read if it likes; its uri and name are needed. */
+void call_add_link(struct call *call, const struct resource *to);
+/* A content block of the API's own making. */
+void call_add_json(struct call *call, struct slice block);
+
+void call_done(struct call *call);
+void call_done_json(struct call *call, struct slice json);
+void call_failed(struct call *call);   /* with isError */
+
+/*
+ * While a call runs: what the client hears before the answer, in this order.
+ * Nothing is sent that the client did not ask for, or to nobody; more than 32 at
+ * once and 10 a second of one call are dropped.
+ */
+
+/*
+ * How far it is, if the client wants to know. done must grow from one report to
+ * the next, others are dropped; total 0: not known; message NULL: none. The
+ * runtime reports by itself that a call goes on when its tool has been silent
+ * for WORKER_PROGRESS_INTERVAL.
+ */
+void call_progress(struct call *call, double done, double total,
+    const char *message);
+/*
+ * A log message, if the client listens to that level: data is any JSON value;
+ * logger names the part of the API that speaks, NULL: none.
+ */
+void call_log(struct call *call, enum client_level level, const char *logger,
+    struct slice data);
+/* The same with a text for data. */
+void call_log_text(struct call *call, enum client_level level,
+    const char *logger, const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Any other notification; params is one JSON object. */
+void call_notify(struct call *call, const char *method, struct slice params);
+/* Would call_log() send it? For those whose data is work to make. */
+bool call_logs(const struct call *call, enum client_level level);
+/* The client's progress token, raw JSON; empty: it does not want to know. */
+struct slice call_progress_token(const struct call *call);
+
+/* What the client answers to call_ask(). */
+struct call_answer {
+	const cJSON *result;        /* NULL: an error instead */
+	struct slice json;          /* the result, or the error, as sent */
+	int error;                  /* JSON-RPC code; 0: there is a result */
+	const char *message;        /* of the error */
+};
+typedef void call_answer_fn(struct call *call,
+    const struct call_answer *answer, void *arg);
+
+/*
+ * Asks the client for something: method is sampling/createMessage,
+ * elicitation/create (a form, or a URL if params have "mode":"url"), roots/list
+ * or ping; params is one JSON object, empty: none. NULL: fn will be called once,
+ * with the answer or with an error after timeout_ms (0: with the call's own
+ * deadline), unless the call ends before; the client is then told that nobody
+ * waits. Else the reason why the client cannot be asked, to be reported.
+ * Wherever the client's answer arrives it finds this worker; if this worker is
+ * lost meanwhile, a safe tool runs again and asks again.
+ */
+const char *call_ask(struct call *call, const char *method,
+    struct slice params, unsigned timeout_ms, call_answer_fn *fn,
+    void *arg) MUST_CHECK;
+/* What the client can be asked: enum client_can, or-ed. */
+unsigned call_client_can(const struct call *call);
 
 /* The tool that is being called, with its data. */
 const struct tool *call_tool(const struct call *call);
+/* A raw tool's params as the client sent them, one JSON object; else empty. */
+struct slice call_params(const struct call *call);
 /* The API's state, see worker_env_set_state(). */
 void *call_state(const struct call *call);
 struct worker_env *call_env(const struct call *call);

@@ -15,6 +15,7 @@
 #include "common/ident.h"
 #include "common/redis.h"
 #include "common/xalloc.h"
+#include "worker/runtime/ask.h"
 #include "worker/runtime/call.h"
 #include "worker/runtime/cancels.h"
 #include "worker/runtime/catalogue.h"
@@ -29,6 +30,7 @@
 #include "worker/runtime/pool.h"
 #include "worker/runtime/reclaim.h"
 #include "worker/runtime/reply.h"
+#include "worker/runtime/talk.h"
 #include "worker/runtime/worker_env.h"
 
 #define REDIS_TIMEOUT_MS 5000
@@ -84,6 +86,8 @@ struct worker {
 	struct catalogue *catalogue;
 	struct worker_env *env;
 	struct inflight *inflight;
+	struct asks *asks;
+	struct talk *talk;
 	struct lease *lease;
 	struct pool *pool;
 	struct limiter *limiter;
@@ -440,10 +444,11 @@ on_done(void *arg)
 /* Ticking ------------------------------------------------------------------ */
 
 static void
-expire_if_due(struct call *call, void *arg)
+look_at_call(struct call *call, void *arg)
 {
 	const uint64_t *now = arg;
 
+	talk_tick(call);
 	if ((call->state == CALL_WAITING || call->state == CALL_RUNNING) &&
 	    call->deadline_ms != 0 && *now > call->deadline_ms)
 		call_expire(call);
@@ -455,7 +460,8 @@ on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	struct worker *w = arg;
 	uint64_t now = clock_wall_ms();
 
-	inflight_each(w->inflight, expire_if_due, &now);
+	inflight_each(w->inflight, look_at_call, &now);
+	asks_tick(w->asks);
 	lease_tick(w->lease);
 	cancels_tick(w->cancels);
 	if (w->reading)
@@ -520,6 +526,8 @@ reclaim_idle_ms(const struct worker *w)
 static void
 make_calls(struct worker *w)
 {
+	w->asks = asks_new(w->base, w->commands,
+	    slice_str(catalogue_name(w->catalogue)));
 	w->inflight = inflight_new(&(struct inflight_options){
 		.env = w->env,
 		.on_answer = on_answer,
@@ -538,6 +546,13 @@ make_calls(struct worker *w)
 		.on_lost = on_lost,
 		.arg = w,
 	});
+	w->talk = talk_new(&(struct talk_options){
+		.commands = w->commands,
+		.lease = w->lease,
+		.asks = w->asks,
+		.progress_ms = w->options->progress_interval_s * 1000,
+	});
+	inflight_set_talk(w->inflight, w->talk);
 	w->pool = pool_new(w->base, w->options->threads);
 	w->limiter = limiter_new(&(struct limiter_options){
 		.base = w->base,
@@ -715,6 +730,8 @@ worker_free(struct worker *w)
 	cancels_free(w->cancels);
 	heartbeat_free(w->heartbeat);
 	inflight_free(w->inflight);
+	talk_free(w->talk);
+	asks_free(w->asks);
 	worker_env_free(w->env);
 	catalogue_free(w->catalogue);
 	policy_free(w->policy);

@@ -1,0 +1,45 @@
+/*
+ * Requests by which a client says something of its session that must be known
+ * wherever the session's calls arrive: what it can do (initialize) and what it
+ * wants to hear of (logging/setLevel).
+ *
+ * It goes into the session's record, for pods that look the session up; and, as a
+ * note beside the request's answer, to the pod that holds the stream: so that who
+ * has the answer can rely on it. Another pod that has looked the session up just
+ * before may act on what it knows for DIRECTORY_TTL_MS.
+ */
+#ifndef MCP_DECLARATION_H
+#define MCP_DECLARATION_H
+
+#include "common/client_traits.h"
+#include "common/jsonrpc.h"
+#include "common/redis.h"
+
+/* As in struct env_message: a verb, a blank, the rest. */
+#define DECLARATION_NOTE_MAX 4096
+
+struct declaration {
+	struct slice sid;
+	uint64_t epoch;                 /* of the client's stream */
+	const struct jsonrpc_msg *msg;
+};
+
+/* Is the request one of these, and in order? Others change nothing. */
+bool declaration_is(const struct jsonrpc_msg *msg);
+/*
+ * Writes it into the session's record; the answer must wait for the reply.
+ * Returns as redis_eval().
+ */
+bool declaration_send(struct redis *commands, const struct declaration *d,
+    redis_cb *cb, void *arg) MUST_CHECK;
+/* Appends the note. */
+void declaration_note(const struct declaration *d, struct strbuf *out);
+/* Applies such a note to what is known of the client. */
+void declaration_apply(struct slice note, struct client_traits *client);
+
+/* Reads what initialize says. */
+struct client_traits declaration_traits(struct slice params);
+/* Reads logging/setLevel's; false when there is no such level. */
+bool declaration_level(struct slice params, enum client_level *out) MUST_CHECK;
+
+#endif

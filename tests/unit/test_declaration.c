@@ -1,0 +1,126 @@
+/* What clients say of their sessions: read, noted, applied. */
+#include "proxy/declaration.h"
+
+#include <check.h>
+#include <stdlib.h>
+
+#define INITIALIZE(capabilities)                                           \
+	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":" \
+	"{\"protocolVersion\":\"2025-11-25\",\"capabilities\":"            \
+	capabilities ",\"clientInfo\":{\"name\":\"c\",\"version\":\"1\"}}}"
+#define SET_LEVEL(level)                                                   \
+	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"logging/setLevel\","   \
+	"\"params\":{\"level\":" level "}}"
+
+static struct jsonrpc_msg msg;
+
+static void
+peek(const char *text)
+{
+	ck_assert_int_eq(jsonrpc_peek(text, strlen(text), &msg), 0);
+}
+
+static const struct {
+	const char *text, *note;
+} notes[] = {
+	{ INITIALIZE("{}"), "client initialized" },
+	{ INITIALIZE("{\"sampling\":{},\"roots\":{\"listChanged\":true}}"),
+	    "client initialized sampling roots" },
+	{ INITIALIZE("{\"sampling\":{\"tools\":{}},\"elicitation\":{}}"),
+	    "client initialized sampling sampling.tools elicitation" },
+	{ INITIALIZE("{\"elicitation\":{\"url\":{}}}"),
+	    "client initialized elicitation.url" },
+	{ INITIALIZE("{\"elicitation\":{\"form\":{},\"url\":{}}}"),
+	    "client initialized elicitation elicitation.url" },
+	{ INITIALIZE("{\"sampling\":true,\"Roots\":{}}"),
+	    "client initialized" },
+	{ INITIALIZE("[]"), "client initialized" },
+	{ SET_LEVEL("\"warning\""), "level warning" },
+};
+
+START_TEST(what_is_said_is_noted)
+{
+	struct declaration d = { SLICE_NONE, 1, &msg };
+	struct strbuf note = STRBUF_INIT(DECLARATION_NOTE_MAX);
+
+	peek(notes[_i].text);
+	ck_assert(declaration_is(&msg));
+	declaration_note(&d, &note);
+	ck_assert_str_eq(strbuf_str(&note), notes[_i].note);
+	strbuf_release(&note);
+}
+END_TEST
+
+static const char *const others[] = {
+	SET_LEVEL("\"loud\""),
+	SET_LEVEL("7"),
+	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"logging/setLevel\"}",
+	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{}}",
+	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"tools/call\"}",
+};
+
+START_TEST(what_is_not_in_order_changes_nothing)
+{
+	peek(others[_i]);
+	ck_assert(!declaration_is(&msg));
+}
+END_TEST
+
+START_TEST(notes_are_applied_in_order)
+{
+	struct client_traits t = CLIENT_TRAITS_NONE;
+
+	declaration_apply(SLICE("level debug"), &t);
+	ck_assert_uint_eq(t.level, LEVEL_DEBUG);
+	declaration_apply(SLICE("client initialized roots"), &t);
+	ck_assert_uint_eq(t.can, CLIENT_INITIALIZED | CLIENT_ROOTS);
+	/* A new client: its level is the default again. */
+	ck_assert_uint_eq(t.level, LEVEL_DEFAULT);
+	declaration_apply(SLICE("level warning"), &t);
+	declaration_apply(SLICE("level loud"), &t);
+	declaration_apply(SLICE("something else"), &t);
+	declaration_apply(SLICE(""), &t);
+	ck_assert_uint_eq(t.level, LEVEL_WARNING);
+	ck_assert_uint_eq(t.can, CLIENT_INITIALIZED | CLIENT_ROOTS);
+}
+END_TEST
+
+START_TEST(traits_survive_as_text)
+{
+	char buf[CLIENT_TRAITS_TEXT_MAX];
+
+	for (unsigned can = 0; can < 64; can++) {
+		for (unsigned level = 0; level < LEVELS; level++) {
+			const struct client_traits t = { (uint8_t)can,
+				(uint8_t)level };
+			struct client_traits got =
+			    client_traits_read(client_traits_text(buf, t));
+
+			ck_assert_uint_eq(got.can, can);
+			ck_assert_uint_eq(got.level, level);
+		}
+	}
+	ck_assert_uint_eq(client_traits_text(buf, CLIENT_TRAITS_NONE).n, 0);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("declaration");
+	TCase *tc = tcase_create("declaration");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_loop_test(tc, what_is_said_is_noted, 0, ARRAY_LEN(notes));
+	tcase_add_loop_test(tc, what_is_not_in_order_changes_nothing, 0,
+	    ARRAY_LEN(others));
+	tcase_add_test(tc, notes_are_applied_in_order);
+	tcase_add_test(tc, traits_survive_as_text);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
