@@ -142,6 +142,10 @@ interop: deps ## real MCP clients from npm and PyPI
 recovery: deps ## TypeScript SDK clients while proxies are killed and stopped
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/recovery.py $(RECOVERY_ARGS)
+long-call: deps ## a call of 150 s through a load balancer, with real clients
+	@$(MAKE) --no-print-directory programs
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/long_call.py
+.PHONY: long-call
 KILLS ?= 500
 soak: deps ## 200 kills of proxies, KILLS of workers: more than an hour
 	@$(MAKE) --no-print-directory recovery RECOVERY_ARGS='--kills 200 --stops 150'

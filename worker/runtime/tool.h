@@ -99,13 +99,78 @@ struct contents {
 	struct slice blob;
 };
 
-/* Something that clients may read, by its URI. */
+/*
+ * What clients may read, get and have completed. Their functions answer calls as
+ * those of tools do, with the same call_ functions, each of which means the right
+ * thing: to a read, call_text() and call_image() give what the resource holds,
+ * under its URI and mime_type; to a prompt, each part is a message of the user's
+ * (or of whom call_as() says); call_error() is a JSON-RPC error to both.
+ * call_tool() stands in for them, with name and data. All of them are safe: they
+ * may run again when their worker was lost.
+ */
+
+/* By its URI. On a path that serves all APIs, the first API with it counts. */
 struct resource {
 	const char *uri;            /* unique in its API; NULL ends a table */
 	const char *name;           /* short, for people and programs */
-	const char *title;          /* these four as in struct tool, or NULL */
+	const char *title;          /* as in struct tool, or NULL */
 	const char *description;
 	const char *mime_type;
+	void (*read)(struct call *call, const cJSON *args);  /* args: empty */
+	const void *data;
+	const char *more;           /* as in struct tool */
+	bool raw;
+};
+
+/*
+ * By a URI template (RFC 6570): "{x}" stands for one or more characters but
+ * "/", "?", "#"; "{+x}" for any. read() has the variables as strings in args.
+ */
+struct resource_template {
+	const char *uri_template;   /* NULL ends a table */
+	const char *name;
+	const char *title;
+	const char *description;
+	const char *mime_type;
+	void (*read)(struct call *call, const cJSON *args);
+	/*
+	 * Answers with call_complete() what a variable may be: args has its name
+	 * as "argument", what there is of its "value", and the others that are
+	 * known as "arguments". NULL: there is nothing to say.
+	 */
+	void (*complete)(struct call *call, const cJSON *args);
+	const void *data;
+	const char *more;
+	bool raw;
+};
+
+struct prompt_argument {
+	const char *name;           /* NULL ends a table */
+	const char *title;
+	const char *description;
+	bool required;
+};
+
+/* On a path that serves all APIs it is called <api>_<name>, as tools are. */
+struct prompt {
+	const char *name;           /* NULL ends a table */
+	const char *title;
+	const char *description;
+	const struct prompt_argument *arguments;  /* NULL: none */
+	/* args: strings; those that are required are there. */
+	void (*get)(struct call *call, const cJSON *args);
+	void (*complete)(struct call *call, const cJSON *args);
+	const void *data;
+	const char *more;
+	bool raw;
+};
+
+/* All that an API has; what is NULL it has none of. */
+struct offers {
+	const struct tool *tools;
+	const struct resource *resources;
+	const struct resource_template *templates;
+	const struct prompt *prompts;
 };
 
 struct api {
@@ -113,8 +178,11 @@ struct api {
 	const char *title;          /* for people; NULL: the name */
 	const char *version;        /* NULL: the project's */
 	const char *instructions;   /* for models, how to use it; NULL: none */
-	/* Ended by a NULL name; NULL: start() hands them in. */
+	/* All NULL: start() hands them in, see worker_env_set_offers(). */
 	const struct tool *tools;
+	const struct resource *resources;
+	const struct resource_template *templates;
+	const struct prompt *prompts;
 
 	/*
 	 * One program, many APIs: the setting API_NAME names this one; name is
@@ -168,12 +236,18 @@ const char *worker_env_name(const struct worker_env *env);
 void *worker_env_state(const struct worker_env *env);
 void worker_env_set_state(struct worker_env *env, void *state);
 /*
- * The tools from now on, in place of earlier ones; ended by a NULL name. They are
- * borrowed: as long as the API is up, because calls that run point to theirs.
- * False and the reason when they are not fit to be listed: nothing has changed.
+ * What the API has from now on, in place of all before; at any time: clients are
+ * told that lists have changed. Tables are borrowed, as long as the API is up,
+ * because calls that run point to them. False and the reason when they are not
+ * fit to be listed: nothing has changed.
  */
+bool worker_env_set_offers(struct worker_env *env, const struct offers *offers,
+    struct strbuf *error) MUST_CHECK;
+/* The same for an API that has tools only. */
 bool worker_env_set_tools(struct worker_env *env, const struct tool *tools,
     struct strbuf *error) MUST_CHECK;
+/* What that resource holds has changed: clients that subscribed to it hear so. */
+void worker_env_resource_changed(struct worker_env *env, const char *uri);
 /* Within start(): it is not done; one of the next two will say how it ended. */
 void worker_env_wait(struct worker_env *env);
 /* Not from within start(). */
@@ -223,6 +297,12 @@ void call_add_resource(struct call *call, const struct contents *contents);
 void call_add_link(struct call *call, const struct resource *to);
 /* A content block of the API's own making. */
 void call_add_json(struct call *call, struct slice block);
+
+/*
+ * Of a prompt, whose messages what follows are: "user", as at first, or
+ * "assistant". Borrowed until the answer.
+ */
+void call_as(struct call *call, const char *role);
 
 void call_done(struct call *call);
 void call_done_json(struct call *call, struct slice json);
@@ -283,6 +363,18 @@ const char *call_ask(struct call *call, const char *method,
     void *arg) MUST_CHECK;
 /* What the client can be asked: enum client_can, or-ed. */
 unsigned call_client_can(const struct call *call);
+
+/*
+ * Answers a completion with n values, the first 100 of which are sent; total is
+ * how many there are, 0: not known.
+ */
+void call_complete(struct call *call, const char *const *values, size_t n,
+    size_t total);
+#define CALL_COMPLETE_MAX 100
+/* "Resource not found" (MCP, "Resources"), for call_refuse(). */
+#define CALL_NOT_FOUND (-32002)
+/* The URI that is being read; NULL: none is. Borrowed from the call. */
+const char *call_uri(const struct call *call);
 
 /* The tool that is being called, with its data. */
 const struct tool *call_tool(const struct call *call);
