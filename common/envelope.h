@@ -155,6 +155,7 @@ bool env_request_read(const redisReply *fields,
  * (raw JSON). It concerns calls that were queued before it: ids can come again.
  */
 #define ENV_CANCEL_MAX "1000"   /* entries kept, about */
+#define ENV_CANCEL_TTL_MS "3600000" /* since the last one */
 #define ENV_FIELD_SESSION "session"
 #define ENV_FIELD_REQUEST "request"
 
@@ -215,6 +216,11 @@ struct env_message {
  * each alone in its entry, make 375,000.
  */
 #define ENV_INBOX_MAX "500000"
+/*
+ * How long an inbox outlives the last word of its reader and of those who add to
+ * it: longer than anything is answered that was called before the reader died.
+ */
+#define ENV_INBOX_TTL_MS "3600000"
 
 #define ENV_MESSAGE_ARGC (2 * 5)
 /* Groups per entry; keeps an entry well under Redis's listpack and reply sizes. */

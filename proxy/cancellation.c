@@ -24,8 +24,13 @@ tell(struct redis *commands, const char *api, struct slice sid,
 		SLICE("~"), SLICE(ENV_CANCEL_MAX), SLICE("*"),
 		SLICE(ENV_FIELD_SESSION), sid, SLICE(ENV_FIELD_REQUEST),
 		request_id };
+	const struct slice expire[] = { SLICE("PEXPIRE"), argv[1],
+		SLICE(ENV_CANCEL_TTL_MS) };
 
-	return redis_send(commands, argv, ARRAY_LEN(argv), NULL, NULL);
+	if (!redis_send(commands, argv, ARRAY_LEN(argv), NULL, NULL))
+		return false;
+	(void)!redis_send(commands, expire, ARRAY_LEN(expire), NULL, NULL);
+	return true;
 }
 
 unsigned

@@ -29,6 +29,9 @@
  * The cursor goes through the queue look by look, so that entries with a later
  * deadline do not hide those behind them.
  */
+/* A day: they are owed an answer as soon as a proxy runs. */
+#define EXPIRED_TTL_MS "86400000"
+
 static const struct redis_script look_script = {
 	.name = "janitor look",
 	.body =
@@ -54,6 +57,7 @@ static const struct redis_script look_script = {
 	"	end\n"
 	"	if deadline > 0 and deadline < now and free(e[1]) then\n"
 	"		redis.call('XADD', expired, '*', unpack(e[2]))\n"
+	"		redis.call('PEXPIRE', expired, " EXPIRED_TTL_MS ")\n"
 	"		redis.call('XDEL', requests, e[1])\n"
 	"		redis.pcall('XACK', requests, ARGV[6], e[1])\n"
 	"	end\n"
@@ -184,15 +188,31 @@ jittered(unsigned ms)
 	return ms / 2 + random % (ms / 2);
 }
 
-/* Nothing is left of the API: it goes off the list until a worker comes. */
+/* A worker that begins at this moment makes its queue anew. */
+static const struct redis_script retire_script = {
+	.name = "janitor retire",
+	.body = "if redis.call('EXISTS', KEYS[2]) == 1 or\n"
+	"    redis.call('XLEN', KEYS[1]) > 0 then return 0 end\n"
+	"return redis.call('DEL', KEYS[1])\n",
+};
+
+/*
+ * Nothing is left of the API: it goes off the list until a worker comes, and its
+ * queue, which has no expiry of its own, goes.
+ */
 static void
 unlist(struct round *r)
 {
-	const struct slice argv[] = { SLICE("SREM"), SLICE(ENV_APIS_KEY),
-		slice_str(r->api) };
+	const struct slice api = slice_str(r->api);
+	const struct slice argv[] = { SLICE("SREM"), SLICE(ENV_APIS_KEY), api };
+	struct redis *commands = r->janitor->options.commands;
+	struct env_keybuf keys[2];
+	const struct slice args[] = { env_key(&keys[0], ENV_REQUESTS, api),
+		env_key(&keys[1], ENV_API, api) };
 
-	(void)!redis_send(r->janitor->options.commands, argv, ARRAY_LEN(argv),
-	    NULL, NULL);
+	(void)!redis_send(commands, argv, ARRAY_LEN(argv), NULL, NULL);
+	(void)!redis_eval(commands, &retire_script, args, ARRAY_LEN(args),
+	    ARRAY_LEN(args), NULL, NULL);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "common/inbox_life.h"
 #include "common/xalloc.h"
 
 /* Bytes of one entry: four of the largest requests' worth of answers. */
@@ -35,6 +36,7 @@ struct outbox {
 	struct redis *commands;
 	TAILQ_HEAD(, parcel) collecting;
 	struct event *turn_end;
+	struct inbox_lives lives;
 };
 
 static void
@@ -92,6 +94,8 @@ send_parcel(struct outbox *o, struct parcel *parcel)
 	}
 	if (!redis_send(o->commands, argv, argc, on_added, parcel))
 		finish(parcel, OUTBOX_IN_DOUBT, NULL);
+	else
+		inbox_lives_renew(&o->lives, o->commands, argv[1]);
 }
 
 static void

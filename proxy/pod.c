@@ -13,8 +13,9 @@
 struct pod {
 	struct redis *commands;
 	struct slice name;
-	struct env_keybuf keybuf;
+	struct env_keybuf keybuf, inbox_keybuf;
 	struct slice key;
+	struct slice inbox;      /* its key */
 	void (*on_lost)(void *arg);
 	void *arg;
 	uint64_t started_ms;     /* wall clock */
@@ -77,10 +78,13 @@ send_expiry(struct pod *p)
 	struct slice until = slice_of(digits[1],
 	    u64_decimal(digits[1], clock_wall_ms() + ENV_HEARTBEAT_TTL_MS));
 	struct slice pexpire[] = { SLICE("PEXPIRE"), p->key, ttl };
+	struct slice inbox[] = { SLICE("PEXPIRE"), p->inbox,
+		SLICE(ENV_INBOX_TTL_MS) };
 	struct slice zadd[] = { SLICE("ZADD"), SLICE(ENV_PODS_KEY), until,
 		p->name };
 
 	(void)!redis_send(p->commands, pexpire, ARRAY_LEN(pexpire), NULL, NULL);
+	(void)!redis_send(p->commands, inbox, ARRAY_LEN(inbox), NULL, NULL);
 	(void)!redis_send(p->commands, zadd, ARRAY_LEN(zadd), NULL, NULL);
 }
 
@@ -145,6 +149,7 @@ pod_new(struct redis *commands, struct slice name, void (*on_lost)(void *arg),
 	p->commands = commands;
 	p->name = name;
 	p->key = env_key(&p->keybuf, ENV_POD, name);
+	p->inbox = env_key(&p->inbox_keybuf, ENV_REPLIES, name);
 	p->on_lost = on_lost;
 	p->arg = arg;
 	p->started_ms = clock_wall_ms();

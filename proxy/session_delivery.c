@@ -482,6 +482,18 @@ on_appended(struct redis *r, const redisReply *reply, void *arg)
 	session_unref(s);
 }
 
+/* A Redis that lost its data makes the log anew, without an expiry. */
+static void
+keep_log(struct session *s, struct slice key)
+{
+	char digits[20];
+	struct slice argv[] = { SLICE("PEXPIRE"), key, slice_of(digits,
+	    u64_decimal(digits, session_ttl_ms(s) + LOG_EXTRA_TTL_MS)) };
+
+	(void)!redis_send(s->all->options.commands, argv, ARRAY_LEN(argv), NULL,
+	    NULL);
+}
+
 /* Redis refuses the id of an owner that has been replaced: see claim_script. */
 static bool
 append_to_log(struct delivery *d)
@@ -497,6 +509,8 @@ append_to_log(struct delivery *d)
 	memcpy(id + n, "-*", 2);
 	d->sent = redis_send(s->all->options.commands, argv,
 	    3 + env_message_fields(argv + 3, &message), on_appended, d);
+	if (d->sent)
+		keep_log(s, argv[1]);
 	return d->sent;
 }
 

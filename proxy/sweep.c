@@ -406,18 +406,23 @@ lock(struct sweep *s)
 	s->refs++;
 }
 
-/* Nothing can come for it any more: its inbox and its place in the index go. */
+/*
+ * Nothing can come for it any more: its place in the index goes. Its inbox is
+ * left to expire, for who adds to one that is not there makes it anew.
+ */
 static void
 bury(struct sweep *s)
 {
 	const struct sweep_options *o = &s->all->options;
-	struct env_keybuf keybuf[2];
-	struct slice argv[] = { SLICE("DEL"), s->key,
-		env_key(&keybuf[0], ENV_SWEEP, slice_str(s->pod)),
-		env_key(&keybuf[1], ENV_TAKEN, slice_str(s->pod)) };
+	struct env_keybuf keybuf;
+	struct slice unlock[] = { SLICE("DEL"),
+		env_key(&keybuf, ENV_SWEEP, slice_str(s->pod)) };
+	struct slice expire[] = { SLICE("PEXPIRE"), s->key,
+		SLICE(ENV_INBOX_TTL_MS) };
 
-	log_info("dead pod's inbox removed", LF("dead", s->pod));
-	(void)!redis_send(o->commands, argv, ARRAY_LEN(argv), NULL, NULL);
+	log_info("dead pod's inbox left to expire", LF("dead", s->pod));
+	(void)!redis_send(o->commands, expire, ARRAY_LEN(expire), NULL, NULL);
+	(void)!redis_send(o->commands, unlock, ARRAY_LEN(unlock), NULL, NULL);
 	fleet_remove(o->fleet, slice_str(s->pod));
 	end(s);
 }

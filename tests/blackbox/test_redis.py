@@ -1,6 +1,7 @@
 """Redis going away, coming back, losing everything, hanging."""
 
 import concurrent.futures
+import re
 import time
 
 import pytest
@@ -171,3 +172,47 @@ def test_few_redis_commands_for_each_call(system):
     load.check()
     print(f"{(after - before) / done:.2f} Redis commands for each call")
     assert (after - before) / done < 8  # Python's clients leave the batches half empty
+
+
+# Keys without an expiry, and who keeps or removes them.
+LASTING = re.compile(
+    r"mcp_apis$"                # the janitors: APIs without workers and calls leave it
+    r"|mcp_pods$"               # sweepers: dead pods leave it
+    r"|mcp_requests:\{[^}]*\}$" # the janitors: with their API
+    r"|mcp_user_secret$|mcp_api_key")  # operators
+
+
+def lasting_keys(redis):
+    """Keys that neither expire nor belong to anybody."""
+    return {key for key in redis("KEYS", "*")
+            if redis("PTTL", key) == -1 and not LASTING.match(key)}
+
+
+def test_every_key_expires_or_has_an_owner():
+    with Cluster(workers={"conformance": 1}, proxy_env={"CALL_TIMEOUT": "2"}) as system:
+        with system.client(0) as session, \
+                system.client(1, path="/sse?client=k") as other:
+            assert session.text("conformance_echo", {"text": "1"}) == "1"
+            assert other.text("conformance_echo", {"text": "2"}, to=system.proxies[0]) == "2"
+            session.post({"jsonrpc": "2.0", "method": "notifications/cancelled",
+                          "params": {"requestId": 999}}, to=system.proxies[1])
+            until(lambda: system.redis("EXISTS", "mcp_cancel:{conformance}"), 5, "cancelled")
+            system.workers[0].kill()
+            # Nobody takes this one in time: a proxy answers it.
+            assert "error" in session.request("tools/call", {
+                "name": "conformance_echo", "arguments": {"text": "late"}})
+            until(lambda: not lasting_keys(system.redis), 10,
+                  lambda: f"no key stays for ever: {lasting_keys(system.redis)}")
+        system.workers.clear()
+
+
+def test_nothing_stays_of_an_api_that_was_removed():
+    with Cluster(workers={"conformance": 1}) as system, system.client(0) as session:
+        assert session.text("conformance_echo", {"text": "1"}) == "1"
+        worker = system.workers[0]
+        worker.stop()
+        until(lambda: not system.redis("EXISTS", "mcp_requests:{conformance}", "mcp_apis"), 20,
+              lambda: f"no queue is left: {system.redis('KEYS', '*')}")
+        worker.start()
+        system.wait_catalogue()
+        assert session.text("conformance_echo", {"text": "2"}) == "2"

@@ -5,6 +5,8 @@
 
 /* Enough to see a pattern; operators who keep all of them read the stream. */
 #define LETTERS_MAX SLICE("10000")
+/* 30 days after the last one nobody will ask any more. */
+#define LETTERS_TTL_MS SLICE("2592000000")
 /* XADD key MAXLEN ~ n *, four fields of our own, those of the call. */
 #define FIXED_ARGC (6 + 2 * 4)
 #define FIELDS_MAX 64
@@ -31,6 +33,7 @@ dead_add(const struct dead *d, const struct arrival *arrival, unsigned attempts,
 {
 	struct slice argv[FIXED_ARGC + FIELDS_MAX] = { SLICE("XADD"), d->key,
 		SLICE("MAXLEN"), SLICE("~"), LETTERS_MAX, SLICE("*") };
+	const struct slice expire[] = { SLICE("PEXPIRE"), d->key, LETTERS_TTL_MS };
 	const redisReply *fields = arrival->entry.fields;
 	size_t n = fields->elements < FIELDS_MAX ? fields->elements : FIELDS_MAX;
 	size_t argc = 6;
@@ -54,4 +57,7 @@ dead_add(const struct dead *d, const struct arrival *arrival, unsigned attempts,
 	}
 	if (!redis_send(d->commands, argv, argc, on_added, NULL))
 		log_error("dead letter not sent");
+	else
+		(void)!redis_send(d->commands, expire, ARRAY_LEN(expire), NULL,
+		    NULL);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/inbox_life.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/runtime/call.h"
@@ -25,6 +26,7 @@ struct reply {
 	struct call_list answered;     /* CALL_ANSWERED, to be sent */
 	struct call_list stale;        /* the same, until lease confirms them */
 	struct slice *argv;            /* room for max_calls in one command */
+	struct inbox_lives lives;
 };
 
 /*
@@ -270,6 +272,7 @@ send_answers(struct flush *flush, size_t first, size_t count)
 		return false;
 	}
 	flush->outstanding++;
+	inbox_lives_renew(&r->lives, r->options.commands, argv[1]);
 	return true;
 }
 
