@@ -8,8 +8,8 @@
  * hands was never dealt with.
  *
  * When Redis refuses to delete, messages go on being delivered; what is to be
- * deleted is remembered, up to the length at which writers trim an inbox, and
- * tried again with growing pauses.
+ * deleted is remembered, up to a bound, and tried again with growing pauses. What
+ * is forgotten beyond that bound counts as a possible repeat if it is read again.
  */
 #ifndef MCP_INBOX_H
 #define MCP_INBOX_H

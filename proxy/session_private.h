@@ -1,6 +1,6 @@
 /*
  * What session.c (streams), session_claim.c (whose session a stream gets),
- * session_delivery.c (messages to clients) and session_drain.c (streams that are
+ * session_backlog.h (messages to clients) and session_drain.c (streams that are
  * to leave) share. Nobody else includes it.
  */
 #ifndef MCP_SESSION_PRIVATE_H
@@ -22,11 +22,6 @@ enum session_state {
 	SESSION_LIVE,
 	SESSION_ENDED,
 	SESSION_STATES
-};
-
-/* The id of an entry in an event log: "<ms>-<seq>", ms being an owner's epoch. */
-struct event_id {
-	uint64_t ms, seq;
 };
 
 struct claim;
@@ -120,7 +115,7 @@ sessions_count_one(struct sessions *all, enum stat which)
 	stat_add(all->options.stats, which, 1);
 }
 
-/* session_delivery.c */
+/* session_backlog.c, session_delivery.c, session_log.c */
 
 /* What comes for it waits in its log for so long, or until its client speaks. */
 void session_hold(struct session *s, uint64_t ms);
