@@ -234,19 +234,27 @@ session_deliver(struct session *s, const struct env_message *message,
 	}
 }
 
-/* The kernel has everything. */
+/* One of which the kernel has everything, and the log need not know. */
+static struct delivery *
+first_drained(const struct session *s)
+{
+	struct delivery *d = s->backlog != NULL ?
+	    TAILQ_FIRST(&s->backlog->deliveries) : NULL;
+
+	return d != NULL && d->written && !d->sent &&
+	    http_stream_unsent(s->stream) == 0 ? d : NULL;
+}
+
+/* What finishing one sets off may end the session, or write another message. */
 void
 session_delivery_drained(struct session *s)
 {
 	struct delivery *d;
 
-	if (s->backlog == NULL)
-		return;
 	s->refs++;
-	backlog_forget_buffered(s->backlog);
-	while (s->state == SESSION_LIVE && s->backlog != NULL &&
-	    (d = TAILQ_FIRST(&s->backlog->deliveries)) != NULL && d->written &&
-	    !d->sent) {
+	if (s->backlog != NULL)
+		backlog_forget_buffered(s->backlog);
+	while ((d = first_drained(s)) != NULL) {
 		delivery_take_out(d);
 		delivery_finish(d);
 	}
