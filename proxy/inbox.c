@@ -383,6 +383,7 @@ entry_new(struct inbox *in, const struct env_entry *entry)
 
 	e->inbox = in;
 	e->left = 1;
+	e->mark = entry_mark(entry);
 	e->id_len = (uint8_t)entry->id.n;
 	memcpy(e->id, entry->id.p, entry->id.n);
 	join_list(e, ENTRY_OPEN);
@@ -401,8 +402,7 @@ take_entry(struct inbox *in, const struct env_entry *entry)
 		return;
 	e = entry_new(in, entry);
 	while (env_message_next(entry->fields, &at, &message, &malformed)) {
-		if (e->left++ == 1)
-			e->mark = mark_of(message.call);
+		e->left++;
 		if (in->rereading && in->forgetful)
 			message.attempt = SLICE("2");
 		in->cb(&message, e, in->arg);

@@ -79,8 +79,8 @@ put(unsigned first, unsigned last)
 
 	strbuf_add_str(&command, "XADD " KEY " *");
 	for (unsigned i = first; i <= last; i++)
-		strbuf_addf(&command, " call %032u session " SID
-		    " attempt 1 payload {\"id\":%u}", i, i);
+		strbuf_addf(&command, " call %08u%024u session " SID
+		    " attempt 1 payload {\"id\":%u}", i, i, i);
 	server_do(strbuf_str(&command));
 	strbuf_release(&command);
 }
@@ -319,6 +319,22 @@ START_TEST(a_deletion_that_did_not_happen_is_repeated)
 	rest_over();
 	WAIT(inbox_undeleted(inbox) == 0);
 	ck_assert_int_eq(left(), 1);
+}
+END_TEST
+
+START_TEST(many_messages_dealt_with_at_once_come_once)
+{
+	server_do("ACL SETUSER default -xdel");
+	deals_at_once = true;
+	put(1, 3);
+	WAIT(came_count == 3);
+	reconnect();
+	put(4, 4);
+	WAIT(came[4] == 1);
+	check_came(4);
+	server_do("ACL SETUSER default +xdel");
+	rest_over();
+	WAIT(left() == 0);
 }
 END_TEST
 
@@ -582,6 +598,7 @@ main(void)
 	tcase_add_test(tc, what_is_done_while_redis_is_away_is_deleted_later);
 	tcase_add_test(tc, a_deletion_with_unknown_outcome_is_repeated);
 	tcase_add_test(tc, a_deletion_that_did_not_happen_is_repeated);
+	tcase_add_test(tc, many_messages_dealt_with_at_once_come_once);
 	tcase_add_test(tc, an_inbox_that_redis_lost_goes_on);
 	tcase_add_test(tc, a_redis_that_refuses_to_delete_stops_nothing);
 	tcase_add_test(tc, an_id_below_those_read_is_read_after_a_flush);
