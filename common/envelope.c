@@ -31,6 +31,23 @@ env_api_name_ok(struct slice name)
 	return true;
 }
 
+static bool
+tool_name_char(char c)
+{
+	return lower(c) || (c >= 'A' && c <= 'Z') || digit(c) || c == '_' ||
+	    c == '-' || c == '.';
+}
+
+bool
+env_tool_name_ok(struct slice name)
+{
+	for (size_t i = 0; i < name.n; i++) {
+		if (!tool_name_char(name.p[i]))
+			return false;
+	}
+	return name.n > 0 && name.n <= TOOL_NAME_MAX;
+}
+
 /* Call ids --------------------------------------------------------------- */
 
 static const char hex_digits[] = "0123456789abcdef";

@@ -19,6 +19,7 @@
 #define CALL_ID_LEN 32        /* call id: see env_call_stamp() */
 #define POD_NAME_MAX 80       /* a pod's name with its loop and start suffix */
 #define API_NAME_MAX 32       /* [a-z][a-z0-9-]*, see env_api_name_ok() */
+#define TOOL_NAME_MAX 128     /* see env_tool_name_ok() */
 
 /*
  * A call id is 112 random bits in hex, then four digits that name the stream
@@ -34,6 +35,11 @@ bool env_call_before(struct slice call, uint64_t epoch);
 
 /* Lower-case letters, digits and inner hyphens, starting with a letter. */
 bool env_api_name_ok(struct slice name);
+/*
+ * 1 to TOOL_NAME_MAX of A-Z a-z 0-9 _ - . (MCP, "Tool Names"). A worker with
+ * another name in its catalogue does not start, and proxies do not list it.
+ */
+bool env_tool_name_ok(struct slice name);
 
 /* Keys ------------------------------------------------------------------ */
 

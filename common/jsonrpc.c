@@ -1,6 +1,6 @@
 #include "common/jsonrpc.h"
 
-#include <endian.h>
+#include "common/json_text.h"
 
 /* The objects whose members are looked at; all others are only validated. */
 enum place { ELSEWHERE, TOP, PARAMS, META, CLIENT_INFO, PLACES };
@@ -37,7 +37,7 @@ struct row {
 	enum member member;
 	enum place opens;  /* where the members of this object belong */
 	unsigned wanted;   /* KIND() bits */
-	bool raw;          /* with quotes; without, a plain string is wanted */
+	bool raw;          /* as sent; without, what a string says is wanted */
 };
 
 #define NAME(lit) .name = (lit), .length = sizeof(lit) - 1
@@ -112,6 +112,7 @@ struct scan {
 	unsigned given;   /* BIT()s of the members that were there */
 	unsigned usable;  /* and of those that were as their row wants them */
 	struct jsonrpc_msg *out;
+	size_t text_used;            /* of out->text */
 	struct names names[PLACES];  /* each set up when its place opens */
 };
 
@@ -138,24 +139,6 @@ static const bool is_blank[256] = {
 	['\r'] = true,
 };
 
-/*
- * UTF-8 sequences by their lead byte (RFC 3629, section 4): the second byte's
- * range is what keeps out overlong forms, surrogates and code points past
- * U+10FFFF. Lead bytes without a row have length 0.
- */
-static const struct {
-	unsigned char length, low, high;
-} utf8[256] = {
-	[0xc2 ... 0xdf] = { 2, 0x80, 0xbf },
-	[0xe0] = { 3, 0xa0, 0xbf },
-	[0xe1 ... 0xec] = { 3, 0x80, 0xbf },
-	[0xed] = { 3, 0x80, 0x9f },
-	[0xee ... 0xef] = { 3, 0x80, 0xbf },
-	[0xf0] = { 4, 0x90, 0xbf },
-	[0xf1 ... 0xf3] = { 4, 0x80, 0xbf },
-	[0xf4] = { 4, 0x80, 0x8f },
-};
-
 static inline void
 skip_blanks(struct scan *s)
 {
@@ -174,140 +157,17 @@ take(struct scan *s, unsigned char c)
 	return true;
 }
 
-/* Strings ----------------------------------------------------------------- */
-
-/* The same byte eight times. */
-#define EIGHT(byte) (UINT64_C(0x0101010101010101) * (byte))
-
-/*
- * Marks the bytes of w that a string cannot just run over (quote, backslash,
- * control characters, non-ASCII) in their top bits. A borrow may mark bytes
- * above a marked one falsely: the lowest mark is exact.
- */
-static inline uint64_t
-special_bytes(uint64_t w)
-{
-	uint64_t quote = (w ^ EIGHT('"')) - EIGHT(1);
-	uint64_t backslash = (w ^ EIGHT('\\')) - EIGHT(1);
-	uint64_t control = w - EIGHT(0x20);
-
-	return (quote | backslash | control | w) & EIGHT(0x80);
-}
-
-static inline bool
-is_plain(unsigned char c)
-{
-	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
-}
-
-static inline const unsigned char *
-skip_plain(const unsigned char *p, const unsigned char *end)
-{
-	for (; end - p >= 8; p += 8) {
-		uint64_t word, marks;
-
-		memcpy(&word, p, sizeof(word));
-		marks = special_bytes(le64toh(word));
-		if (marks != 0)
-			return p + __builtin_ctzll(marks) / 8;
-	}
-	while (p < end && is_plain(*p))
-		p++;
-	return p;
-}
-
-/* These two return where they end, or NULL for what is not allowed. */
-static inline const unsigned char *
-skip_utf8(const unsigned char *p, const unsigned char *end)
-{
-	do {
-		unsigned length = utf8[*p].length;
-
-		if (length == 0 || (size_t)(end - p) < length ||
-		    p[1] < utf8[*p].low || p[1] > utf8[*p].high)
-			return NULL;
-		for (unsigned i = 2; i < length; i++)
-			if ((p[i] & 0xc0) != 0x80)
-				return NULL;
-		p += length;
-	} while (p < end && *p >= 0x80);
-	return p;
-}
-
-static int
-hex_value(unsigned char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Reads "uXXXX"; returns the UTF-16 code unit, or -1. */
-static int
-unicode_escape(const unsigned char *p, const unsigned char *end)
-{
-	int unit = 0;
-
-	if (end - p < 5 || *p != 'u')
-		return -1;
-	for (int i = 1; i <= 4; i++) {
-		int digit = hex_value(p[i]);
-
-		if (digit < 0)
-			return -1;
-		unit = unit << 4 | digit;
-	}
-	return unit;
-}
-
-/* p is behind the backslash. */
-static const unsigned char *
-skip_escape(const unsigned char *p, const unsigned char *end)
-{
-	static const char simple[] = { '"', '\\', '/', 'b', 'f', 'n', 'r',
-		't' };
-	int unit;
-
-	if (p < end && memchr(simple, *p, sizeof(simple)) != NULL)
-		return p + 1;
-	unit = unicode_escape(p, end);
-	if (unit < 0 || (unit & 0xfc00) == 0xdc00)
-		return NULL;
-	p += 5;
-	if ((unit & 0xfc00) != 0xd800)
-		return p;
-	/* A high surrogate means something only with a low one behind it. */
-	if (p == end || *p != '\\')
-		return NULL;
-	unit = unicode_escape(p + 1, end);
-	return unit >= 0 && (unit & 0xfc00) == 0xdc00 ? p + 6 : NULL;
-}
+/* Words ------------------------------------------------------------------- */
 
 /* At the opening quote. */
 static bool
 scan_string(struct scan *s, bool *escaped)
 {
-	const unsigned char *p = s->p + 1;
+	const unsigned char *end = json_string_end(s->p + 1, s->end, escaped);
 
-	*escaped = false;
-	for (;;) {
-		p = skip_plain(p, s->end);
-		if (p == s->end)
-			return false;
-		if (*p == '"')
-			break;
-		if (*p == '\\') {
-			*escaped = true;
-			p = skip_escape(p + 1, s->end);
-		} else {
-			p = skip_utf8(p, s->end);
-		}
-		if (p == NULL)
-			return false;
-	}
-	s->p = p + 1;
-	return true;
+	if (end != NULL)
+		s->p = end;
+	return end != NULL;
 }
 
 static inline struct slice
@@ -316,46 +176,15 @@ without_quotes(struct slice raw)
 	return slice_of(raw.p + 1, raw.n - 2);
 }
 
-/* Numbers and literals ---------------------------------------------------- */
-
-/* Behind at least one digit, or NULL. */
-static const unsigned char *
-skip_digits(const unsigned char *p, const unsigned char *end)
-{
-	const unsigned char *from = p;
-
-	while (p < end && *p >= '0' && *p <= '9')
-		p++;
-	return p > from ? p : NULL;
-}
-
-/* Behind what follows an "e". */
-static const unsigned char *
-skip_exponent(const unsigned char *p, const unsigned char *end)
-{
-	if (p < end && (*p == '+' || *p == '-'))
-		p++;
-	return skip_digits(p, end);
-}
-
-/* RFC 8259, section 6: [ minus ] int [ frac ] [ exp ], at the first byte. */
+/* At the first byte. */
 static bool
 scan_number(struct scan *s)
 {
-	const unsigned char *end = s->end;
-	const unsigned char *p = s->p;
+	const unsigned char *end = json_number_end(s->p, s->end);
 
-	if (*p == '-')
-		p++;
-	p = p < end && *p == '0' ? p + 1 : skip_digits(p, end);
-	if (p != NULL && p < end && *p == '.')
-		p = skip_digits(p + 1, end);
-	if (p != NULL && p < end && (*p == 'e' || *p == 'E'))
-		p = skip_exponent(p + 1, end);
-	if (p == NULL)
-		return false;
-	s->p = p;
-	return true;
+	if (end != NULL)
+		s->p = end;
+	return end != NULL;
 }
 
 static bool
@@ -418,16 +247,35 @@ add_name(struct names *names, struct slice name)
 	return true;
 }
 
+/* What the contents of a string say: mostly they are that, without a copy. */
+static bool
+text_of(struct scan *s, struct slice contents, bool escaped, struct slice *text)
+{
+	char *to = s->out->text + s->text_used;
+	ssize_t n;
+
+	*text = contents;
+	if (!escaped)
+		return true;
+	n = json_unescape(contents, to, sizeof(s->out->text) - s->text_used);
+	if (n < 0)
+		return false;
+	s->text_used += (size_t)n;
+	*text = slice_of(to, (size_t)n);
+	return true;
+}
+
 static void
 keep_value(struct scan *s, const struct row *row, const struct value *v)
 {
 	struct slice kept = v->raw;
 
 	s->given |= BIT(row->member);
-	if ((row->wanted & KIND(v->kind)) == 0 || (v->escaped && !row->raw))
+	if ((row->wanted & KIND(v->kind)) == 0)
 		return;
-	if (!row->raw)
-		kept = without_quotes(kept);
+	if (!row->raw &&
+	    !text_of(s, without_quotes(kept), v->escaped, &kept))
+		return;
 	if (row->member == MEMBER_JSONRPC && !slice_eq(kept, SLICE("2.0")))
 		return;
 	s->usable |= BIT(row->member);
@@ -464,6 +312,7 @@ scan_member(struct scan *s, enum place place)
 {
 	struct value v;
 	const unsigned char *from;
+	struct slice name;
 	bool escaped;
 
 	skip_blanks(s);
@@ -472,10 +321,9 @@ scan_member(struct scan *s, enum place place)
 		return false;
 	if (place == ELSEWHERE)
 		return take(s, ':') && scan_value(s, ELSEWHERE, &v);
-	if (escaped)
-		return false;
-	return scan_known_place(s, place, slice_of((const char *)from + 1,
-	    (size_t)(s->p - from) - 2));
+	name = slice_of((const char *)from + 1, (size_t)(s->p - from) - 2);
+	return text_of(s, name, escaped, &name) &&
+	    scan_known_place(s, place, name);
 }
 
 /* Values ------------------------------------------------------------------ */
@@ -589,12 +437,13 @@ jsonrpc_peek(const char *p, size_t n, struct jsonrpc_msg *out)
 	struct scan s;
 	struct value v;
 
-	*out = (struct jsonrpc_msg){ .id = SLICE_NONE };
+	memset(out, 0, offsetof(struct jsonrpc_msg, text));
 	if (n == 0)
 		return JSONRPC_PARSE_ERROR;
 	s.p = (const unsigned char *)p;
 	s.end = s.p + n;
 	s.depth = s.given = s.usable = 0;
+	s.text_used = 0;
 	s.out = out;
 	if (!scan_value(&s, TOP, &v))
 		return JSONRPC_PARSE_ERROR;

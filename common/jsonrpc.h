@@ -6,9 +6,9 @@
  * Refused, because two parsers could read it differently: bytes after the
  * value, nesting deeper than JSONRPC_DEPTH_MAX, invalid UTF-8 (overlong forms
  * and surrogates included), raw control characters in strings, lone surrogate
- * escapes, duplicate or escaped member names at the top level, in params and in
- * its _meta and clientInfo, more than JSONRPC_MEMBERS_MAX members in one of
- * these.
+ * escapes; at the top level, in params and in its _meta and clientInfo also
+ * duplicate member names, names with a NUL or with escapes that
+ * JSONRPC_TEXT_MAX has no room for, and more than JSONRPC_MEMBERS_MAX members.
  */
 #ifndef MCP_JSONRPC_H
 #define MCP_JSONRPC_H
@@ -18,6 +18,8 @@
 
 #define JSONRPC_DEPTH_MAX 64
 #define JSONRPC_MEMBERS_MAX 32
+/* Bytes for what the strings of one message say that are written with escapes. */
+#define JSONRPC_TEXT_MAX 1024
 
 enum {
 	JSONRPC_PARSE_ERROR = -32700,
@@ -34,9 +36,11 @@ enum jsonrpc_kind {
 };
 
 /*
- * Slices point into the caller's text. "raw" ones are JSON as sent (a string
- * keeps its quotes); the others are string contents without quotes, and only
- * set when the member is a string free of escapes. Absent is p == NULL.
+ * "raw" slices are JSON as sent (a string keeps its quotes), the others what a
+ * string says: method "tools\/call", as PHP writes it, is tools/call. They point
+ * into the caller's text, or for strings with escapes into this struct, which is
+ * therefore not to be copied. Absent is p == NULL; so is a string that is too
+ * long for JSONRPC_TEXT_MAX with its escapes replaced, or that holds a NUL.
  */
 struct jsonrpc_msg {
 	enum jsonrpc_kind kind;
@@ -55,13 +59,14 @@ struct jsonrpc_msg {
 	struct slice client_name;     /* initialize: clientInfo.name */
 	struct slice client_version;  /* initialize: clientInfo.version */
 	struct slice request_id;      /* raw: notifications/cancelled requestId */
-	/* given, but not a plain string: a case for JSONRPC_INVALID_PARAMS */
+	/* given, but no such string: a case for JSONRPC_INVALID_PARAMS */
 	bool name_invalid;
 	bool uri_invalid;
 	bool cursor_invalid;
 	/* members of params._meta */
 	struct slice progress_token;  /* raw: string or number */
 	struct slice traceparent;
+	char text[JSONRPC_TEXT_MAX];  /* last, since it need not be zeroed */
 };
 
 /*
@@ -74,7 +79,7 @@ struct jsonrpc_msg {
  * it), and the rest is unspecified.
  *
  * An id is a string or a number (MCP forbids null; fractions are let through
- * as sent). A method that holds an escape is JSONRPC_INVALID_REQUEST.
+ * as sent).
  */
 int jsonrpc_peek(const char *p, size_t n, struct jsonrpc_msg *out) MUST_CHECK;
 

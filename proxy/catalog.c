@@ -198,7 +198,8 @@ is_tool(const cJSON *json)
 {
 	const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
 
-	return cJSON_IsString(name) && name->valuestring[0] != '\0';
+	return cJSON_IsString(name) &&
+	    env_tool_name_ok(slice_str(name->valuestring));
 }
 
 static bool
@@ -516,7 +517,7 @@ catalog_queue_length(const struct catalog *c, const char *name)
 static struct listed *
 find_listed(const struct catalog *c, struct slice api, struct slice name)
 {
-	char full[API_NAME_MAX + 256];
+	char full[API_NAME_MAX + 1 + TOOL_NAME_MAX];
 	struct listed *t = NULL;
 	size_t n = 0;
 

@@ -5,6 +5,9 @@
 typedef const struct catalog_tool *mcp_method_fn(const struct mcp_scope *scope,
     const struct jsonrpc_msg *request, struct strbuf *answer);
 
+/* <api>_<tool> */
+#define FULL_NAME_MAX (API_NAME_MAX + 1 + TOOL_NAME_MAX)
+
 /* Revisions that open a session with initialize, oldest first. */
 static const char *const revisions[] = { "2024-11-05", "2025-03-26",
 	"2025-06-18", MCP_PROTOCOL_LATEST };
@@ -89,18 +92,18 @@ tools_call(const struct mcp_scope *scope, const struct jsonrpc_msg *request,
 	struct strbuf message = STRBUF_INIT(512);
 	const struct catalog_tool *tool;
 
-	if (request->name.p == NULL) {
+	if (request->name.p == NULL || request->name.n > FULL_NAME_MAX) {
 		jsonrpc_error(answer, request->id, JSONRPC_INVALID_PARAMS,
-		    request->name_invalid ?
-			"params.name must be a string without escapes" :
-			"params.name is missing");
+		    request->name.p == NULL && !request->name_invalid ?
+			"params.name is missing" :
+			"params.name must be a string, not longer than the "
+			"names of tools are");
 		return NULL;
 	}
 	tool = catalog_find(scope->catalog, scope->api, request->name);
 	if (tool == NULL) {
 		strbuf_addf(&message, "Unknown tool: %.*s",
-		    (int)(request->name.n < 256 ? request->name.n : 256),
-		    request->name.p);
+		    SLICE_ARG(request->name));
 		jsonrpc_error(answer, request->id, JSONRPC_INVALID_PARAMS,
 		    strbuf_str(&message));
 		strbuf_release(&message);

@@ -116,6 +116,43 @@ def test_ids_come_back_byte_for_byte(client, other, raw, method):
     assert re.search(r'"id":' + re.escape(raw) + r"[,}]", data), data
 
 
+def escaped(text):
+    """As JSON, each character by its number: as legal as any other way to write it."""
+    return '"' + "".join(f"\\u{ord(char):04x}" for char in text) + '"'
+
+
+def php(text):
+    """As PHP's json_encode() writes it."""
+    return json.dumps(text).replace("/", "\\/")
+
+
+@pytest.mark.parametrize("write", [escaped, php])
+def test_strings_may_be_written_with_escapes(client, other, write):
+    for id, method, params in [
+            (1, "initialize", {"protocolVersion": "2025-03-26", "capabilities": {},
+                               "clientInfo": {"name": "a/b", "version": "1"}}),
+            (2, "tools/list", {}),
+            (3, "tools/call", {"name": "conformance_echo", "arguments": {"text": "a/b"},
+                               "_meta": {"com.example/key": 1}})]:
+        client.asked.add(str(id))
+        text = json.dumps({"method": method, "params": params, "jsonrpc": "2.0"})
+        text = re.sub(r'"[^"]*"', lambda found: write(json.loads(found[0])), text)
+        assert client.post_text(f'{{"id":{id},{text[1:]}', to=other).status == 202
+        assert "result" in client.answer(id), client.answers
+    assert client.answers["1"]["result"]["protocolVersion"] == "2025-03-26"
+    assert client.answers["3"]["result"]["content"][0]["text"] == "a/b"
+
+
+@pytest.mark.parametrize("name", ['"conformance_echo\\u0000"', '"' + "\\/" * 2000 + '"',
+                                  '"' + "x" * 5000 + '"', '"' + "\xe9" * 500 + '"', "7"])
+def test_names_that_no_tool_can_have(client, other, name):
+    client.asked.add("1")
+    assert client.post_text('{"jsonrpc":"2.0","id":1,"method":"tools\\/call","params":'
+                            f'{{"name":{name}}}}}', to=other).status == 202
+    assert client.answer(1)["error"]["code"] == -32602
+    assert "params.name" in client.answer(1)["error"]["message"]
+
+
 def test_ping(client, other):
     assert client.request("ping", to=other)["result"] == {}
 

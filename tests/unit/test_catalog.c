@@ -462,16 +462,20 @@ START_TEST(half_a_reading_is_none)
 }
 END_TEST
 
-START_TEST(a_tool_with_a_long_name_is_found)
+START_TEST(names_are_listed_up_to_their_limit)
 {
-	char name[256], text[512];
+	char longest[TOOL_NAME_MAX + 1] = "", text[512];
 
-	memset(name, 'n', sizeof(name));
-	name[sizeof(name) - 1] = '\0';
-	snprintf(text, sizeof(text), "{\"tools\":[{\"name\":\"%s\"}]}", name);
+	memset(longest, 'n', TOOL_NAME_MAX);
+	snprintf(text, sizeof(text), "{\"tools\":[{\"name\":\"%s\"},"
+	    "{\"name\":\"%sn\"},{\"name\":\"a b\"}]}", longest, longest);
 	publish("abcdefghijklmnopqrstuvwxyzabcdef", "d", text);
 	look();
-	ck_assert_ptr_nonnull(find("abcdefghijklmnopqrstuvwxyzabcdef", name));
+	ck_assert_ptr_nonnull(find("abcdefghijklmnopqrstuvwxyzabcdef", longest));
+	/* What cannot be called is not listed. */
+	snprintf(text, sizeof(text), "{\"tools\":[{\"name\":\"%s\"}]}",
+	    longest);
+	ck_assert_str_eq(list("abcdefghijklmnopqrstuvwxyzabcdef", ""), text);
 }
 END_TEST
 
@@ -509,7 +513,7 @@ main(void)
 	tcase_add_test(tc, it_looks_once_a_second);
 	tcase_add_test(tc, what_is_known_stays_while_redis_is_away);
 	tcase_add_test(tc, half_a_reading_is_none);
-	tcase_add_test(tc, a_tool_with_a_long_name_is_found);
+	tcase_add_test(tc, names_are_listed_up_to_their_limit);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

@@ -45,6 +45,37 @@ START_TEST(test_api_name)
 END_TEST
 
 static const struct {
+	const char *name;
+	bool ok;
+} tool_names[] = {
+	{ "add", true },
+	{ "A.b-c_9", true },
+	{ "-", true },
+	{ "", false },
+	{ "a b", false },
+	{ "a/b", false },
+	{ "a\n", false },
+	{ "\xc3\xa4", false },
+};
+
+START_TEST(test_tool_name)
+{
+	ck_assert_int_eq(env_tool_name_ok(slice_str(tool_names[_i].name)),
+	    tool_names[_i].ok);
+}
+END_TEST
+
+START_TEST(test_tool_name_lengths)
+{
+	char name[TOOL_NAME_MAX + 1];
+
+	memset(name, 'n', sizeof(name));
+	ck_assert(env_tool_name_ok(slice_of(name, TOOL_NAME_MAX)));
+	ck_assert(!env_tool_name_ok(slice_of(name, TOOL_NAME_MAX + 1)));
+}
+END_TEST
+
+static const struct {
 	enum env_key kind;
 	const char *key;
 } keys[] = {
@@ -436,6 +467,8 @@ envelope_suite(void)
 	TCase *spell = tcase_create("keys"), *entry = tcase_create("entries");
 
 	tcase_add_loop_test(spell, test_api_name, 0, ARRAY_LEN(names));
+	tcase_add_loop_test(spell, test_tool_name, 0, ARRAY_LEN(tool_names));
+	tcase_add_test(spell, test_tool_name_lengths);
 	tcase_add_loop_test(spell, test_key, 0, ARRAY_LEN(keys));
 	tcase_add_test(spell, test_worker_key);
 	tcase_add_test(spell, test_longest_keys_fit);

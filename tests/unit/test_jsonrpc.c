@@ -4,6 +4,7 @@
 
 #include "common/jsonrpc.h"
 #include "common/xalloc.h"
+#include "tests/unit/support/suite.h"
 
 #define OPEN "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"x\",\"params\":"
 
@@ -76,6 +77,10 @@ static const struct {
 	    JSONRPC_RESPONSE, "1", NULL },
 	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-1}}", 0,
 	    JSONRPC_RESPONSE, "1", NULL },
+	{ "{\"jsonrpc\":\"2\\u002e0\",\"id\":1,\"method\":\"ping\"}", 0,
+	    JSONRPC_REQUEST, "1", "ping" },
+	{ "{\"jsonrpc\":\"2.0\",\"\\u0069d\":1,\"method\":\"tools\\/call\"}", 0,
+	    JSONRPC_REQUEST, "1", "tools/call" },
 	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\",\"params\":[1]}", 0,
 	    JSONRPC_REQUEST, "1", "" },
 
@@ -95,9 +100,7 @@ static const struct {
 	    JSONRPC_INVALID_REQUEST, 0, "1", NULL },
 	{ "{\"jsonrpc\":2.0,\"id\":1,\"method\":\"ping\"}",
 	    JSONRPC_INVALID_REQUEST, 0, "1", NULL },
-	{ "{\"jsonrpc\":\"2\\u002e0\",\"id\":1,\"method\":\"ping\"}",
-	    JSONRPC_INVALID_REQUEST, 0, "1", NULL },
-	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools\\/call\"}",
+	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\\u0000\"}",
 	    JSONRPC_INVALID_REQUEST, 0, "1", NULL },
 	{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":1}",
 	    JSONRPC_INVALID_REQUEST, 0, "1", NULL },
@@ -226,9 +229,84 @@ START_TEST(test_members_elsewhere_do_not_count)
 }
 END_TEST
 
+/* What a string says, whichever of its characters are escaped. */
+static const struct {
+	const char *sent, *says;
+} escapes[] = {
+	{ "\"tools\\/call\"", "tools/call" },
+	{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\"\\/\b\f\n\r\t" },
+	{ "\"\\u0041\\u00e9\\uAc00\\uffff\"", "A\xc3\xa9\xea\xb0\x80\xef\xbf\xbf" },
+	{ "\"\\u007f\\u0080\\u07ff\\u0800\"", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80" },
+	{ "\"\\ud800\\udc00-\\uDBFF\\uDFFF\"", "\xf0\x90\x80\x80-\xf4\x8f\xbf\xbf" },
+	{ "\"\xed\x95\x9c\\/\"", "\xed\x95\x9c/" },
+	{ "\"\\/\"", "/" },
+};
+
+START_TEST(test_escapes_are_read)
+{
+	const char *v = escapes[_i].sent, *says = escapes[_i].says;
+	struct strbuf sb = STRBUF_INIT(4096);
+	struct jsonrpc_msg msg;
+	char *copy;
+
+	strbuf_addf(&sb, "{\"jsonrpc\":\"2.0\",\"id\":%s,\"method\":%s,"
+	    "\"params\":{\"name\":%s,\"uri\":%s,\"cursor\":%s,"
+	    "\"protocolVersion\":%s,\"clientInfo\":{\"name\":%s,"
+	    "\"version\":%s},\"_meta\":{\"traceparent\":%s,"
+	    "\"progressToken\":%s,\"io.example\\/%s}}}", v, v, v, v, v, v, v,
+	    v, v, v, "x\":1");
+	ck_assert_int_eq(peek(strbuf_slice(&sb), &msg, &copy), 0);
+	check_slice(msg.method, says);
+	check_slice(msg.name, says);
+	check_slice(msg.uri, says);
+	check_slice(msg.cursor, says);
+	check_slice(msg.protocol_version, says);
+	check_slice(msg.client_name, says);
+	check_slice(msg.client_version, says);
+	check_slice(msg.traceparent, says);
+	/* What is only echoed stays as it is. */
+	check_slice(msg.id, v);
+	check_slice(msg.progress_token, v);
+	free(copy);
+	strbuf_release(&sb);
+}
+END_TEST
+
+/* n characters, of which the first is escaped. */
+static int
+peek_escaped_name(unsigned n, struct jsonrpc_msg *msg, char **take_copy)
+{
+	struct strbuf sb = STRBUF_INIT(1 << 20);
+	int rc;
+
+	strbuf_add_str(&sb, OPEN "{\"name\":\"\\/");
+	for (unsigned i = 1; i < n; i++)
+		strbuf_add_char(&sb, 'n');
+	strbuf_add_str(&sb, "\"}}");
+	rc = peek(strbuf_slice(&sb), msg, take_copy);
+	strbuf_release(&sb);
+	return rc;
+}
+
+START_TEST(test_escapes_have_a_limit)
+{
+	struct jsonrpc_msg msg;
+	char *copy;
+
+	ck_assert_int_eq(peek_escaped_name(JSONRPC_TEXT_MAX, &msg, &copy), 0);
+	ck_assert_uint_eq(msg.name.n, JSONRPC_TEXT_MAX);
+	ck_assert(!msg.name_invalid);
+	free(copy);
+	ck_assert_int_eq(peek_escaped_name(JSONRPC_TEXT_MAX + 1, &msg, &copy),
+	    0);
+	check_slice(msg.name, NULL);
+	ck_assert(msg.name_invalid);
+	free(copy);
+}
+END_TEST
+
 static const char *const not_plain[] = {
-	"1", "null", "true", "{\"name\":\"x\"}", "[\"x\"]", "\"a\\u0041\"",
-	"\"\\/\"",
+	"1", "null", "true", "{\"name\":\"x\"}", "[\"x\"]", "\"a\\u0000b\"",
 };
 
 START_TEST(test_not_plain_strings_are_flagged)
@@ -472,18 +550,20 @@ START_TEST(test_width)
 }
 END_TEST
 
-START_TEST(test_duplicate_and_escaped_names)
+START_TEST(test_duplicate_names)
 {
 	static const struct slice bad[] = {
 		SLICE("{\"a\":1,\"a\":2}"),
 		SLICE("{\"\":1,\"b\":2,\"\":2}"),
 		SLICE("{\"jsonrpc\":\"2.0\",\"jsonrpc\":\"2.0\"}"),
-		SLICE("{\"\\u0069d\":1}"),
+		SLICE(OPEN "{},\"\\u0069d\":7}"),
+		SLICE(OPEN "{\"name\":\"a\",\"n\\u0061me\":\"b\"}}"),
+		SLICE(OPEN "{\"n\\u0061me\":\"a\",\"\\u006eame\":\"b\"}}"),
+		/* cJSON would take it for another "name" */
+		SLICE(OPEN "{\"name\\u0000\":\"a\"}}"),
 		SLICE(OPEN "{\"name\":\"a\",\"x\":1,\"name\":\"a\"}}"),
-		SLICE(OPEN "{\"n\\u0061me\":\"a\"}}"),
 		SLICE(OPEN "{\"_meta\":{\"a\":1,\"a\":1}}}"),
 		SLICE(OPEN "{\"_meta\":{},\"_meta\":{}}}"),
-		SLICE(OPEN "{\"_meta\":{\"\\n\":1}}}"),
 		SLICE(OPEN "{\"clientInfo\":{\"name\":\"a\",\"name\":\"b\"}}}"),
 		SLICE(OPEN "{},\"params\":{}}"),
 	};
@@ -492,6 +572,7 @@ START_TEST(test_duplicate_and_escaped_names)
 		SLICE(OPEN "{\"method\":1,\"params\":{\"a\":1,\"a\":2}}}"),
 		SLICE(OPEN "{\"arguments\":{\"\\u0061\":1,\"a\":1,\"a\":2}}}"),
 		SLICE(OPEN "{\"_meta\":{\"_meta\":{\"a\":1,\"a\":1}}}}"),
+		SLICE(OPEN "{\"n\\u0061me\":\"a\",\"_meta\":{\"\\n\":1}}}"),
 		/* names with the same length, first and last byte */
 		SLICE(OPEN "{\"axb\":1,\"ayb\":2,\"\":3,\"a\":4,\"aa\":5}}"),
 	};
@@ -601,24 +682,25 @@ START_TEST(test_error_text)
 }
 END_TEST
 
-static Suite *
-jsonrpc_suite(void)
+int
+main(void)
 {
-	Suite *suite = suite_create("jsonrpc");
-	TCase *messages = tcase_create("messages");
-	TCase *grammar = tcase_create("grammar");
+	TCase *messages = new_case("messages", NULL, NULL);
+	TCase *grammar = new_case("grammar", NULL, NULL);
 
 	tcase_add_loop_test(messages, test_kinds, 0, ARRAY_LEN(kinds));
 	tcase_add_loop_test(messages, test_ids_stay_as_sent, 0, ARRAY_LEN(ids));
 	tcase_add_test(messages, test_members_of_params);
 	tcase_add_loop_test(messages, test_members_elsewhere_do_not_count, 0, 5);
+	tcase_add_loop_test(messages, test_escapes_are_read, 0,
+	    ARRAY_LEN(escapes));
+	tcase_add_test(messages, test_escapes_have_a_limit);
 	tcase_add_loop_test(messages, test_not_plain_strings_are_flagged, 0,
 	    ARRAY_LEN(not_plain));
 	tcase_add_loop_test(messages, test_tokens_are_strings_or_numbers, 0, 7);
 	tcase_add_loop_test(messages, test_id_after_a_parse_error, 0, 8);
 	tcase_add_test(messages, test_null_text);
 	tcase_add_test(messages, test_error_text);
-	suite_add_tcase(suite, messages);
 
 	tcase_add_test(grammar, test_number_grammar);
 	tcase_add_loop_test(grammar, test_good_text, 0, ARRAY_LEN(good_texts));
@@ -628,20 +710,7 @@ jsonrpc_suite(void)
 	tcase_add_test(grammar, test_prefixes);
 	tcase_add_test(grammar, test_depth);
 	tcase_add_test(grammar, test_width);
-	tcase_add_test(grammar, test_duplicate_and_escaped_names);
+	tcase_add_test(grammar, test_duplicate_names);
 	tcase_add_test(grammar, test_member_counts);
-	suite_add_tcase(suite, grammar);
-	return suite;
-}
-
-int
-main(void)
-{
-	SRunner *runner = srunner_create(jsonrpc_suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(messages, grammar);
 }

@@ -11,8 +11,6 @@
 
 /* A listing that models read: far larger ones no client can use. */
 #define CATALOGUE_MAX ((size_t)16 << 20)
-/* SEP-986 of MCP; also what clients and models accept in practice. */
-#define TOOL_NAME_MAX 128
 /* A line for the log. */
 #define ERROR_MAX 1024
 
@@ -47,25 +45,6 @@ static const struct {
 };
 
 /* Checking --------------------------------------------------------------- */
-
-static bool
-name_char_ok(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.';
-}
-
-static bool
-name_ok(const char *name)
-{
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < n; i++) {
-		if (!name_char_ok(name[i]))
-			return false;
-	}
-	return n > 0 && n <= TOOL_NAME_MAX;
-}
 
 static const char *
 input_schema(const struct tool *tool)
@@ -113,7 +92,7 @@ add_tool(struct listing *l, const struct tool *tool, struct strbuf *error)
 	struct schema *input = NULL;
 	struct entry *e;
 
-	if (!name_ok(tool->name))
+	if (!env_tool_name_ok(slice_str(tool->name)))
 		return refuse(error, tool, "name",
 		    "not 1 to 128 of A-Za-z0-9_.-");
 	if (tool->description == NULL)
