@@ -80,6 +80,7 @@ struct reader {
 	const char *at, *end; /* what is left of the head */
 	const struct http_limits *limits;
 	struct http_head *head;
+	struct slice authority; /* of a target in absolute form, or none */
 	unsigned hosts, lengths, codings, expectations; /* fields seen */
 	int coding_refusal; /* status for the transfer coding, 0 = chunked */
 	bool asks_close, asks_keep_alive, asks_other;
@@ -156,14 +157,39 @@ read_version(struct reader *r)
 	return 0;
 }
 
+/*
+ * Takes scheme and authority off a target in absolute form. Any server has to
+ * read that (RFC 9112, section 3.2.2); who sent it must say the same in Host.
+ */
+static bool
+take_authority(struct slice *target, struct slice *authority)
+{
+	static const struct slice schemes[] = { SLICE("http://"),
+		SLICE("https://") };
+
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		size_t at = schemes[i].n, end = at;
+
+		if (target->n < at ||
+		    !http_same_letters(target->p, schemes[i].p, at))
+			continue;
+		while (end < target->n && target->p[end] != '/' &&
+		    target->p[end] != '?')
+			end++;
+		*authority = slice_of(target->p + at, end - at);
+		*target = slice_of(target->p + end, target->n - end);
+		return true;
+	}
+	return false;
+}
+
 static void
 split_target(struct http_head *head, struct slice target)
 {
-	struct slice rest = target;
-
-	head->target = target;
-	http_next_part(&rest, '?', &head->path);
-	head->query = rest;
+	http_next_part(&target, '?', &head->path);
+	head->query = target;
+	if (head->path.n == 0)
+		head->path = SLICE("/");
 }
 
 static int
@@ -187,9 +213,9 @@ read_request_line(struct reader *r)
 		return 501;
 	if (target.n > r->limits->uri_bytes)
 		return 414;
-	/* The absolute, authority and asterisk forms are for proxies and servers
-	 * as a whole: here they could only name a second, other host. */
-	if (target.p[0] != '/')
+	/* The authority and asterisk forms are for proxies and servers as a
+	 * whole. */
+	if (target.p[0] != '/' && !take_authority(&target, &r->authority))
 		return 400;
 	split_target(r->head, target);
 	return 0;
@@ -376,6 +402,16 @@ settle_body(struct reader *r)
 	return true;
 }
 
+/* RFC 9112, section 3.2: one in 1.1, and what an absolute target says as well. */
+static bool
+hosts_agree(const struct reader *r)
+{
+	if (r->authority.p != NULL)
+		return r->hosts == 1 &&
+		    http_same_word(r->authority, r->head->host);
+	return r->hosts == 1 || r->head->minor == 0;
+}
+
 /* Ambiguity first: a 400 must not hide behind what we merely cannot serve. */
 static int
 settle(struct reader *r)
@@ -383,7 +419,7 @@ settle(struct reader *r)
 	struct http_head *head = r->head;
 	bool has_body;
 
-	if (!settle_body(r) || (r->hosts == 0 && head->minor == 1))
+	if (!settle_body(r) || !hosts_agree(r))
 		return 400;
 	has_body = head->body == HTTP_BODY_CHUNKED || head->content_length > 0;
 	if (head->method == HTTP_HEAD && has_body)
@@ -404,6 +440,7 @@ settle(struct reader *r)
 static void
 head_init(struct http_head *head)
 {
+	head->path = SLICE_NONE;
 	head->query = SLICE_NONE;
 	head->host = SLICE_NONE;
 	head->body = HTTP_BODY_NONE;

@@ -6,8 +6,8 @@
  * smuggling). RFC 9112 says what is well-formed; where it lets a recipient
  * repair a message, this one refuses it instead: no empty line before the
  * request line, no bare LF, no folded field, no list of equal Content-Lengths.
- * Only the origin form of a target is read, since nothing here is a proxy in
- * HTTP's sense.
+ * Of a target's forms the origin form is read, and the absolute form if Host says
+ * the same; nothing here is a proxy in HTTP's sense.
  *
  * A caller collects bytes until http_head_length() finds the end of a head,
  * calls http_head_parse() once on exactly those bytes, and then reads the body:
@@ -50,8 +50,7 @@ struct http_field {
 
 struct http_head {
 	enum http_method method;
-	struct slice target;  /* origin-form, as sent */
-	struct slice path;    /* the target before '?', not percent-decoded */
+	struct slice path;    /* of the target, not percent-decoded; never empty */
 	struct slice query;   /* after '?', empty when there is none */
 	unsigned minor;       /* 0 or 1, of HTTP/1.x */
 	bool keep_alive;      /* what the client wishes, by version and field */

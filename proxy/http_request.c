@@ -43,7 +43,6 @@ dispatch(struct http_conn *c, const struct http_head *head,
 	http_conn_set_state(c, HTTP_BUSY);
 	c->close_after = !head->keep_alive;
 	c->http10 = head->minor == 0;
-	c->bodiless = head->method == HTTP_HEAD;
 	stat_add(s->options.stats, STAT_REQUESTS, 1);
 	s->options.handler(c, &req, s->options.arg);
 }
@@ -77,6 +76,8 @@ step_head(struct http_conn *c, const char *p, size_t n)
 	int len, status;
 
 	http_conn_set_state(c, HTTP_HEAD_PART);
+	/* Also of one that is refused, for whatever reason. */
+	c->bodiless = n >= 5 && memcmp(p, "HEAD ", 5) == 0;
 	len = http_head_length(p, n, &c->scanned, limits);
 	if (len == 0)
 		return 0;

@@ -131,7 +131,6 @@ http_refuse(struct http_conn *c, int status)
 {
 	http_conn_set_state(c, HTTP_BUSY);
 	c->close_after = true;
-	c->bodiless = false;
 	log_debug("request refused", LF_N("status", status));
 	http_respond_status(c, status, NULL, NULL);
 }

@@ -12,7 +12,7 @@ typedef void route_fn(struct router *r, struct http_conn *c,
 struct route {
 	const char *path;
 	bool per_api;
-	bool open;           /* needs no principal */
+	bool open;           /* needs no principal; where GET is, so is HEAD */
 	enum http_method method;
 	const char *allow;   /* the field that a 405 carries */
 	route_fn *fn;
@@ -72,19 +72,20 @@ resource_metadata(struct router *r, struct http_conn *c,
 }
 
 #define ALLOW_GET "Allow: GET\r\n"
+#define ALLOW_GET_HEAD "Allow: GET, HEAD\r\n"
 #define ALLOW_POST "Allow: POST\r\n"
 
 static const struct route routes[] = {
 	{ "/messages/", true, false, HTTP_POST, ALLOW_POST, sse_post },
 	{ "/sse", true, false, HTTP_GET, ALLOW_GET, sse_get },
-	{ "/healthz", false, true, HTTP_GET, ALLOW_GET, healthz },
-	{ "/readyz", false, true, HTTP_GET, ALLOW_GET, readyz },
-	{ "/metrics", false, true, HTTP_GET, ALLOW_GET, metrics },
+	{ "/healthz", false, true, HTTP_GET, ALLOW_GET_HEAD, healthz },
+	{ "/readyz", false, true, HTTP_GET, ALLOW_GET_HEAD, readyz },
+	{ "/metrics", false, true, HTTP_GET, ALLOW_GET_HEAD, metrics },
 };
 
 /* The only one that stands before what it describes: see resource.h. */
 static const struct route metadata_route = { RESOURCE_METADATA_PATH, false,
-	true, HTTP_GET, ALLOW_GET, resource_metadata };
+	true, HTTP_GET, ALLOW_GET_HEAD, resource_metadata };
 
 /* Splits /<api>/<rest>; false when the path has not that form. */
 static bool
@@ -138,6 +139,14 @@ router_admitted(struct http_conn *c, const struct http_request *req,
 	route->fn(arg, c, req, who, api);
 }
 
+/* An answer to a HEAD is sent without its body; a stream has nothing else. */
+static bool
+serves(const struct route *route, enum http_method method)
+{
+	return method == route->method ||
+	    (method == HTTP_HEAD && route->open && route->method == HTTP_GET);
+}
+
 void
 router_handle(struct http_conn *c, const struct http_request *req, void *arg)
 {
@@ -150,7 +159,7 @@ router_handle(struct http_conn *c, const struct http_request *req, void *arg)
 		http_respond_status(c, 404, NULL, NULL);
 		return;
 	}
-	if (route->method != req->head->method) {
+	if (!serves(route, req->head->method)) {
 		http_respond_status(c, 405, route->allow, NULL);
 		return;
 	}

@@ -138,10 +138,91 @@ def test_http_1_0_stream_is_not_chunked(system, wire):
     assert data.startswith(b"event: endpoint")
 
 
-def test_head(system):
-    response = request(system.proxies[0], "HEAD", "/healthz")
-    assert response.status in (200, 405)
-    assert response.body == b""
+@pytest.mark.parametrize("target, status", [
+    ("/healthz", 200), ("/.well-known/oauth-protected-resource", None), ("/sse", 405),
+    ("/messages/", 405), ("/none", 404)])
+def test_head_is_answered_like_get_without_a_body(wire, target, status):
+    """And what follows on the connection is not taken for its body."""
+    get = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    wire.send(get.replace("GET", "HEAD") + "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head = wire.response("HEAD")
+    assert wire.response().body == b"ok\n"
+    if status == 405:
+        assert head.status == 405 and head.header("Allow")
+    else:
+        same = wire.send(get).response()
+        assert head.status == same.status == (status or same.status)
+        assert {k: v for k, v in head.fields if k != "Date"} == \
+            {k: v for k, v in same.fields if k != "Date"}
+
+
+def test_a_refused_head_has_no_body_either(wire):
+    wire.send(b"HEAD /healthz HTTP/1.1\r\n\r\n")
+    response = wire.response("HEAD")
+    assert response.status == 400 and response.header("Content-Length") != "0"
+    assert wire.rest(5) == b""
+
+
+@pytest.mark.parametrize("line, status, allow", [
+    ("OPTIONS /healthz", 405, "GET, HEAD"), ("OPTIONS /sse", 405, "GET"),
+    ("OPTIONS /messages/", 405, "POST"), ("OPTIONS /none", 404, None), ("OPTIONS *", 400, None)])
+def test_options(wire, line, status, allow):
+    wire.send(f"{line} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    response = wire.response()
+    assert (response.status, response.header("Allow")) == (status, allow)
+
+
+@pytest.mark.parametrize("target, host, status", [
+    ("http://localhost/healthz", "localhost", 200), ("HTTP://LocalHost/healthz", "localhost", 200),
+    ("https://localhost:8443/healthz?x=http://a/", "localhost:8443", 200),
+    ("http://localhost", "localhost", 404), ("http://other/healthz", "localhost", 400),
+    ("http://localhost:80/healthz", "localhost", 400),
+    ("http://user@localhost/healthz", "localhost", 400),
+    ("http:///healthz", "localhost", 400), ("localhost:80", "localhost", 400),
+    ("/%68ealthz", "localhost", 404), ("/healthz%00", "localhost", 404),
+    ("/x/../healthz", "localhost", 404)])
+def test_forms_of_a_target(wire, target, host, status):
+    """RFC 9112, section 3.2; paths are compared as they are, so that a load
+    balancer's rules and ours mean the same."""
+    wire.send(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n")
+    assert wire.response().status == status
+
+
+@pytest.mark.parametrize("version, fields, stays", [
+    ("1.1", "", True), ("1.1", "Connection: keep-alive\r\n", True),
+    ("1.1", "Connection: close\r\n", False), ("1.1", "Connection: Close\r\n", False),
+    ("1.1", "Connection: keep-alive, close\r\n", False),
+    ("1.1", "Connection: close, keep-alive\r\n", False),
+    ("1.1", "Connection: ,te ,\tclose,\r\nTE: trailers\r\n", False),
+    ("1.1", "Connection: upgrade\r\nConnection: close\r\n", False),
+    ("1.1", "Connection: closed\r\n", True),
+    ("1.1", "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n", True),
+    ("1.0", "", False), ("1.0", "Connection: Keep-Alive\r\n", True),
+    ("1.0", "Connection: keep-alive, close\r\n", False)])
+def test_who_closes_the_connection(wire, version, fields, stays):
+    """RFC 9112, section 9.3."""
+    get = f"GET /healthz HTTP/{version}\r\nHost: localhost\r\n{fields}\r\n"
+    response = wire.send(get).response()
+    assert response.status == 200 and response.version == "HTTP/1.1"
+    wanted = "close" if not stays else "keep-alive" if version == "1.0" else None
+    assert response.header("Connection") == wanted
+    if stays:
+        assert wire.send(get).response().status == 200
+        assert not wire.closed()
+    else:
+        assert wire.rest(5) == b""
+
+
+def test_what_is_pipelined_behind_a_stream_is_never_run(client, wire):
+    """Its answer would stand behind the stream's end, which is not to come."""
+    wire.send(post(client.endpoint) + b"GET /sse HTTP/1.1\r\nHost: localhost\r\n\r\n" +
+              post(client.endpoint, PING.replace(b"http", b"behind a stream")))
+    assert wire.response().status == 202
+    stream = wire.response()
+    assert stream.status == 200 and stream.header("Content-Type") == "text/event-stream"
+    wire.send(post(client.endpoint, PING.replace(b"http", b"on a stream")))
+    answered(client)
+    assert not wire.closed() and b"HTTP/1." not in wire.pending
 
 
 def test_absurdly_split_pipelining_on_a_get(wire):

@@ -31,7 +31,7 @@ def get(line="GET /healthz HTTP/1.1", host="Host: localhost\r\n", fields=""):
 
 
 N = len(BODY)
-BAD, UNKNOWN = {400}, {400, 501}
+BAD = 400
 
 CASES = [
     # Two ways to say how long the body is.
@@ -52,23 +52,25 @@ CASES = [
     ("length with a blank inside", head("Content-Length: 4 9", body=BODY), BAD),
     ("length with a dot", head(f"Content-Length: {N}.0", body=BODY), BAD),
     ("length in quotes", head(f'Content-Length: "{N}"', body=BODY), BAD),
+    ("length with a leading zero", head(f"Content-Length: 0{N}", body=BODY), BAD),
+    ("length with a tab inside", head("Content-Length: 4\t9", body=BODY), BAD),
     ("empty length", head("Content-Length:", body=BODY), BAD),
-    ("length beyond 64 bits", head("Content-Length: 18446744073709551665", body=BODY), {400, 413}),
-    ("length of 100 digits", head("Content-Length: " + "9" * 100, body=BODY), {400, 413}),
+    ("length beyond 64 bits", head("Content-Length: 18446744073709551665", body=BODY), BAD),
+    ("length of 100 digits", head("Content-Length: " + "9" * 100, body=BODY), BAD),
     # Transfer codings other than one plain "chunked".
-    ("coding identity", head("Transfer-Encoding: identity", body=BODY), UNKNOWN),
-    ("coding xchunked", head("Transfer-Encoding: xchunked", body=BODY), UNKNOWN),
-    ("coding gzip, chunked", head("Transfer-Encoding: gzip, chunked", body="0\r\n\r\n"), UNKNOWN),
+    ("coding identity", head("Transfer-Encoding: identity", body=BODY), 501),
+    ("coding xchunked", head("Transfer-Encoding: xchunked", body=BODY), 501),
+    ("coding gzip, chunked", head("Transfer-Encoding: gzip, chunked", body="0\r\n\r\n"), 501),
     ("coding chunked, identity", head("Transfer-Encoding: chunked, identity",
-                                      body="0\r\n\r\n"), UNKNOWN),
+                                      body="0\r\n\r\n"), BAD),
     ("coding chunked twice", head("Transfer-Encoding: chunked", "Transfer-Encoding: chunked",
                                   body="0\r\n\r\n"), BAD),
     ("coding chunked, chunked", head("Transfer-Encoding: chunked, chunked",
                                      body="0\r\n\r\n"), BAD),
-    ("coding in quotes", head('Transfer-Encoding: "chunked"', body="0\r\n\r\n"), UNKNOWN),
+    ("coding in quotes", head('Transfer-Encoding: "chunked"', body="0\r\n\r\n"), BAD),
     ("coding with a tab before it", head("Transfer-Encoding: \x0bchunked", body="0\r\n\r\n"), BAD),
-    ("coding with a parameter", head("Transfer-Encoding: chunked;x=1", body="0\r\n\r\n"), UNKNOWN),
-    ("empty coding", head("Transfer-Encoding:", body="0\r\n\r\n"), UNKNOWN),
+    ("coding with a parameter", head("Transfer-Encoding: chunked;x=1", body="0\r\n\r\n"), BAD),
+    ("empty coding", head("Transfer-Encoding:", body="0\r\n\r\n"), BAD),
     # Folding, line ends, control characters.
     ("obs-fold", sized("X-A: b\r\n c"), BAD),
     ("obs-fold with a tab", sized("X-A: b\r\n\tc"), BAD),
@@ -102,13 +104,20 @@ CASES = [
     ("Host with a path", get(host="Host: localhost/x\r\n"), BAD),
     ("Host with a user", get(host="Host: a@localhost\r\n"), BAD),
     ("Host with a list", get(host="Host: a, b\r\n"), BAD),
+    ("Host with a blank", get(host="Host: local host\r\n"), BAD),
+    ("Host with a port that is none", get(host="Host: localhost:99999\r\n"), BAD),
     # The request line.
-    ("HTTP/2.0", get("GET /healthz HTTP/2.0"), {505}),
-    ("HTTP/1.2", get("GET /healthz HTTP/1.2"), {505}),
-    ("HTTP/0.9", get("GET /healthz HTTP/0.9"), {505}),
-    ("HTTP/1.10", get("GET /healthz HTTP/1.10"), {400, 505}),
+    ("empty line before it", "\r\n" + get(), BAD),
+    ("CR in the target", get("GET /heal\rthz HTTP/1.1"), BAD),
+    ("fragment in the target", get("GET /healthz#x HTTP/1.1"), BAD),
+    ("backslash in the target", get("GET \\healthz HTTP/1.1"), BAD),
+    ("target outside ASCII", get("GET /\xe9 HTTP/1.1"), BAD),
+    ("HTTP/2.0", get("GET /healthz HTTP/2.0"), 505),
+    ("HTTP/1.2", get("GET /healthz HTTP/1.2"), 505),
+    ("HTTP/0.9", get("GET /healthz HTTP/0.9"), 505),
+    ("HTTP/1.10", get("GET /healthz HTTP/1.10"), BAD),
     ("no version", get("GET /healthz"), BAD),
-    ("http in small letters", get("GET /healthz http/1.1"), {400, 505}),
+    ("http in small letters", get("GET /healthz http/1.1"), BAD),
     ("two blanks", get("GET  /healthz HTTP/1.1"), BAD),
     ("tab as separator", get("GET\t/healthz\tHTTP/1.1"), BAD),
     ("blank at the end", get("GET /healthz HTTP/1.1 "), BAD),
@@ -116,22 +125,22 @@ CASES = [
     ("blank in the target", get("GET /heal thz HTTP/1.1"), BAD),
     ("absolute target", get("GET http://evil.example.com/healthz HTTP/1.1"), BAD),
     ("target without a slash", get("GET healthz HTTP/1.1"), BAD),
-    ("CONNECT", get("CONNECT localhost:80 HTTP/1.1"), {400, 405, 501}),
-    ("unknown method", get("BREW /healthz HTTP/1.1"), {501}),
-    ("method in small letters", get("get /healthz HTTP/1.1"), {400, 501}),
-    ("method with a bracket", get("GE[T /healthz HTTP/1.1"), {400, 501}),
+    ("CONNECT", get("CONNECT localhost:80 HTTP/1.1"), 501),
+    ("unknown method", get("BREW /healthz HTTP/1.1"), 501),
+    ("method in small letters", get("get /healthz HTTP/1.1"), 501),
+    ("method with a bracket", get("GE[T /healthz HTTP/1.1"), BAD),
     ("TLS hello", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + "\0" * 40 + "\r\n\r\n", BAD),
-    ("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505}),
+    ("HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     # Too much.
-    ("target of 3 KiB", get("GET /" + "x" * 3072 + " HTTP/1.1"), {414}),
-    ("target without an end", "GET /" + "x" * 20_000, {414, 431}),
-    ("field of 20 KiB", sized("X-A: " + "b" * 20_000), {431}),
-    ("65 fields", sized(*[f"X-{n}: b" for n in range(65)]), {431}),
-    ("5000 fields", sized(*[f"X-{n}:" for n in range(5000)]), {431}),
-    ("body over the limit", head("Content-Length: 1048577", body=BODY), {413}),
+    ("target of 3 KiB", get("GET /" + "x" * 3072 + " HTTP/1.1"), 414),
+    ("target without an end", "GET /" + "x" * 20_000, 414),
+    ("field of 20 KiB", sized("X-A: " + "b" * 20_000), 431),
+    ("65 fields", sized(*[f"X-{n}: b" for n in range(65)]), 431),
+    ("5000 fields", sized(*[f"X-{n}:" for n in range(5000)]), 431),
+    ("body over the limit", head("Content-Length: 1048577", body=BODY), 413),
     # Expectations.
-    ("unknown expectation", sized("Expect: 200-maybe"), {417}),
-    ("two expectations", sized("Expect: 100-continue, x"), {417}),
+    ("unknown expectation", sized("Expect: 200-maybe"), 417),
+    ("two expectations", sized("Expect: 100-continue, x"), 417),
     # Bodies where none belongs.
     ("HEAD with a body", sized(line="HEAD /healthz HTTP/1.1"), BAD),
     # Chunks.
@@ -143,9 +152,10 @@ CASES = [
     ("empty chunk size", chunked(f"\r\n{BODY}\r\n0\r\n\r\n"), BAD),
     ("chunk size in letters", chunked(f"zz\r\n{BODY}\r\n0\r\n\r\n"), BAD),
     ("chunk size beyond 64 bits", chunked("10000000000000031\r\n" + BODY + "\r\n0\r\n\r\n"),
-     {400, 413}),
-    ("chunk size of 100 zeros", chunked("0" * 100 + f"{N:x}\r\n{BODY}\r\n0\r\n\r\n"), {400, 413}),
-    ("chunk larger than the limit", chunked("fffffff\r\n" + BODY), {413}),
+     BAD),
+    ("chunk size of 100 zeros", chunked("0" * 100 + f"{N:x}\r\n{BODY}\r\n0\r\n\r\n"), BAD),
+    ("chunks larger than the limit", chunked("fffff\r\n" + "x" * 0xfffff + "\r\n2\r\n"), 413),
+    ("chunk larger than the limit", chunked("fffffff\r\n" + BODY), 413),
     ("chunk extension", chunked(f"{N:x};x=y\r\n{BODY}\r\n0\r\n\r\n"), BAD),
     ("chunk extension on the last", chunked(f"{N:x}\r\n{BODY}\r\n0;x\r\n\r\n"), BAD),
     ("no CRLF after a chunk", chunked(f"{N:x}\r\n{BODY}0\r\n\r\n"), BAD),
@@ -170,18 +180,18 @@ def victim(system):
         yield session
 
 
-@pytest.mark.parametrize("data, statuses", [case[1:] for case in CASES],
+@pytest.mark.parametrize("data, status", [case[1:] for case in CASES],
                          ids=[case[0] for case in CASES])
-def test_refused_closed_and_nothing_smuggled(system, victim, data, statuses):
+def test_refused_closed_and_nothing_smuggled(system, victim, data, status):
     proxy = system.proxies[0]
     smuggled = (f"POST {victim.endpoint} HTTP/1.1\r\nHost: localhost\r\n"
                 f"Content-Type: application/json\r\nContent-Length: {N}\r\n\r\n{BODY}")
     with RawHttp(proxy) as connection:
         connection.send(data.replace("{endpoint}", victim.endpoint) + smuggled)
         response = connection.response("HEAD" if data.startswith("HEAD") else "POST")
-        assert response.status in statuses
+        assert response.status == status
         assert response.header("Connection") == "close"
-        assert b"HTTP/1." not in connection.rest(5)
+        assert connection.rest(5) == b""
     assert victim.request("ping")["result"] == {}
     assert victim.surprises == []
     assert request(proxy, "GET", "/healthz").status == 200

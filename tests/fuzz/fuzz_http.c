@@ -123,11 +123,14 @@ check_meaning(const struct http_head *h)
 	}
 	MUST(h->method != HTTP_HEAD || (codings == 0 && h->content_length == 0));
 	MUST(!h->expect_continue || (h->minor == 1 && lengths + codings == 1));
-	MUST(h->target.n <= limits.uri_bytes && h->target.p[0] == '/');
-	MUST(memchr(h->target.p, ' ', h->target.n) == NULL);
-	MUST(memchr(h->target.p, '#', h->target.n) == NULL);
+	MUST(h->path.n > 0 && h->path.p[0] == '/');
+	MUST(h->path.n + h->query.n <= limits.uri_bytes);
+	for (const char *bad = " #\\"; *bad != '\0'; bad++) {
+		MUST(memchr(h->path.p, *bad, h->path.n) == NULL);
+		MUST(h->query.n == 0 ||
+		    memchr(h->query.p, *bad, h->query.n) == NULL);
+	}
 	MUST(memchr(h->path.p, '?', h->path.n) == NULL);
-	MUST(h->path.n + h->query.n + (h->path.n < h->target.n) == h->target.n);
 }
 
 static bool
@@ -137,8 +140,7 @@ same_meaning(const struct http_head *a, const struct http_head *b)
 		if (!slice_eq(a->fields[i].name, b->fields[i].name) ||
 		    !slice_eq(a->fields[i].value, b->fields[i].value))
 			return false;
-	return a->method == b->method && slice_eq(a->target, b->target) &&
-	       slice_eq(a->path, b->path) && slice_eq(a->query, b->query) && a->minor == b->minor &&
+	return a->method == b->method && slice_eq(a->path, b->path) && slice_eq(a->query, b->query) && a->minor == b->minor &&
 	       a->keep_alive == b->keep_alive && a->expect_continue == b->expect_continue &&
 	       a->body == b->body && a->content_length == b->content_length &&
 	       slice_eq(a->host, b->host) && a->field_count == b->field_count;
@@ -153,8 +155,8 @@ rewrite(const char *p, const struct http_head *h, char out[static REWRITTEN_MAX]
 	int method = (int)((const char *)memchr(p, ' ', limits.head_bytes) - p);
 	size_t n;
 
-	n = (size_t)snprintf(out, REWRITTEN_MAX, "%.*s %.*s HTTP/1.%u\r\n", method, p,
-	    SLICE_ARG(h->target), h->minor);
+	n = (size_t)snprintf(out, REWRITTEN_MAX, "%.*s %.*s%s%.*s HTTP/1.%u\r\n", method, p,
+	    SLICE_ARG(h->path), h->query.p != NULL ? "?" : "", SLICE_ARG(h->query), h->minor);
 	for (unsigned i = 0; i < h->field_count; i++)
 		n += (size_t)snprintf(out + n, REWRITTEN_MAX - n, "%.*s: %.*s\r\n",
 		    SLICE_ARG(h->fields[i].name), SLICE_ARG(h->fields[i].value));

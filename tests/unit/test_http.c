@@ -66,8 +66,9 @@ hold(struct http_conn *c, const struct http_request *req)
 {
 	ck_assert_uint_lt(held_count, HELD_MAX);
 	http_hold(c);
-	snprintf(held_target[held_count], sizeof(held_target[0]), "%.*s",
-	    SLICE_ARG(req->head->target));
+	snprintf(held_target[held_count], sizeof(held_target[0]), "%.*s%s%.*s",
+	    SLICE_ARG(req->head->path), req->head->query.n > 0 ? "?" : "",
+	    SLICE_ARG(req->head->query));
 	held[held_count++] = c;
 }
 
@@ -93,8 +94,9 @@ echo(struct http_conn *c, const struct http_request *req)
 {
 	struct strbuf text = STRBUF_INIT(2 * BODY_MAX);
 
-	strbuf_addf(&text, "%d %.*s ", req->head->method,
-	    SLICE_ARG(req->head->target));
+	strbuf_addf(&text, "%d %.*s%s%.*s ", req->head->method,
+	    SLICE_ARG(req->head->path), req->head->query.n > 0 ? "?" : "",
+	    SLICE_ARG(req->head->query));
 	strbuf_add_slice(&text, req->body);
 	respond(c, strbuf_slice(&text));
 	strbuf_release(&text);

@@ -72,7 +72,6 @@ START_TEST(reads_a_request)
 		  "X-Empty:\r\n"
 		  "Content-Length: 17\r\n\r\n");
 	ck_assert_int_eq(h.method, HTTP_POST);
-	ck_assert_str_eq(text(h.target), "/messages/?session_id=ab&x=1");
 	ck_assert_str_eq(text(h.path), "/messages/");
 	ck_assert_str_eq(text(h.query), "session_id=ab&x=1");
 	ck_assert_uint_eq(h.minor, 1);
@@ -129,6 +128,42 @@ START_TEST(splits_the_target)
 	PARSE(&h, "GET /a%2Fb?c?d=%20 HTTP/1.1\r\nHost: a\r\n\r\n");
 	ck_assert_str_eq(text(h.path), "/a%2Fb");
 	ck_assert_str_eq(text(h.query), "c?d=%20");
+}
+END_TEST
+
+static const struct {
+	const char *target, *host, *path, *query;
+} absolute[] = {
+	{ "http://a/sse?x", "a", "/sse", "x" },
+	{ "HTTPS://A:80/", "a:80", "/", "" },
+	{ "http://a", "a", "/", "" },
+	{ "http://a?x=/y", "a", "/", "x=/y" },
+	{ "http://[::1]:80//b", "[::1]:80", "//b", "" },
+	{ "http://a/http://b/", "a", "/http://b/", "" },
+	/* Two hosts, or none that could be one. */
+	{ "http://a/", "b", NULL, NULL },
+	{ "http://a:80/", "a", NULL, NULL },
+	{ "http://u@a/", "a", NULL, NULL },
+	{ "http:///a", "a", NULL, NULL },
+	{ "http:/a", "a", NULL, NULL },
+	{ "ftp://a/", "a", NULL, NULL },
+	{ "a/", "a", NULL, NULL },
+};
+
+START_TEST(an_absolute_target_agrees_with_host)
+{
+	struct http_head h;
+	char bytes[256];
+	int n = snprintf(bytes, sizeof(bytes), "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n",
+	    absolute[_i].target, absolute[_i].host);
+
+	ck_assert_int_eq(judge(slice_of(bytes, (size_t)n), &h),
+	    absolute[_i].path ? 0 : 400);
+	if (absolute[_i].path == NULL)
+		return;
+	ck_assert_str_eq(text(h.path), absolute[_i].path);
+	ck_assert_str_eq(text(h.query), absolute[_i].query);
+	ck_assert_str_eq(text(h.host), absolute[_i].host);
 }
 END_TEST
 
@@ -337,7 +372,8 @@ static const struct {
 	/* Target. */
 	ROW(400, "OPTIONS * HTTP/1.1\r\n" HOST "\r\n"),
 	ROW(400, "GET * HTTP/1.1\r\n" HOST "\r\n"),
-	ROW(400, "GET http://a/ HTTP/1.1\r\n" HOST "\r\n"),
+	ROW(400, "GET http://b/ HTTP/1.1\r\n" HOST "\r\n"),
+	ROW(400, "GET http://a/ HTTP/1.0\r\n\r\n"),
 	ROW(400, "GET a:80 HTTP/1.1\r\n" HOST "\r\n"),
 	ROW(400, "GET ?a HTTP/1.1\r\n" HOST "\r\n"),
 	ROW(400, "GET sse HTTP/1.1\r\n" HOST "\r\n"),
@@ -696,7 +732,7 @@ START_TEST(limits_the_target)
 
 	n = snprintf(buf, sizeof(buf), "OPTIONS /%0*d HTTP/1.1\r\n" HOST "\r\n", fits, 7);
 	must_parse(slice_of(buf, (size_t)n), &h);
-	ck_assert_uint_eq(h.target.n, limits.uri_bytes);
+	ck_assert_uint_eq(h.path.n, limits.uri_bytes);
 	n = snprintf(buf, sizeof(buf), "OPTIONS /%0*d HTTP/1.1\r\n" HOST "\r\n", fits + 1, 7);
 	ck_assert_int_eq(judge(slice_of(buf, (size_t)n), &h), 414);
 }
@@ -740,6 +776,8 @@ head_case(void)
 	tcase_add_test(tc, reads_a_request);
 	tcase_add_test(tc, reads_each_method);
 	tcase_add_test(tc, splits_the_target);
+	tcase_add_loop_test(tc, an_absolute_target_agrees_with_host, 0,
+	    ARRAY_LEN(absolute));
 	tcase_add_test(tc, host_is_optional_only_in_1_0);
 	tcase_add_loop_test(tc, takes_a_good_host, 0, ARRAY_LEN(good_hosts));
 	tcase_add_loop_test(tc, refuses_a_bad_host, 0, ARRAY_LEN(bad_hosts));

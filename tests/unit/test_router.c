@@ -97,7 +97,8 @@ static const struct {
 	{ "GET", "/healthz?x", 200, NULL },
 	{ "GET", "/readyz", 200, NULL },
 	{ "GET", "/metrics", 200, "Content-Type: text/plain; version=0.0.4" },
-	{ "POST", "/healthz", 405, "Allow: GET\r\n" },
+	{ "POST", "/healthz", 405, "Allow: GET, HEAD\r\n" },
+	{ "OPTIONS", "/healthz", 405, "Allow: GET, HEAD\r\n" },
 	{ "POST", "/sse", 405, "Allow: GET\r\n" },
 	{ "POST", "/calc/sse", 405, "Allow: GET\r\n" },
 	{ "DELETE", "/sse", 405, "Allow: GET\r\n" },
@@ -154,12 +155,17 @@ START_TEST(a_path_leads_to_a_stream)
 END_TEST
 
 /* Whoever asks by HEAD must not take the answer's body for the next answer. */
-START_TEST(a_head_request_is_refused_without_a_body)
+START_TEST(a_head_request_is_answered_without_a_body)
 {
 	struct answer a;
 
 	client_say(&client, "HEAD /healthz HTTP/1.1\r\nHost: h\r\n\r\n"
+			    "HEAD /sse HTTP/1.1\r\nHost: h\r\n\r\n"
 			    "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n");
+	WAIT(client_take(&client, &a, true));
+	ck_assert_int_eq(a.status, 200);
+	ck_assert_ptr_nonnull(strstr(a.head.p, "Content-Length: 3\r\n"));
+	answer_release(&a);
 	WAIT(client_take(&client, &a, true));
 	ck_assert_int_eq(a.status, 405);
 	answer_release(&a);
@@ -191,7 +197,7 @@ main(void)
 	    (int)ARRAY_LEN(routes));
 	tcase_add_loop_test(tc, a_path_leads_to_a_stream, 0,
 	    (int)ARRAY_LEN(streams));
-	tcase_add_test(tc, a_head_request_is_refused_without_a_body);
+	tcase_add_test(tc, a_head_request_is_answered_without_a_body);
 	tcase_add_test(tc, who_drains_is_not_ready);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
