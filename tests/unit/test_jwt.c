@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "common/ident.h"
+#include "tests/unit/support/token.h"
 
 #define NOW 1800000000u
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -26,37 +27,6 @@ static char rsa_pem[2048], ec_pem[2048];
 static const struct jwt_rules rules = { ISSUER, AUDIENCE, "*" };
 
 /* Making tokens ------------------------------------------------------------- */
-
-static void
-to_base64url(struct strbuf *out, const void *data, size_t n)
-{
-	static const char alphabet[] =
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	const unsigned char *p = data;
-
-	for (size_t i = 0; i < n; i += 3) {
-		uint32_t v = (uint32_t)p[i] << 16;
-
-		v |= i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0;
-		v |= i + 2 < n ? p[i + 2] : 0;
-		strbuf_add_char(out, alphabet[v >> 18]);
-		strbuf_add_char(out, alphabet[v >> 12 & 63]);
-		if (i + 1 < n)
-			strbuf_add_char(out, alphabet[v >> 6 & 63]);
-		if (i + 2 < n)
-			strbuf_add_char(out, alphabet[v & 63]);
-	}
-}
-
-static void
-sign_hmac(struct strbuf *token, const char *key)
-{
-	unsigned char mac[SHA256_LEN];
-
-	ident_hmac_sha256(mac, slice_str(key), strbuf_slice(token));
-	strbuf_add_char(token, '.');
-	to_base64url(token, mac, sizeof(mac));
-}
 
 /* ECDSA: from OpenSSL's DER to the r and s of a JWS. */
 static size_t
@@ -87,23 +57,6 @@ sign_key(struct strbuf *token, EVP_PKEY *key)
 		n = raw_ecdsa(sig, n);
 	strbuf_add_char(token, '.');
 	to_base64url(token, sig, n);
-}
-
-/* header and claims: the JSON between the braces. */
-static struct strbuf
-unsigned_token(const char *header, const char *claims)
-{
-	struct strbuf token = STRBUF_INIT(65536);
-	struct strbuf json = STRBUF_INIT(65536);
-
-	strbuf_addf(&json, "{%s}", header);
-	to_base64url(&token, json.p, json.n);
-	strbuf_reset(&json);
-	strbuf_addf(&json, "{%s}", claims);
-	strbuf_add_char(&token, '.');
-	to_base64url(&token, json.p, json.n);
-	strbuf_release(&json);
-	return token;
 }
 
 static struct strbuf
