@@ -41,7 +41,6 @@
 /* Then the connection lets others have their turn: half a megabyte. */
 #define READS_PER_TURN 64
 
-#define WORDS_MAX 32
 #define REASON_BYTES 256
 
 struct redis {
@@ -359,20 +358,6 @@ redis_send(struct redis *r, const struct slice *argv, size_t argc,
 	    r->opt.max_output_bytes)
 		return false;
 	return queue(r, argv, argc, cb, arg);
-}
-
-bool
-redis_send_list(struct redis *r, const char *const *words, redis_cb *cb,
-    void *arg)
-{
-	struct slice argv[WORDS_MAX];
-	size_t argc = 0;
-
-	for (; words[argc] != NULL; argc++) {
-		assert(argc < WORDS_MAX);
-		argv[argc] = slice_str(words[argc]);
-	}
-	return redis_send(r, argv, argc, cb, arg);
 }
 
 /* Input ----------------------------------------------------------------- */

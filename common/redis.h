@@ -105,13 +105,6 @@ bool redis_is_silent(const struct redis *r);
  */
 bool redis_send(struct redis *r, const struct slice *argv, size_t argc,
     redis_cb *cb, void *arg) MUST_CHECK;
-/* The same for up to 32 NUL-terminated words, ended by NULL; for rare commands. */
-bool redis_send_list(struct redis *r, const char *const *words, redis_cb *cb,
-    void *arg) MUST_CHECK;
-/* redis_send_words(r, cb, arg, "SREM", key, member) */
-#define redis_send_words(r, cb, arg, ...) \
-	redis_send_list((r), (const char *const[]){ __VA_ARGS__, NULL }, \
-	    (cb), (arg))
 /*
  * Runs a script with key_count keys followed by arguments, argc in all. All keys
  * must share one hash tag. Returns as redis_send().

@@ -47,9 +47,7 @@ typedef void http_handler(struct http_conn *c, const struct http_request *req,
 /* Keeps the struct (not the socket) until http_release(). */
 void http_hold(struct http_conn *c);
 void http_release(struct http_conn *c);
-/* The client's address as text; lives as long as the connection's struct. */
-void http_peer(const struct http_conn *c, char buf[static INET6_ADDRSTRLEN]);
-/* The same, IPv4 as ::ffff:a.b.c.d; borrowed from the connection. */
+/* The client's address, IPv4 as ::ffff:a.b.c.d; borrowed from the connection. */
 const struct in6_addr *http_peer_address(const struct http_conn *c);
 
 struct http_response {

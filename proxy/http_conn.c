@@ -1,6 +1,5 @@
 #include "proxy/http_private.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -133,15 +132,6 @@ http_release(struct http_conn *c)
 	c->holds--;
 	if (c->holds == 0 && c->state == HTTP_DEAD)
 		event_active(c->server->reaper, EV_TIMEOUT, 0);
-}
-
-void
-http_peer(const struct http_conn *c, char buf[static INET6_ADDRSTRLEN])
-{
-	if (IN6_IS_ADDR_V4MAPPED(&c->peer))
-		inet_ntop(AF_INET, &c->peer.s6_addr[12], buf, INET6_ADDRSTRLEN);
-	else
-		inet_ntop(AF_INET6, &c->peer, buf, INET6_ADDRSTRLEN);
 }
 
 const struct in6_addr *

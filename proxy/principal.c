@@ -48,12 +48,6 @@ principal_kind_name(enum principal_kind kind)
 	return kind_names[kind];
 }
 
-bool
-user_is(const struct principal *who, const unsigned char user[static SHA256_LEN])
-{
-	return CRYPTO_memcmp(who->user.bytes, user, SHA256_LEN) == 0;
-}
-
 /* The secret ---------------------------------------------------------------- */
 
 bool

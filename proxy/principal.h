@@ -43,9 +43,6 @@ struct principal {
 
 /* "anonymous", "key", "jwt". */
 const char *principal_kind_name(enum principal_kind kind);
-/* In constant time. */
-bool user_is(const struct principal *who,
-    const unsigned char user[static SHA256_LEN]);
 
 /* What turns names into user hashes; one per event loop. */
 struct principals;

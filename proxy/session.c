@@ -26,8 +26,6 @@ session_set_state(struct session *s, enum session_state state)
 	TAILQ_REMOVE(&all->lists[s->state], s, link);
 	TAILQ_INSERT_TAIL(&all->lists[state], s, link);
 	all->live += (state == SESSION_LIVE) - (s->state == SESSION_LIVE);
-	all->claiming += (state == SESSION_CLAIMING) -
-	    (s->state == SESSION_CLAIMING);
 	if (state == SESSION_ENDED)
 		all->leaving -= s->leaving;
 	s->state = state;
@@ -199,7 +197,6 @@ session_open(struct sessions *all, struct http_conn *c,
 	s->stream = c;
 	s->state = SESSION_CLAIMING;
 	TAILQ_INSERT_TAIL(&all->lists[SESSION_CLAIMING], s, link);
-	all->claiming++;
 	HASH_ADD(hh, all->table, sid, SID_LEN, s);
 	stat_add(all->options.stats, STAT_STREAMS, 1);
 	sessions_count_one(all, STAT_STREAMS_OPENED);
@@ -229,12 +226,6 @@ const char *
 session_api(const struct session *s)
 {
 	return s->api;
-}
-
-uint64_t
-session_epoch(const struct session *s)
-{
-	return s->epoch;
 }
 
 struct client_traits
@@ -389,10 +380,4 @@ unsigned
 sessions_count(const struct sessions *all)
 {
 	return all->live;
-}
-
-unsigned
-sessions_claiming(const struct sessions *all)
-{
-	return all->claiming;
 }

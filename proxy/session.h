@@ -77,7 +77,6 @@ void sessions_free(struct sessions *all);
 /* What a GET says about the session that it wants. */
 struct session_request {
 	struct slice api;              /* empty: all APIs */
-	struct slice endpoint;         /* path to POST to */
 	struct slice protocol;         /* mcp-protocol-version, or empty */
 	struct slice named;            /* a session id, or empty */
 	struct slice client_key;       /* the client's own name, or empty */
@@ -96,7 +95,6 @@ void session_open(struct sessions *all, struct http_conn *c,
 /* The live session of that id, or NULL when this loop does not hold it. */
 struct session *sessions_find(struct sessions *all, struct slice sid);
 const char *session_api(const struct session *s);
-uint64_t session_epoch(const struct session *s);
 /* What its client has said of itself, see declaration.h. */
 struct client_traits session_client(const struct session *s);
 /* The user whose session it is: SHA256_LEN bytes. */
@@ -134,8 +132,7 @@ unsigned sessions_to_leave(const struct sessions *all);
 void sessions_give_up(struct sessions *all);
 /* Ends every stream at once, on an event boundary. */
 void sessions_end_all(struct sessions *all, const char *reason);
-/* Those that have their endpoint, and those that still wait for one. */
+/* Those that have their endpoint. */
 unsigned sessions_count(const struct sessions *all);
-unsigned sessions_claiming(const struct sessions *all);
 
 #endif

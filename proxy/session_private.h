@@ -70,7 +70,6 @@ struct sessions {
 	TAILQ_HEAD(, backlog) backlogs;
 	struct recent recent;
 	unsigned live;
-	unsigned claiming;
 	unsigned generation;
 	bool rebuilding;               /* not all records are of it */
 	unsigned claims_left;          /* of this tick */

@@ -22,6 +22,12 @@ teardown(void)
 	principals_free(all);
 }
 
+static bool
+user_is(const struct principal *who, const unsigned char user[static SHA256_LEN])
+{
+	return memcmp(who->user.bytes, user, SHA256_LEN) == 0;
+}
+
 static struct principal
 anonymous(unsigned char last_octet, const char *agent)
 {

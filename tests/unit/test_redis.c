@@ -22,6 +22,7 @@
 #include "common/redis.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
+#include "tests/unit/support/words.h"
 
 /* Ample under sanitizers on a busy machine; nothing waits this long. */
 #define DEADLINE_MS 30000

@@ -13,6 +13,7 @@
 #include "tests/unit/support/redis_server.h"
 #include "tests/unit/support/serve.h"
 #include "tests/unit/support/wait.h"
+#include "tests/unit/support/words.h"
 
 #define POD "pod-a.0.abcd"
 #define TTL_MS 3600000
