@@ -46,11 +46,8 @@ struct config_option {
  * setting (or the file's line), the value (not a secret's) and what is allowed;
  * nothing is left to be freed then.
  *
- * .env lines: KEY=VALUE, an optional "export ", comments with # (at the start
- * or after a blank), values bare, in 'single' or in "double" quotes (with \n \r
- * \t \" \\ escapes). Nothing is expanded; the last line for a key counts; LF
- * and CRLF end lines. Keys that no table names are fine: several programs share
- * one file.
+ * Of the file (see dotenv.h) the last line for a key counts. Keys that no table
+ * names are fine: several programs share one file.
  */
 bool config_load(const struct config_option *const *tables, void *config,
     const char *dotenv_path, struct strbuf *errors) MUST_CHECK;

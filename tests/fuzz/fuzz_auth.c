@@ -16,14 +16,9 @@
 #include "proxy/credential.h"
 #include "proxy/jwt.h"
 #include "proxy/resource.h"
+#include "tests/fuzz/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                   \
-	do {                                                                 \
-		if (!(condition))                                            \
-			abort();                                             \
-	} while (0)
 
 #define SECRET "0123456789abcdef0123456789abcdef"
 #define NOW 1800000000u
@@ -43,8 +38,8 @@ keys(void)
 
 	if (made == NULL) {
 		made = jwt_keys_new();
-		REQUIRE(jwt_keys_add_secret(made, SLICE(SECRET), &reason));
-		REQUIRE(jwt_keys_add_pem(made, slice_str(ec_pem), &reason));
+		MUST(jwt_keys_add_secret(made, SLICE(SECRET), &reason));
+		MUST(jwt_keys_add_pem(made, slice_str(ec_pem), &reason));
 	}
 	return made;
 }
@@ -84,9 +79,9 @@ check_good(struct slice token, const struct jwt_claims *claims)
 
 	strbuf_add(&again, token.p, (size_t)(dot - token.p));
 	add_signature(&again);
-	REQUIRE(slice_eq(strbuf_slice(&again), token));
-	REQUIRE(token.n <= JWT_MAX && claims->subject.n > 0);
-	REQUIRE(claims->expires_s + JWT_SKEW_S >= NOW);
+	MUST(slice_eq(strbuf_slice(&again), token));
+	MUST(token.n <= JWT_MAX && claims->subject.n > 0);
+	MUST(claims->expires_s + JWT_SKEW_S >= NOW);
 	strbuf_release(&again);
 }
 
@@ -115,19 +110,19 @@ use_head(const struct http_head *head)
 
 	for (unsigned hops = 0; hops < 4; hops++)
 		caller_read(&caller, head, &peer, hops);
-	REQUIRE(caller.user_agent.n <= CALLER_AGENT_LEN);
+	MUST(caller.user_agent.n <= CALLER_AGENT_LEN);
 	credential_read(&credential, head);
 	if (credential.kind == CREDENTIAL_TOKEN)
 		try_token(credential.value);
 	if (api_key_id(credential.value).p != NULL)
-		REQUIRE(credential.value.n == API_KEY_LEN);
+		MUST(credential.value.n == API_KEY_LEN);
 	(void)allow_host("a.example b:1", head->host);
 	(void)allow_origin("http://a:* http://b", http_head_field(head, "origin"));
 	called_read(&called, head);
 	resource_challenge(&challenge, NULL, &called, &c);
 	/* Nothing of the request may end the field and begin another. */
-	REQUIRE(strbuf_ok(&challenge));
-	REQUIRE(memchr(challenge.p, '\n', challenge.n) ==
+	MUST(strbuf_ok(&challenge));
+	MUST(memchr(challenge.p, '\n', challenge.n) ==
 	    challenge.p + challenge.n - 1);
 	strbuf_release(&challenge);
 }
@@ -175,9 +170,9 @@ fuzz_jwks(const char *p, size_t n)
 	const char *reason = NULL;
 
 	if (!jwt_keys_add_jwks(set, slice_of(p, n), &reason))
-		REQUIRE(reason != NULL && jwt_keys_count(set) == 0);
+		MUST(reason != NULL && jwt_keys_count(set) == 0);
 	for (unsigned alg = 0; alg < JWT_ALGS; alg++)
-		REQUIRE(jwt_keys_verify(set, (enum jwt_alg)alg, SLICE("k"),
+		MUST(jwt_keys_verify(set, (enum jwt_alg)alg, SLICE("k"),
 		    SLICE("data"), SLICE("signature")) != JWT_SIGNATURE_GOOD);
 	jwt_keys_free(set);
 }

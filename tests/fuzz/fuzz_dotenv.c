@@ -7,14 +7,9 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "tests/fuzz/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                   \
-	do {                                                                 \
-		if (!(condition))                                            \
-			abort();                                             \
-	} while (0)
 
 struct settings {
 	char *text, *secret, *url;
@@ -50,8 +45,8 @@ load(struct slice text, struct settings *out, struct strbuf *errors)
 
 	if (fd < 0)
 		fd = memfd_create("dotenv", MFD_CLOEXEC);
-	REQUIRE(fd >= 0 && ftruncate(fd, 0) == 0);
-	REQUIRE(pwrite(fd, text.p, text.n, 0) == (ssize_t)text.n);
+	MUST(fd >= 0 && ftruncate(fd, 0) == 0);
+	MUST(pwrite(fd, text.p, text.n, 0) == (ssize_t)text.n);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	return config_load(tables, out, path, errors);
 }
@@ -64,7 +59,7 @@ print(const struct settings *settings)
 	size_t n = 0;
 	FILE *to = open_memstream(&text, &n);
 
-	REQUIRE(to != NULL);
+	MUST(to != NULL);
 	config_print(tables, settings, to);
 	fclose(to);
 	return slice_of(text, n);
@@ -77,14 +72,14 @@ check_round_trip(const struct settings *first)
 	struct settings second;
 	struct slice again;
 
-	REQUIRE(load(printed, &second, NULL));
-	REQUIRE(slice_eq(slice_str(first->text), slice_str(second.text)));
-	REQUIRE(first->number == second.number);
-	REQUIRE(first->bytes == second.bytes);
-	REQUIRE(first->truth == second.truth);
-	REQUIRE(first->choice == second.choice);
+	MUST(load(printed, &second, NULL));
+	MUST(slice_eq(slice_str(first->text), slice_str(second.text)));
+	MUST(first->number == second.number);
+	MUST(first->bytes == second.bytes);
+	MUST(first->truth == second.truth);
+	MUST(first->choice == second.choice);
 	again = print(&second);
-	REQUIRE(slice_eq(printed, again));
+	MUST(slice_eq(printed, again));
 	config_release(tables, &second);
 	free((char *)printed.p);
 	free((char *)again.p);
@@ -97,12 +92,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct settings settings;
 
 	if (load(slice_of((const char *)data, size), &settings, &errors)) {
-		REQUIRE(errors.n == 0);
+		MUST(errors.n == 0);
 		check_round_trip(&settings);
 		config_release(tables, &settings);
 	} else {
-		REQUIRE(errors.n > 0 || !strbuf_ok(&errors));
-		REQUIRE(settings.text == NULL && settings.url == NULL);
+		MUST(errors.n > 0 || !strbuf_ok(&errors));
+		MUST(settings.text == NULL && settings.url == NULL);
 	}
 	strbuf_release(&errors);
 	return 0;

@@ -8,16 +8,9 @@
 
 #include "common/envelope.h"
 #include "common/resp_reader.h"
+#include "tests/fuzz/must.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition) \
-	do { \
-		if (!(condition)) { \
-			fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
-			abort(); \
-		} \
-	} while (0)
 
 /* What came out of one run over the input. */
 struct outcome {
