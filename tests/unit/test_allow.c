@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 START_TEST(test_hosts)
 {
 	static const struct {
@@ -68,16 +70,9 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("allow");
-	TCase *tc = tcase_create("allow");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("allow", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, test_hosts);
 	tcase_add_test(tc, test_origins);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

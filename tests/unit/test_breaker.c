@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 #define T0 ((uint64_t)1000000)
 
 static void
@@ -99,20 +101,12 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("breaker");
-	TCase *tc = tcase_create("all");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("all", NULL, NULL);
 
 	tcase_add_test(tc, test_opens_after_failures_in_a_row);
 	tcase_add_test(tc, test_one_trial_decides);
 	tcase_add_test(tc, test_pause_grows_up_to_its_cap);
 	tcase_add_test(tc, test_late_failures_do_not_count);
 	tcase_add_test(tc, test_a_trial_that_tells_nothing);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_cases(tc);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 #include "worker/runtime/call.h"
 
@@ -146,20 +147,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("cancels");
-	TCase *tc = tcase_create("cancels");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("cancels", setup, teardown);
 
-	suite_add_tcase(suite, tc);
-	tcase_set_timeout(tc, 30);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_was_queued_before_is_cancelled);
 	tcase_add_test(tc, ids_are_compared_as_sent);
 	tcase_add_test(tc, running_call_is_ended);
 	tcase_add_test(tc, many_are_heard_and_the_oldest_forgotten);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

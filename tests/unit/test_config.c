@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/config.h"
+#include "tests/unit/support/suite.h"
 
 struct settings {
 	char *name;
@@ -471,9 +472,8 @@ END_TEST
 static TCase *
 loading_case(void)
 {
-	TCase *tc = tcase_create("loading");
+	TCase *tc = new_case("loading", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_fallbacks);
 	tcase_add_test(tc, test_environment_wins_and_empty_is_not_set);
 	tcase_add_test(tc, test_no_file);
@@ -492,9 +492,8 @@ loading_case(void)
 static TCase *
 showing_case(void)
 {
-	TCase *tc = tcase_create("showing");
+	TCase *tc = new_case("showing", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_print);
 	tcase_add_test(tc, test_print_not_set);
 	tcase_add_loop_test(tc, test_print_urls, 0, 9);
@@ -506,15 +505,5 @@ showing_case(void)
 int
 main(void)
 {
-	Suite *suite = suite_create("config");
-	SRunner *runner;
-	int failed;
-
-	suite_add_tcase(suite, loading_case());
-	suite_add_tcase(suite, showing_case());
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_cases(loading_case(), showing_case());
 }

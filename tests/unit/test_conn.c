@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/strbuf.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define BIG ((size_t)4 << 20)
@@ -355,13 +356,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("conn");
-	TCase *tc = tcase_create("conn");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("conn", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, bytes_come_as_they_were_sent);
 	tcase_add_test(tc, a_pause_leaves_bytes_in_the_socket);
 	tcase_add_test(tc, an_end_of_input_is_told_once_and_leaves_output);
@@ -376,10 +372,5 @@ main(void)
 	tcase_add_test(tc, the_one_that_waited_longest_is_found);
 	tcase_add_test(tc, who_takes_bytes_waits_anew);
 	tcase_add_test(tc, writing_more_is_no_progress);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

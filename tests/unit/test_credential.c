@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/api_key.h"
+#include "tests/unit/support/suite.h"
 
 static const struct http_limits limits = { 16384, 2048, 1024 };
 
@@ -115,18 +116,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("credential");
-	TCase *tc = tcase_create("credential");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("credential", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, test_fields);
 	tcase_add_test(tc, test_query);
 	tcase_add_test(tc, test_api_key_form);
 	tcase_add_test(tc, test_made_keys);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

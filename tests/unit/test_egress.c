@@ -6,6 +6,8 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 static bool
 address_ok(const struct egress *e, const char *text)
 {
@@ -149,10 +151,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("egress");
-	TCase *tc = tcase_create("all");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("all", NULL, NULL);
 
 	tcase_add_loop_test(
 	    tc, test_only_public_addresses, 0, (int)ARRAY_LEN(addresses));
@@ -161,10 +160,5 @@ main(void)
 	tcase_add_loop_test(
 	    tc, test_what_is_wrong_is_quoted, 0, (int)ARRAY_LEN(wrong_hosts));
 	tcase_add_test(tc, test_empty_lists);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_cases(tc);
 }

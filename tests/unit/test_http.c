@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "tests/unit/support/client.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define IDLE_MS 75000
@@ -1450,29 +1451,12 @@ add_streams(TCase *tc)
 int
 main(void)
 {
-	static const struct {
-		const char *name;
-		void (*add)(TCase *tc);
-	} cases[] = {
-		{ "requests", add_requests },
-		{ "limits", add_limits },
-		{ "streams", add_streams },
-	};
-	Suite *suite = suite_create("http");
-	SRunner *runner;
-	int failed;
+	TCase *requests = new_case("requests", setup, teardown);
+	TCase *limits = new_case("limits", setup, teardown);
+	TCase *streams = new_case("streams", setup, teardown);
 
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		TCase *tc = tcase_create(cases[i].name);
-
-		tcase_set_timeout(tc, 60);
-		tcase_add_checked_fixture(tc, setup, teardown);
-		cases[i].add(tc);
-		suite_add_tcase(suite, tc);
-	}
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	add_requests(requests);
+	add_limits(limits);
+	add_streams(streams);
+	return run_cases(requests, limits, streams);
 }

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 /* More than one refill of the buffer holds. */
 #define IDS 1000
 
@@ -84,18 +86,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("ident");
-	TCase *tc = tcase_create("ident");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("ident", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, test_form);
 	tcase_add_test(tc, test_none_twice_in_two_threads);
 	tcase_add_test(tc, test_every_digit_varies);
 	tcase_add_test(tc, test_sha256);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define POD "pod-a.0.abcd"
@@ -578,13 +579,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("inbox");
-	TCase *tc = tcase_create("inbox");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("inbox", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_entry_stays_until_it_is_dealt_with);
 	tcase_add_test(tc, an_entry_stays_until_all_of_it_is_dealt_with);
 	tcase_add_test(tc, entries_may_be_dealt_with_in_any_order);
@@ -611,10 +607,5 @@ main(void)
 	tcase_add_test(tc, a_read_that_failed_is_repeated);
 	tcase_add_test(tc, what_cannot_be_dealt_with_waits_in_redis);
 	tcase_add_test(tc, an_inbox_may_be_freed_with_entries_in_hand);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

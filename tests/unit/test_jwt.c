@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "common/ident.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/token.h"
 
 #define NOW 1800000000u
@@ -566,14 +567,9 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("jwt");
-	TCase *tc = tcase_create("jwt");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("jwt", NULL, NULL);
 
 	tcase_add_unchecked_fixture(tc, setup_keys, free_keys);
-	tcase_set_timeout(tc, 60);
-	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, test_algorithms);
 	tcase_add_test(tc, test_jwks);
 	tcase_add_test(tc, test_jwks_members);
@@ -593,8 +589,5 @@ main(void)
 	tcase_add_test(tc, test_forms);
 	tcase_add_test(tc, test_wrong_signers);
 	tcase_add_test(tc, test_base64url);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 #include "worker/runtime/call.h"
 
@@ -228,14 +229,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("lease");
-	TCase *tc = tcase_create("lease");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("lease", setup, teardown);
 
-	suite_add_tcase(suite, tc);
-	tcase_set_timeout(tc, 30);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, young_is_fresh_and_costs_nothing);
 	tcase_add_test(tc, is_renewed_in_time);
 	tcase_add_test(tc, is_lost_to_another);
@@ -243,8 +238,5 @@ main(void)
 	tcase_add_test(tc, lost_queue_leaves_the_calls);
 	tcase_add_test(tc, goes_back_as_a_new_entry);
 	tcase_add_test(tc, many_go_in_batches);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/strbuf.h"
+#include "tests/unit/support/suite.h"
 
 #define LINE_MAX_BYTES 4096
 /* 2023-11-14T22:13:20.007Z */
@@ -201,12 +202,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("log");
-	TCase *tc = tcase_create("lines");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("lines", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, test_shape);
 	tcase_add_test(tc, test_no_fields_and_pod);
 	tcase_add_test(tc, test_levels);
@@ -216,10 +213,5 @@ main(void)
 	tcase_add_test(tc, test_null_text_is_empty);
 	tcase_add_test(tc, test_long_lines_are_cut);
 	tcase_add_test(tc, test_session_ids_are_shortened);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_cases(tc);
 }

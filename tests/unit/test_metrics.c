@@ -2,6 +2,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 #include "common/metrics.h"
 
 enum { STREAMS, DROPPED_SLOW, DROPPED_GONE, BYTES, COUNT };
@@ -79,18 +81,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("metrics");
-	TCase *tc = tcase_create("text");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("text", NULL, NULL);
 
 	tcase_add_test(tc, test_sums_over_loops);
 	tcase_add_test(tc, test_nothing_counted);
 	tcase_add_test(tc, test_full_buffer_is_told);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_cases(tc);
 }

@@ -7,6 +7,7 @@
 
 #include "common/strbuf.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define SID "0123456789abcdef0123456789abcdef"
@@ -275,13 +276,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("outbox");
-	TCase *tc = tcase_create("outbox");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("outbox", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_arises_in_one_turn_is_one_entry_for_each_pod);
 	tcase_add_test(tc, the_next_turn_is_another_entry);
 	tcase_add_test(tc, an_entry_holds_so_many_messages);
@@ -293,10 +289,5 @@ main(void)
 	tcase_add_test(tc, a_lost_connection_leaves_doubt);
 	tcase_add_test(tc, a_full_redis_refuses);
 	tcase_add_test(tc, freeing_leaves_doubt_about_what_was_taken);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/envelope.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define NAME "pod-a.0.abcd"
@@ -215,13 +216,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("pod");
-	TCase *tc = tcase_create("pod");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("pod", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_beat_says_who_and_how);
 	tcase_add_test(tc, draining_shows);
 	tcase_add_test(tc, beats_keep_their_distance);
@@ -233,10 +229,5 @@ main(void)
 	tcase_add_test(tc, a_refused_beat_is_no_loss);
 	tcase_add_test(tc, who_leaves_is_gone);
 	tcase_add_test(tc, silence_is_measured);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 static const struct tool plain = { .name = "plain" };
 static const struct tool reads = { .name = "reads",
 	.promises = TOOL_READ_ONLY, .timeout_ms = 7, .max_running = 3 };
@@ -88,17 +90,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("policy");
-	TCase *tc = tcase_create("policy");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("policy", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, test_author_decides);
 	tcase_add_test(tc, test_operator_decides);
 	tcase_add_loop_test(tc, test_wrong_setting, 0, ARRAY_LEN(wrong));
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -14,6 +14,7 @@
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/redis_server.h"
 #include "tests/unit/support/serve.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define SECRET "0123456789abcdef0123456789abcdef"
@@ -737,13 +738,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("post");
-	TCase *tc = tcase_create("post");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("post", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_ping_is_answered_on_the_stream);
 	tcase_add_test(tc, a_ping_to_another_pod_goes_to_the_owner);
 	tcase_add_test(tc, initialize_is_noted);
@@ -771,10 +767,5 @@ main(void)
 	tcase_add_test(tc, a_session_is_not_unknown_because_redis_was_flushed);
 	tcase_add_test(tc, posts_without_a_catalogue_wait_for_it);
 	tcase_add_test(tc, freeing_refuses_what_waits);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 #define SECRET "0123456789abcdef0123456789abcdef"
 
 static struct principals *all;
@@ -164,13 +166,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("principal");
-	TCase *tc = tcase_create("principal");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("principal", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
-	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, test_same_caller_is_the_same_user);
 	tcase_add_test(tc, test_other_callers_are_other_users);
 	tcase_add_test(tc, test_cache_changes_nothing);
@@ -180,8 +177,5 @@ main(void)
 	tcase_add_test(tc, test_secret_matters);
 	tcase_add_test(tc, test_hmac);
 	tcase_add_test(tc, test_unknown_secret);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

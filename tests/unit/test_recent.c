@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 static struct recent *recent;
 static char text[33];
 
@@ -158,13 +160,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("recent");
-	TCase *tc = tcase_create("recent");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("recent", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_repeat_is_known);
 	tcase_add_test(tc, a_first_answer_is_not_held_against_a_first);
 	tcase_add_test(tc, what_is_forgotten_is_no_repeat);
@@ -176,10 +173,5 @@ main(void)
 	tcase_add_test(tc, messages_of_one_call_are_told_apart);
 	tcase_add_test(tc, answers_of_one_call_are_the_same);
 	tcase_add_test(tc, no_call_is_never_a_repeat);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -1,6 +1,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 #include "common/redis.h"
 
 struct good {
@@ -137,19 +139,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("redis_url");
-	TCase *tc = tcase_create("redis_url");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("redis_url", NULL, NULL);
 
 	tcase_add_loop_test(tc, reads_good_urls, 0, (int)ARRAY_LEN(good));
 	tcase_add_loop_test(tc, refuses_bad_urls_without_their_password, 0,
 	    (int)ARRAY_LEN(bad));
 	tcase_add_test(tc, refuses_a_host_longer_than_dns_allows);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

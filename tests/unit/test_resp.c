@@ -7,6 +7,7 @@
 #include "common/resp_reader.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
+#include "tests/unit/support/suite.h"
 
 /* Commands -------------------------------------------------------------- */
 
@@ -293,12 +294,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("resp");
-	TCase *tc = tcase_create("resp");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("resp", NULL, NULL);
 
-	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, command_bytes);
 	tcase_add_loop_test(tc, command_equals_hiredis, 0,
 	    (int)ARRAY_LEN(lengths));
@@ -310,10 +307,5 @@ main(void)
 	tcase_add_test(tc, what_came_before_the_error_is_delivered);
 	tcase_add_test(tc, large_and_small_replies_alternate);
 	tcase_add_test(tc, an_array_of_many_strings_keeps_them_apart);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -8,6 +8,7 @@
 #include "proxy/loop.h"
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/serve.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 static struct redis *redis;
@@ -186,23 +187,13 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("router");
-	TCase *tc = tcase_create("router");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("router", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, a_path_leads_somewhere, 0,
 	    (int)ARRAY_LEN(routes));
 	tcase_add_loop_test(tc, a_path_leads_to_a_stream, 0,
 	    (int)ARRAY_LEN(streams));
 	tcase_add_test(tc, a_head_request_is_answered_without_a_body);
 	tcase_add_test(tc, who_drains_is_not_ready);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

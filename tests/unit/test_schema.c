@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 #define PAIR                                                               \
 	"{\"type\":\"object\",\"properties\":{"                            \
 	"\"a\":{\"type\":\"number\"},\"b\":{\"type\":\"number\"}},"        \
@@ -165,18 +167,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("schema");
-	TCase *tc = tcase_create("schema");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("schema", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, test_check, 0, ARRAY_LEN(cases));
 	tcase_add_loop_test(tc, test_refused, 0, ARRAY_LEN(refused));
 	tcase_add_test(tc, test_too_deep);
 	tcase_add_test(tc, test_problems_are_bounded);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/strbuf.h"
+#include "tests/unit/support/suite.h"
 
 static bool
 allows(const char *text, const char *api, const char *tool)
@@ -106,18 +107,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("scopes");
-	TCase *tc = tcase_create("scopes");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("scopes", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, test_allow);
 	tcase_add_test(tc, test_text_is_normal);
 	tcase_add_test(tc, test_cap);
 	tcase_add_test(tc, test_references);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -12,6 +12,7 @@
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/redis_server.h"
 #include "tests/unit/support/serve.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 #include "tests/unit/support/words.h"
 
@@ -1584,32 +1585,19 @@ add_redis_away(TCase *tc)
 int
 main(void)
 {
-	static const struct {
-		const char *name;
-		void (*add)(TCase *tc);
-	} cases[] = {
-		{ "life", add_life },
-		{ "delivery", add_delivery },
-		{ "streams that break", add_broken },
-		{ "proofs by the inbox", add_proofs },
-		{ "slow clients", add_slow_clients },
-		{ "redis away", add_redis_away },
-	};
-	Suite *suite = suite_create("session");
-	SRunner *runner;
-	int failed;
+	TCase *life = new_case("life", setup, teardown);
+	TCase *delivery = new_case("delivery", setup, teardown);
+	TCase *broken = new_case("streams that break", setup, teardown);
+	TCase *proofs = new_case("proofs by the inbox", setup, teardown);
+	TCase *slow_clients = new_case("slow clients", setup, teardown);
+	TCase *redis_away = new_case("redis away", setup, teardown);
 
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		TCase *tc = tcase_create(cases[i].name);
-
-		tcase_set_timeout(tc, 60);
-		tcase_add_checked_fixture(tc, setup, teardown);
-		cases[i].add(tc);
-		suite_add_tcase(suite, tc);
-	}
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	add_life(life);
+	add_delivery(delivery);
+	add_broken(broken);
+	add_proofs(proofs);
+	add_slow_clients(slow_clients);
+	add_redis_away(redis_away);
+	return run_cases(life, delivery, broken, proofs,
+	    slow_clients, redis_away);
 }

@@ -6,6 +6,7 @@
 
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/serve.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 static struct http_server *server;
@@ -126,23 +127,13 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("sse");
-	TCase *tc = tcase_create("sse");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("sse", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_event_stream_is_neither_cached_nor_buffered);
 	tcase_add_test(tc, the_endpoint_is_relative);
 	tcase_add_test(tc, a_message_is_one_line);
 	tcase_add_test(tc, line_breaks_become_blanks);
 	tcase_add_test(tc, a_broken_stream_takes_no_message);
 	tcase_add_test(tc, a_ping_is_a_comment);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -2,6 +2,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 #include "common/strbuf.h"
 
 START_TEST(test_appends)
@@ -192,10 +194,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("strbuf");
-	TCase *tc = tcase_create("all");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("all", NULL, NULL);
 
 	tcase_add_test(tc, test_appends);
 	tcase_add_test(tc, test_holds_nuls);
@@ -208,10 +207,5 @@ main(void)
 	tcase_add_loop_test(tc, test_decimal, 0, 5);
 	tcase_add_loop_test(tc, test_json_strings, 0, 7);
 	tcase_add_test(tc, test_slices);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed != 0;
+	return run_cases(tc);
 }
