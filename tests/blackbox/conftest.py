@@ -8,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness import Cluster, tails  # noqa: E402
+from harness import Cluster, Redis, tails  # noqa: E402
 
 pytest.register_assert_rewrite("load", "queues")
 
@@ -52,3 +52,16 @@ def client(system):
 def other(system, client):
     """A proxy that does not hold the client's stream."""
     return system.other(client)
+
+
+@pytest.fixture
+def redis():
+    """A server of the test's own: its workers share no queue with another."""
+    with Redis() as server:
+        yield server
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    """A LEDGER_FILE for the conformance worker."""
+    return tmp_path / "ledger"

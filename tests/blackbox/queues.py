@@ -81,3 +81,8 @@ def name_of(queue):
     """The name that the only worker gave itself."""
     (name,) = queue.redis("ZRANGE", f"mcp_workers:{{{queue.api}}}", 0, -1)
     return name
+
+
+def lines(ledger):
+    """What the conformance worker's ledger tools have written down."""
+    return ledger.read_text().splitlines() if ledger.exists() else []

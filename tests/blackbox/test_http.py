@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness import RawHttp, request
+from harness import RawHttp
 
 PING = b'{"jsonrpc":"2.0","id":"http","method":"ping"}'
 

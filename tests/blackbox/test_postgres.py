@@ -53,13 +53,6 @@ REVOKE TEMP ON DATABASE postgres FROM PUBLIC;
 TABLES = "employees, staff, hr.*, wide"
 
 
-@pytest.fixture
-def redis():
-    """For a worker of the test's own: it shares no queue with another."""
-    with Redis() as server:
-        yield server
-
-
 @pytest.fixture(scope="module")
 def postgres():
     with Postgres() as server:

@@ -93,13 +93,6 @@ class TlsServer(Process):
         return f"https://localhost:{self.port}"
 
 
-@pytest.fixture
-def redis():
-    """For a worker of the test's own: it shares no queue with another."""
-    with Redis() as server:
-        yield server
-
-
 @pytest.fixture(scope="module")
 def server():
     with VirusTotal() as virustotal:

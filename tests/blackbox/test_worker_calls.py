@@ -5,24 +5,9 @@ import signal
 import time
 
 import pytest
-from queues import BEAT, SID, Queue, running
+from queues import BEAT, SID, Queue, lines, running
 
-from harness import PATIENCE, Cluster, Redis, Worker, until
-
-
-@pytest.fixture
-def redis():
-    with Redis() as server:
-        yield server
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return tmp_path / "ledger"
-
-
-def lines(ledger):
-    return ledger.read_text().splitlines() if ledger.exists() else []
+from harness import PATIENCE, Cluster, Worker, until
 
 
 def soon_ms(seconds):

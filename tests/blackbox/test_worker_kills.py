@@ -12,28 +12,13 @@ import threading
 import time
 
 import pytest
-from queues import BEAT, Queue, running
+from queues import BEAT, Queue, lines, running
 
-from harness import PATIENCE, Cluster, Redis, Worker, percentile, until
+from harness import PATIENCE, Cluster, Worker, percentile, until
 
 KILLS = int(os.environ.get("KILLS", "20"))
 IDLE = 2          # WORKER_RECLAIM_IDLE of these tests, seconds
 UNKNOWN, GAVE_UP, TIMEOUT = -32002, -32004, -32001
-
-
-@pytest.fixture
-def redis():
-    with Redis() as server:
-        yield server
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return tmp_path / "ledger"
-
-
-def lines(ledger):
-    return ledger.read_text().splitlines() if ledger.exists() else []
 
 
 def settings(ledger):

@@ -5,26 +5,11 @@ import signal
 import time
 
 import pytest
-from queues import BEAT, SID, running
+from queues import BEAT, SID, lines, running
 
-from harness import Redis, Worker, until
+from harness import Worker, until
 
 LONG = 600000  # nothing waits for its end
-
-
-@pytest.fixture
-def redis():
-    with Redis() as server:
-        yield server
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    return tmp_path / "ledger"
-
-
-def lines(ledger):
-    return ledger.read_text().splitlines() if ledger.exists() else []
 
 
 def running_calls(redis):
