@@ -95,6 +95,9 @@ static const struct slice prefixes[] = {
 	[ENV_API_KEY] = SLICE("mcp_api_key:{"),
 	[ENV_TAKEN] = SLICE("mcp_taken:{"),
 	[ENV_SWEEP] = SLICE("mcp_sweep:{"),
+	[ENV_LIMIT] = SLICE("mcp_limit:{"),
+	[ENV_USER_STREAMS] = SLICE("mcp_user_streams:{"),
+	[ENV_USER_WAITING] = SLICE("mcp_user_waiting:{"),
 };
 
 /*
@@ -155,6 +158,12 @@ struct slice
 env_client_key(struct env_keybuf *buf, struct slice user, struct slice digest)
 {
 	return member_key(buf, SLICE("mcp_client:{"), user, digest);
+}
+
+struct slice
+env_user_calls_key(struct env_keybuf *buf, struct slice api, struct slice user)
+{
+	return member_key(buf, SLICE("mcp_user_calls:{"), api, user);
 }
 
 /* What workers ask of clients ---------------------------------------------- */

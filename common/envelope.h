@@ -59,7 +59,13 @@ enum env_key {
 	ENV_WORKERS,      /* mcp_workers:{<api>}, zset: worker by heartbeat expiry */
 	ENV_API_KEY,      /* mcp_api_key:{<id>}, hash: digest, scopes, times */
 	ENV_TAKEN,        /* mcp_taken:{<pod>}, set: of its inbox, had by others */
-	ENV_SWEEP         /* mcp_sweep:{<pod>}, string with TTL: who sweeps it */
+	ENV_SWEEP,        /* mcp_sweep:{<pod>}, string with TTL: who sweeps it */
+	ENV_LIMIT,        /* mcp_limit:{<subject>}, hash with TTL: a token bucket,
+			   * of a user or of the digest of an address */
+	ENV_USER_STREAMS, /* mcp_user_streams:{<user hash>}, hash: how many of the
+			   * user's streams each pod holds */
+	ENV_USER_WAITING  /* mcp_user_waiting:{<user hash>}, zset: the user's
+			   * sessions without a stream by when they go (ms) */
 };
 
 #define ENV_KEY_MAX 160
@@ -80,6 +86,10 @@ struct slice env_answers_key(struct env_keybuf *buf, struct slice api,
 /* mcp_client:{<user hash>}:<digest>, string: the session of a client key. */
 struct slice env_client_key(struct env_keybuf *buf, struct slice user,
     struct slice digest);
+
+/* mcp_user_calls:{<api>}:<user hash>, list: entries of the user's calls. */
+struct slice env_user_calls_key(struct env_keybuf *buf, struct slice api,
+    struct slice user);
 
 #define ENV_GROUP "workers"          /* consumer group of request streams */
 #define ENV_APIS_KEY "mcp_apis"      /* set: APIs with a catalogue or a queue */

@@ -3,8 +3,12 @@
 #include <arpa/inet.h>
 #include <strings.h>
 
+#include "proxy/http_query.h"
+
 /* Longest: an IPv6 address with brackets and a port. */
 #define ENTRY_MAX (INET6_ADDRSTRLEN + 8)
+/* Of what a client may call itself: see transport_sse.c. */
+#define NAME_MAX_BYTES 256
 
 /* Without surrounding blanks. */
 static struct slice
@@ -115,4 +119,25 @@ caller_read(struct caller *out, const struct http_head *head,
 		out->user_agent = SLICE("");
 	if (out->user_agent.n > CALLER_AGENT_LEN)
 		out->user_agent.n = CALLER_AGENT_LEN;
+}
+
+bool
+caller_may_return(const struct http_head *head)
+{
+	static const char *const fields[] = { "mcp-protocol-version",
+		"mcp-session-id", "mcp-client-id" };
+	static const char *const params[] = { "client", "session_id",
+		"sessionId" };
+	char value[NAME_MAX_BYTES + 1];
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		if (http_head_field(head, fields[i]).n > 0)
+			return true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(params); i++) {
+		if (http_query_param(head->query, params[i], value,
+			sizeof(value)) > 0)
+			return true;
+	}
+	return false;
 }

@@ -27,4 +27,11 @@ struct caller {
 void caller_read(struct caller *out, const struct http_head *head,
     const struct in6_addr *peer, unsigned hops);
 
+/*
+ * May the GET come from a client that had a stream before? It says so by the
+ * protocol version, which a first GET lacks, or it names what it had: its
+ * session, or itself. Such a client stops for good when it is refused.
+ */
+bool caller_may_return(const struct http_head *head);
+
 #endif

@@ -17,6 +17,7 @@
 #define WAITING_BYTES_MAX (32u * 1024 * 1024)
 
 #define LOG_EVERY_MS 1000
+#define WARN_EVERY_MS (10u * 60 * 1000)
 #define CHALLENGE_MAX 4096
 #define RETRY_AFTER "Retry-After: 1\r\n"
 
@@ -31,6 +32,7 @@ struct waiting {
 	TAILQ_ENTRY(waiting) link;   /* of gate->waiting, oldest first */
 	struct http_conn *c;         /* held */
 	uint64_t since_ms;
+	bool metered;                /* has its token: see limits.h */
 	size_t head_len;
 	size_t body_len;
 	char api[API_NAME_MAX + 1];  /* of the path */
@@ -49,7 +51,7 @@ struct gate {
 	struct event *retry;
 	uint64_t logged_ms;
 	unsigned refused_since;      /* refusals without a line of their own */
-	bool warned;                 /* of a load balancer that is not trusted */
+	uint64_t warned_ms;          /* of a load balancer that is not trusted */
 };
 
 /* A request to decide on. */
@@ -57,6 +59,7 @@ struct visit {
 	struct http_conn *c;
 	const struct http_request *req;
 	struct slice api;
+	bool metered;
 };
 
 static void
@@ -156,17 +159,49 @@ take_identity(struct gate *g, const struct visit *v, enum principal_kind kind,
 
 /*
  * Behind a load balancer of several nodes the TCP peer changes from request to
- * request, and with it the anonymous user, who then does not find his session.
+ * request, and with it the anonymous user, who then does not find his session;
+ * behind one node everybody is one address.
  */
 static void
-warn_of_load_balancer(struct gate *g, const struct http_head *head)
+watch_for_load_balancer(struct gate *g, const struct http_head *head)
 {
-	if (g->warned || g->options.trusted_hops > 0 ||
+	uint64_t now = clock_mono_ms();
+
+	if (g->options.trusted_hops > 0 ||
 	    http_head_field(head, "x-forwarded-for").p == NULL)
 		return;
-	g->warned = true;
-	log_warn("anonymous requests come with X-Forwarded-For, which is not "
-		 "trusted: behind a load balancer set TRUSTED_HOPS");
+	count(g, STAT_FORWARDED_UNTRUSTED);
+	if (g->warned_ms != 0 && now - g->warned_ms < WARN_EVERY_MS)
+		return;
+	g->warned_ms = now;
+	log_warn("requests come with X-Forwarded-For, which is not trusted: "
+		 "behind a load balancer set TRUSTED_HOPS (1 behind an ALB), or "
+		 "anonymous users share its address and lose their sessions");
+}
+
+/* Tokens are taken once, however often a request is looked at. */
+static enum verdict
+take_token(struct gate *g, struct visit *v, const struct in6_addr *address)
+{
+	const struct http_head *head = v->req->head;
+	struct limit_refusal refusal;
+	uint64_t wait_ms;
+
+	if (v->metered || (head->method == HTTP_GET && caller_may_return(head)))
+		return VERDICT_ADMIT;
+	switch (limits_take_address(g->options.rates, address, &wait_ms)) {
+	case METER_PASS:
+		v->metered = true;
+		return VERDICT_ADMIT;
+	case METER_WAIT:
+		return VERDICT_WAIT;
+	case METER_REFUSED:
+		break;
+	}
+	limits_refuse(g->options.rates, LIMIT_IP_RATE, wait_ms, NULL, address,
+	    &refusal);
+	http_respond_status(v->c, 429, refusal.headers, refusal.text);
+	return VERDICT_ANSWERED;
 }
 
 static enum verdict
@@ -174,7 +209,6 @@ decide_anonymous(struct gate *g, const struct visit *v)
 {
 	if (g->options.closed)
 		return challenge(g, v, "no_credential", NULL, NULL);
-	warn_of_load_balancer(g, v->req->head);
 	g->who.scopes = g->anonymous;
 	return VERDICT_ADMIT;
 }
@@ -210,11 +244,12 @@ decide_credential(struct gate *g, const struct visit *v)
 }
 
 static enum verdict
-decide(struct gate *g, const struct visit *v)
+decide(struct gate *g, struct visit *v)
 {
 	const struct gate_options *o = &g->options;
 	const struct http_head *head = v->req->head;
 	struct caller caller;
+	enum verdict verdict;
 
 	if (o->allowed_hosts != NULL && !allow_host(o->allowed_hosts, head->host))
 		return refuse(g, v, 403, "host", "this host is not served");
@@ -222,7 +257,11 @@ decide(struct gate *g, const struct visit *v)
 		return refuse(g, v, 403, "origin", "this origin is not allowed");
 	if (!principals_are_known(o->principals))
 		return VERDICT_WAIT;
+	watch_for_load_balancer(g, head);
 	caller_read(&caller, head, http_peer_address(v->c), o->trusted_hops);
+	verdict = take_token(g, v, &caller.address);
+	if (verdict != VERDICT_ADMIT)
+		return verdict;
 	principals_anonymous(o->principals, &caller, &g->who);
 	return decide_credential(g, v);
 }
@@ -251,7 +290,7 @@ wait_for_answer(struct gate *g, const struct visit *v)
 	}
 	w = xmalloc(sizeof(*w) + n);
 	*w = (struct waiting){ .c = c, .since_ms = clock_mono_ms(),
-		.head_len = req->head_bytes.n, .body_len = req->body.n };
+		.metered = v->metered, .head_len = req->head_bytes.n, .body_len = req->body.n };
 	if (v->api.n > 0 && v->api.n <= API_NAME_MAX)
 		memcpy(w->api, v->api.p, v->api.n);
 	memcpy(w->bytes, req->head_bytes.p, w->head_len);
@@ -280,12 +319,13 @@ look_again(struct gate *g, struct waiting *w)
 	struct http_head head;
 	struct http_request req = { &head, slice_of(w->bytes, w->head_len),
 		slice_of(w->bytes + w->head_len, w->body_len) };
-	struct visit v = { w->c, &req, slice_str(w->api) };
+	struct visit v = { w->c, &req, slice_str(w->api), w->metered };
 	enum verdict verdict = VERDICT_ANSWERED;
 
 	if (http_head_parse(w->bytes, w->head_len, &g->options.limits,
 		&head) == 0)
 		verdict = decide(g, &v);
+	w->metered = v.metered;
 	if (verdict == VERDICT_WAIT)
 		return;
 	if (verdict == VERDICT_ADMIT)
@@ -339,7 +379,7 @@ const struct principal *
 gate_check(struct gate *g, struct http_conn *c, const struct http_request *req,
     struct slice api)
 {
-	struct visit v = { c, req, api };
+	struct visit v = { c, req, api, false };
 
 	switch (decide(g, &v)) {
 	case VERDICT_ADMIT:

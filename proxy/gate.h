@@ -6,6 +6,7 @@
  *	400  two credentials, or a token in the query
  *	401  no credential where one is needed, or one that is not good
  *	403  an origin or a host that is not on the list
+ *	429  too many requests from one address: see limits.h
  *
  * Most requests are decided at once, from caches. One whose principal needs an
  * answer from elsewhere waits here, as a copy, and is then handed on, or refused
@@ -17,6 +18,7 @@
 #include "proxy/catalog.h"
 #include "proxy/http.h"
 #include "proxy/jwt.h"
+#include "proxy/limits.h"
 #include "proxy/principal.h"
 #include "proxy/stats.h"
 
@@ -31,6 +33,7 @@ struct gate_options {
 	struct redis *commands;
 	struct principals *principals;
 	const struct catalog *catalog;
+	struct limits *rates;           /* NULL: none */
 	metric_value *stats;
 	unsigned wait_ms;
 	struct http_limits limits;      /* with which heads were parsed */

@@ -72,6 +72,8 @@ struct loop {
 	struct janitor *janitor;
 	struct pod *pod;
 	struct principals *principals;
+	struct limits *limits;
+	struct quota *quota;
 	struct gate *gate;
 	struct http_server *http;
 	struct router router;
@@ -116,6 +118,7 @@ on_redis_data_lost(void *arg)
 	inbox_reread(loop->inbox);
 	principals_on_ready(loop->principals);
 	sessions_rebuild(loop->sessions);
+	quota_rebuild(loop->quota);
 }
 
 static void
@@ -348,6 +351,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	catalog_tick(loop->catalog);
 	inbox_tick(loop->inbox);
 	sessions_tick(loop->sessions);
+	quota_tick(loop->quota);
 	gate_tick(loop->gate);
 	posts_tick(loop->posts);
 	strays_tick(loop->strays);
@@ -419,6 +423,7 @@ make_sessions(struct loop *loop)
 		.commands = loop->redis,
 		.directory = directory_new(loop->redis),
 		.outbox = outbox_new(loop->base, loop->redis),
+		.quota = loop->quota,
 		.pod = slice_str(loop->name),
 		.ttl_ms = o->session_ttl_s * 1000,
 		.unused_ttl_ms = o->session_unused_s * 1000,
@@ -437,7 +442,6 @@ make_sessions(struct loop *loop)
 
 	loop->outbox = sessions.outbox;
 	loop->directory = sessions.directory;
-	loop->fleet = fleet_new(loop->redis);
 	loop->sessions = sessions_new(&sessions);
 	make_strays(loop);
 }
@@ -449,6 +453,53 @@ on_users_known(void *arg)
 	struct loop *loop = arg;
 
 	gate_forget(loop->gate);
+}
+
+/* A bucket has answered. */
+static void
+on_metered(void *arg)
+{
+	struct loop *loop = arg;
+
+	gate_retry(loop->gate);
+	posts_on_metered(loop->posts);
+}
+
+static void
+make_limits(struct loop *loop)
+{
+	const struct options *o = loop->process->options;
+	struct limit_options limits = {
+		.commands = loop->redis,
+		.principals = loop->principals,
+		.stats = loop->stats,
+		.on_answer = on_metered,
+		.arg = loop,
+		.at_most = {
+			[LIMIT_USER_RATE] = o->user_rate,
+			[LIMIT_IP_RATE] = o->ip_rate,
+			[LIMIT_USER_STREAMS] = o->user_max_streams,
+			[LIMIT_USER_SESSIONS] = o->user_max_sessions,
+			[LIMIT_USER_CALLS] = o->user_max_calls,
+		},
+		.user_burst = o->user_burst,
+		.ip_burst = o->ip_burst,
+	};
+	struct quota_options quota = {
+		.commands = loop->redis,
+		.pod = slice_str(loop->name),
+		.heads = { o->max_header, o->max_uri, o->max_body },
+		.stats = loop->stats,
+	};
+
+	loop->principals = principals_new(loop->redis, o->user_hash_secret,
+	    on_users_known, loop);
+	limits.principals = loop->principals;
+	loop->limits = limits_new(&limits);
+	loop->fleet = fleet_new(loop->redis);
+	quota.limits = loop->limits;
+	quota.fleet = loop->fleet;
+	loop->quota = quota_new(&quota);
 }
 
 static void
@@ -478,9 +529,8 @@ make_gate(struct loop *loop)
 
 	loop->catalog = catalog_new(loop->redis, o->list_page_size);
 	gate.catalog = loop->catalog;
-	loop->principals = principals_new(loop->redis, o->user_hash_secret,
-	    on_users_known, loop);
 	gate.principals = loop->principals;
+	gate.rates = loop->limits;
 	loop->gate = gate_new(&gate);
 }
 
@@ -515,10 +565,12 @@ make_posts(struct loop *loop)
 		loop->stats });
 	posts.catalog = loop->catalog;
 	posts.self = loop->pod;
+	posts.limits = loop->limits;
 	loop->posts = posts_new(&posts);
 	loop->router = (struct router){
 		.gate = loop->gate,
-		.sse = { loop->sessions, loop->posts, loop->catalog },
+		.sse = { loop->sessions, loop->posts, loop->catalog,
+		    loop->quota },
 		.resource = { loop->catalog, o->public_url,
 		    o->authorization_servers },
 		.admin = { loop->process },
@@ -605,6 +657,7 @@ loop_new(struct process *process, unsigned index)
 	    EVDNS_BASE_INITIALIZE_NAMESERVERS |
 		EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	make_redis(loop);
+	make_limits(loop);
 	make_sessions(loop);
 	make_gate(loop);
 	make_posts(loop);
@@ -636,6 +689,7 @@ void
 loop_free(struct loop *loop)
 {
 	sessions_end_all(loop->sessions, "shutdown");
+	quota_stop(loop->quota);
 	redis_free(loop->redis);
 	outbox_free(loop->outbox);
 	sweeps_free(loop->sweeps);
@@ -645,6 +699,8 @@ loop_free(struct loop *loop)
 	fleet_free(loop->fleet);
 	posts_free(loop->posts);
 	gate_free(loop->gate);
+	quota_free(loop->quota);
+	limits_free(loop->limits);
 	principals_free(loop->principals);
 	if (loop->http != NULL)
 		http_server_free(loop->http);

@@ -83,6 +83,24 @@ static const struct config_option proxy_options[] = {
 	    "proxies in front that append to X-Forwarded-For: the client's "
 	    "address is that many entries from its right. 1 behind an ALB, 0 "
 	    "when clients connect directly"),
+	UINT("USER_RATE", user_rate, "0", 0, 1000000,
+	    "messages (POSTs) a second that one user may send, over all proxies; "
+	    "more are answered 429. 0: no limit"),
+	UINT("USER_BURST", user_burst, "0", 0, 10000000,
+	    "messages that one user may send at once; 0: twice USER_RATE"),
+	UINT("IP_RATE", ip_rate, "0", 0, 1000000,
+	    "POSTs and new streams a second from one client address, over all "
+	    "proxies; more are answered 429. 0: no limit. Behind a load balancer "
+	    "it needs TRUSTED_HOPS"),
+	UINT("IP_BURST", ip_burst, "0", 0, 10000000,
+	    "requests from one address at once; 0: twice IP_RATE"),
+	UINT("USER_MAX_STREAMS", user_max_streams, "0", 0, 1000000,
+	    "open streams of one user, over all proxies. 0: no limit"),
+	UINT("USER_MAX_SESSIONS", user_max_sessions, "0", 0, 1000000,
+	    "sessions of one user, with a stream or waiting for their client. "
+	    "0: no limit"),
+	UINT("USER_MAX_CALLS", user_max_calls, "0", 0, 1000,
+	    "calls of one user that one API has queued or running. 0: no limit"),
 	{ "USER_HASH_SECRET", CONFIG_SECRET, FIELD(user_hash_secret), NULL, 0, 0,
 	    NULL, "key of user hashes, 16 to 256 bytes, the same for all proxies; "
 	    "without it the first proxy makes one and keeps it in Redis" },

@@ -37,6 +37,13 @@ struct options {
 	unsigned drain_timeout_s;
 	unsigned stream_max_age_s;
 	unsigned trusted_hops;
+	unsigned user_rate;          /* limits.h; 0: none */
+	unsigned user_burst;
+	unsigned ip_rate;
+	unsigned ip_burst;
+	unsigned user_max_streams;
+	unsigned user_max_sessions;
+	unsigned user_max_calls;
 	char *user_hash_secret;      /* NULL: shared through Redis */
 	bool anonymous;              /* are requests without credential served? */
 	char *anonymous_scopes;

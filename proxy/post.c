@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/queue.h"
 #include "common/xalloc.h"
+#include "proxy/calls.h"
 #include "proxy/cancellation.h"
 #include "proxy/client_answer.h"
 #include "proxy/declaration.h"
@@ -15,10 +16,13 @@
 #include "proxy/resource.h"
 
 #define RETRY_AFTER "Retry-After: 1\r\n"
+/* What a user is told to wait for one of his calls to end. */
+#define CALLS_WAIT_MS 1000
 
 enum post_state {
 	POST_SENT,
 	POST_PARKED,
+	POST_METERED,
 	POST_STATES
 };
 
@@ -159,6 +163,17 @@ refuse_unavailable(struct post *p, const char *message)
 }
 
 static void
+refuse_limited(struct post *p, enum limit which, uint64_t wait_ms)
+{
+	struct limit_refusal refusal;
+
+	limits_refuse(p->all->options.limits, which, wait_ms, &p->user, NULL,
+	    &refusal);
+	refuse(p, 429, refusal.headers, MCP_ERROR_BUSY, refusal.text);
+	free_post(p);
+}
+
+static void
 park(struct post *p)
 {
 	if (p->c == NULL) {
@@ -252,6 +267,8 @@ on_queued(struct redis *r, const redisReply *reply, void *arg)
 	} else if (reply->type == REDIS_REPLY_ERROR) {
 		log_warn("call not queued", LF("error", reply->str));
 		refuse_unavailable(p, "the call could not be queued");
+	} else if (calls_is_refused(reply)) {
+		refuse_limited(p, LIMIT_USER_CALLS, CALLS_WAIT_MS);
 	} else {
 		stat_add(p->all->options.stats, STAT_CALLS, 1);
 		accept_post(p);
@@ -273,10 +290,7 @@ enqueue(struct post *p, const struct owner *owner,
     const struct catalog_tool *tool)
 {
 	const struct post_options *o = &p->all->options;
-	struct env_keybuf keybuf;
-	struct env_request_argv xadd;
 	char client[CLIENT_TRAITS_TEXT_MAX];
-	size_t argc;
 	struct env_request request = {
 		.call = slice_of(p->call, CALL_ID_LEN),
 		.session = sid_of(p),
@@ -293,9 +307,8 @@ enqueue(struct post *p, const struct owner *owner,
 		.client = client_of(owner, client),
 	};
 
-	argc = env_request_xadd(&xadd, env_key(&keybuf, ENV_REQUESTS,
-	    slice_str(tool->api)), &request);
-	if (!redis_send(o->commands, xadd.argv, argc, on_queued, p))
+	if (!calls_enqueue(o->commands, slice_str(tool->api), &request,
+		limits_at_most(o->limits, LIMIT_USER_CALLS), on_queued, p))
 		park(p);
 }
 
@@ -633,6 +646,25 @@ run(struct post *p)
 	}
 }
 
+/*
+ * Everything counts, but only requests are held up or refused: a client that is
+ * at its limit may still cancel calls and answer what it was asked.
+ */
+static void
+take_token(struct post *p)
+{
+	enum meter_result result;
+	uint64_t wait_ms;
+
+	result = limits_take_user(p->all->options.limits, &p->user, &wait_ms);
+	if (result == METER_PASS || p->msg.kind != JSONRPC_REQUEST)
+		run(p);
+	else if (result == METER_WAIT)
+		set_state(p, POST_METERED);
+	else
+		refuse_limited(p, LIMIT_USER_RATE, wait_ms);
+}
+
 void
 post_take(struct posts *all, struct http_conn *c,
     const struct http_request *req, const struct principal *who,
@@ -667,7 +699,7 @@ post_take(struct posts *all, struct http_conn *c,
 	}
 	ident_hex(p->call);
 	env_call_stamp(p->call, p->epoch);
-	run(p);
+	take_token(p);
 }
 
 /* All posts --------------------------------------------------------------------------- */
@@ -698,20 +730,32 @@ posts_free(struct posts *all)
 	free(all);
 }
 
-/* Each parked one once: run() may park it again, at the end of the list. */
-void
-posts_on_ready(struct posts *all)
+/* Each of a list once: it may join that list again, at its end. */
+static void
+try_again(struct posts *all, enum post_state state, void (*go)(struct post *p))
 {
 	unsigned count = 0;
 	struct post *p;
 
-	TAILQ_FOREACH(p, &all->lists[POST_PARKED], link)
+	TAILQ_FOREACH(p, &all->lists[state], link)
 		count++;
 	while (count-- > 0) {
-		p = TAILQ_FIRST(&all->lists[POST_PARKED]);
+		p = TAILQ_FIRST(&all->lists[state]);
 		set_state(p, POST_SENT);
-		run(p);
+		go(p);
 	}
+}
+
+void
+posts_on_ready(struct posts *all)
+{
+	try_again(all, POST_PARKED, run);
+}
+
+void
+posts_on_metered(struct posts *all)
+{
+	try_again(all, POST_METERED, take_token);
 }
 
 static bool

@@ -9,6 +9,7 @@
  *
  *	POST_SENT   -> a command or a delivery is on its way for it
  *	POST_PARKED -> waits for Redis to come back, and for the next tick
+ *	POST_METERED -> waits to hear whether its user may send more
  */
 #ifndef MCP_POST_H
 #define MCP_POST_H
@@ -18,6 +19,7 @@
 #include "proxy/directory.h"
 #include "proxy/fleet.h"
 #include "proxy/http.h"
+#include "proxy/limits.h"
 #include "proxy/outbox.h"
 #include "proxy/pod.h"
 #include "proxy/session.h"
@@ -34,6 +36,7 @@ struct post_options {
 	struct outbox *outbox;
 	struct fleet *fleet;
 	struct pod *self;
+	struct limits *limits;        /* NULL: none */
 	unsigned window_ms;           /* how long a session waits for its client */
 	unsigned wait_ms;
 	unsigned call_timeout_ms;
@@ -67,6 +70,8 @@ void post_take(struct posts *all, struct http_conn *c,
 /* Tries the parked ones again, refuses those that waited too long. */
 void posts_tick(struct posts *all);
 void posts_on_ready(struct posts *all);
+/* It may be known now whether users may send more. */
+void posts_on_metered(struct posts *all);
 unsigned posts_count(const struct posts *all);
 
 #endif

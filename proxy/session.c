@@ -151,6 +151,9 @@ session_end(struct session *s, const char *reason, enum session_end how)
 		http_stream_end(stream, reason);
 	settle_records(s, how);
 	session_delivery_end(s);
+	quota_closed(all->options.quota, s->user, session_sid(s),
+	    s->epoch > 0 && (how == END_DETACHED || how == END_PLANNED) ?
+		session_wait_ms(s) : 0);
 	session_unref(s);
 }
 
@@ -200,6 +203,7 @@ session_open(struct sessions *all, struct http_conn *c,
 	HASH_ADD(hh, all->table, sid, SID_LEN, s);
 	stat_add(all->options.stats, STAT_STREAMS, 1);
 	sessions_count_one(all, STAT_STREAMS_OPENED);
+	quota_opened(all->options.quota, s->user);
 	session_claim_begin(s, request);
 }
 

@@ -32,6 +32,7 @@
 #include "proxy/inbox.h"
 #include "proxy/outbox.h"
 #include "proxy/principal.h"
+#include "proxy/quota.h"
 #include "proxy/stats.h"
 #include "proxy/survey.h"
 
@@ -45,6 +46,7 @@ struct session_options {
 	struct redis *commands;        /* these three are borrowed */
 	struct directory *directory;
 	struct outbox *outbox;
+	struct quota *quota;           /* is told of streams; may be NULL */
 	struct slice pod;              /* this loop's name, borrowed */
 	unsigned ttl_ms;               /* of the records, sliding */
 	unsigned unused_ttl_ms;        /* of a stream on which nobody posts */
@@ -91,6 +93,13 @@ struct session_request {
  */
 void session_open(struct sessions *all, struct http_conn *c,
     const struct session_request *request);
+
+/*
+ * The last part of the key that leads a client to its session (env_client_key):
+ * a digest of the path's API and of what the client calls itself.
+ */
+void session_client_digest(char out[static IDENT_HEX_LEN + 1],
+    struct slice api, struct slice client_key);
 
 /* The live session of that id, or NULL when this loop does not hold it. */
 struct session *sessions_find(struct sessions *all, struct slice sid);

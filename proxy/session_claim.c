@@ -114,12 +114,20 @@ record_of(struct session *s, struct texts *texts)
 	};
 }
 
+uint64_t
+session_wait_ms(const struct session *s)
+{
+	const struct session_options *o = &s->all->options;
+
+	return s->used || o->window_ms < o->unused_ttl_ms ? o->window_ms :
+							    o->unused_ttl_ms;
+}
+
 void
 session_detach(struct session *s, uint64_t epoch, bool planned)
 {
 	const struct session_options *o = &s->all->options;
-	uint64_t ttl = s->used || o->window_ms < o->unused_ttl_ms ?
-	    o->window_ms : o->unused_ttl_ms;
+	uint64_t ttl = session_wait_ms(s);
 	struct session_detach d = {
 		.sid = session_sid(s),
 		.epoch = epoch,
@@ -264,6 +272,8 @@ adopt(struct session *s, const struct session_reattached *got)
 	    LF_S("from", got->pod), LF("state",
 		got->detached ? "detached" : "live"),
 	    LF_N("epoch", s->epoch));
+	if (got->detached)
+		quota_resumed(all->options.quota, s->user, session_sid(s));
 	point_client_key_here(s);
 	go_live(s);
 	session_hold(s, hold);
@@ -480,15 +490,16 @@ session_claim_go_on(struct session *s)
 }
 
 /* Digests keep what a client chose out of keys, and keys short. */
-static void
-digest(char out[static IDENT_HEX_LEN + 1], struct slice api, struct slice text)
+void
+session_client_digest(char out[static IDENT_HEX_LEN + 1], struct slice api,
+    struct slice client_key)
 {
 	char hex[SHA256_HEX_LEN + 1];
 	struct strbuf all = STRBUF_INIT(4096);
 
 	strbuf_add_slice(&all, api);
 	strbuf_add_char(&all, '\n');
-	strbuf_add_slice(&all, text);
+	strbuf_add_slice(&all, client_key);
 	ident_sha256_hex(hex, strbuf_slice(&all));
 	strbuf_release(&all);
 	memcpy(out, hex, IDENT_HEX_LEN);
@@ -503,7 +514,7 @@ session_claim_begin(struct session *s, const struct session_request *want)
 	if (want->named.n == SID_LEN)
 		memcpy(s->claim->named, want->named.p, SID_LEN);
 	if (want->client_key.n > 0)
-		digest(s->client, want->api, want->client_key);
+		session_client_digest(s->client, want->api, want->client_key);
 	session_claim_go_on(s);
 }
 

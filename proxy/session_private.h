@@ -143,6 +143,8 @@ void session_claim_again(struct session *s);
 void session_claim_refresh_leads(struct session *s);
 /* The session ends for good: nothing leads to it any more. */
 void session_claim_drop_leads(struct session *s);
+/* How long the session waits for its client when its stream has ended. */
+uint64_t session_wait_ms(const struct session *s);
 /* Detaches in Redis what was claimed for a stream that ended meanwhile. */
 void session_detach(struct session *s, uint64_t epoch, bool planned);
 

@@ -52,20 +52,49 @@ client_key(const struct http_head *head, char buf[static CLIENT_KEY_MAX + 1])
 		       http_head_field(head, "mcp-client-id");
 }
 
+/* What a GET asks for; it borrows from the request and from buf. */
+struct wish {
+	char sid[SID_LEN];
+	char client[CLIENT_KEY_MAX + 1];
+	struct session_request wanted;
+};
+
+static void
+read_wish(struct wish *w, const struct http_head *head,
+    const struct principal *who, struct slice api)
+{
+	w->wanted = (struct session_request){
+		.api = api,
+		.named = named_session(head, w->sid),
+		.client_key = client_key(head, w->client),
+		.protocol = http_head_field(head, "mcp-protocol-version"),
+		.who = who,
+	};
+}
+
+static void
+open_stream(struct http_conn *c, const struct http_request *req,
+    const struct principal *who, struct slice api, void *arg)
+{
+	struct transport_sse *t = arg;
+	struct wish wish;
+
+	read_wish(&wish, req->head, who, api);
+	session_open(t->sessions, c, &wish.wanted);
+}
+
 void
 transport_sse_get(struct transport_sse *t, struct http_conn *c,
     const struct http_request *req, const struct principal *who,
     struct slice api)
 {
-	char sid[SID_LEN], client[CLIENT_KEY_MAX + 1];
-	struct session_request wanted = {
-		.api = api,
-		.named = named_session(req->head, sid),
-		.client_key = client_key(req->head, client),
-		.protocol = http_head_field(req->head, "mcp-protocol-version"),
-		.who = who,
-	};
+	struct wish wish;
+	struct session_request *wanted = &wish.wanted;
+	char digest[IDENT_HEX_LEN + 1];
+	struct quota_visit visit = { .c = c, .req = req, .who = who,
+		.api = api };
 
+	read_wish(&wish, req->head, who, api);
 	if (!accepts_event_stream(req->head)) {
 		http_respond_status(c, 406, NULL,
 		    "this path serves text/event-stream");
@@ -75,12 +104,17 @@ transport_sse_get(struct transport_sse *t, struct http_conn *c,
 	 * A client that reconnects gives up for good on any other status than
 	 * 200, and an API may be away for the seconds of a rollout.
 	 */
-	if (api.n > 0 && wanted.protocol.p == NULL &&
+	if (api.n > 0 && wanted->protocol.p == NULL &&
 	    catalog_is_loaded(t->catalog) && !catalog_has_api(t->catalog, api)) {
 		http_respond_status(c, 404, NULL, "no such API");
 		return;
 	}
-	session_open(t->sessions, c, &wanted);
+	visit.returns = wanted->protocol.p != NULL || wanted->named.n > 0;
+	if (wanted->client_key.n > 0) {
+		session_client_digest(digest, api, wanted->client_key);
+		visit.client_digest = slice_of(digest, IDENT_HEX_LEN);
+	}
+	quota_admit(t->quota, &visit, open_stream, t);
 }
 
 /* "application/json", maybe with parameters. */

@@ -13,6 +13,7 @@ struct transport_sse {
 	struct sessions *sessions;      /* all borrowed */
 	struct posts *posts;
 	const struct catalog *catalog;
+	struct quota *quota;            /* NULL: no limits */
 };
 
 /*

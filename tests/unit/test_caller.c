@@ -104,6 +104,34 @@ START_TEST(test_user_agent)
 }
 END_TEST
 
+static const struct {
+	const char *target, *field;
+	bool returns;
+} returning[] = {
+	{ "/sse", "", false },
+	{ "/sse?x=1", "Accept: */*\r\n", false },
+	{ "/sse?client=", "", false },
+	{ "/sse", "MCP-Protocol-Version: 2025-03-26\r\n", true },
+	{ "/sse", "Mcp-Session-Id: 0\r\n", true },
+	{ "/sse", "Mcp-Client-Id: mine\r\n", true },
+	{ "/sse?client=mine", "", true },
+	{ "/sse?session_id=0", "", true },
+	{ "/sse?x=1&sessionId=0", "", true },
+};
+
+START_TEST(test_may_return)
+{
+	struct http_head parsed;
+	char head[512];
+	int n = snprintf(head, sizeof(head),
+	    "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", returning[_i].target,
+	    returning[_i].field);
+
+	ck_assert_int_eq(http_head_parse(head, (size_t)n, &limits, &parsed), 0);
+	ck_assert_int_eq(caller_may_return(&parsed), returning[_i].returns);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -115,6 +143,7 @@ main(void)
 	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, test_address, 0, ARRAY_LEN(rows));
 	tcase_add_test(tc, test_user_agent);
+	tcase_add_loop_test(tc, test_may_return, 0, ARRAY_LEN(returning));
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -113,7 +113,8 @@ make_transport(void)
 	p.directory = directory;
 	p.self = pod;
 	p.outbox = outbox;
-	transport = (struct transport_sse){ sessions, posts_new(&p), catalog };
+	transport = (struct transport_sse){ sessions, posts_new(&p), catalog,
+	    NULL };
 }
 
 static void
