@@ -32,7 +32,7 @@ CFLAGS += -std=gnu11 $(WARN) $(WERROR) $(HARDEN) $(OPT.$(VARIANT))
 LDFLAGS += $(HARDEN_LD) $(LD.$(VARIANT))
 
 LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lssl -lcrypto -lm
-LIBS_PROXY := -levent_pthreads -lcjson -lcurl -lm -lpthread
+LIBS_PROXY := -levent_pthreads -lcjson -lcurl -lpq -lm -lpthread
 LIBS_WORKER := -lcjson -lm -lpthread
 # What one API links besides.
 LIBS.postgres := -lpq -lpg_query
@@ -95,7 +95,7 @@ $(BIN)/mcp-proxy: $(call obj,proxy/main.c) $(OUT)/libproxy.a $(OUT)/libcommon.a
 
 $(BIN)/mcpctl: $(call obj,$(wildcard proxy/mcpctl/*.c)) $(OUT)/libcommon.a
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) -o $@
+	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) -lpq -o $@
 
 define worker_rule
 $(BIN)/mcp-worker-$(1): $(call obj,$(wildcard $(2)/*.c)) $(OUT)/libworker.a $(OUT)/libcommon.a

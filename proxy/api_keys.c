@@ -7,8 +7,6 @@
 
 #include "common/api_key.h"
 #include "common/clock.h"
-#include "common/envelope.h"
-#include "common/log.h"
 #include "common/xalloc.h"
 
 struct known {
@@ -25,28 +23,15 @@ struct known {
 };
 
 struct api_keys {
-	struct redis *commands;
+	struct key_store *store;
 	const struct principals *principals;
 	void (*on_answer)(void *arg);
 	void *arg;
 	struct known *table;
 	TAILQ_HEAD(, known) all;
 	unsigned count;
-};
-
-/* A question on its way; the entry may be gone when the answer comes. */
-struct question {
-	struct api_keys *keys;
-	char id[API_KEY_ID_LEN];
-};
-
-/* Only a key that exists is marked as seen: HSET alone would make one. */
-static const struct redis_script look_up_script = {
-	"api_key_look_up",
-	"local key = redis.call('HMGET', KEYS[1], 'sha256', 'scopes')\n"
-	"if not key[1] then return {} end\n"
-	"redis.call('HSET', KEYS[1], 'seen_ms', ARGV[1])\n"
-	"return { key[1], key[2] or '' }\n"
+	unsigned outage_ms;
+	bool away;                    /* the store's last answer was none */
 };
 
 /* Entries -------------------------------------------------------------------- */
@@ -99,75 +84,64 @@ api_keys_forget(struct api_keys *k)
 	k->count = 0;
 }
 
-/* Asking Redis ---------------------------------------------------------------- */
+/* Asking the store ------------------------------------------------------------- */
 
 static void
-learn(struct api_keys *k, struct known *known, const redisReply *reply)
+learn(struct api_keys *k, struct known *known, const struct key_record *record)
 {
 	struct slice id = slice_of(known->id, API_KEY_ID_LEN);
 
 	known->answered = true;
 	known->asked_ms = clock_mono_ms();
-	known->exists = reply->elements == 2 && hex_decode(known->digest,
-	    SHA256_LEN, redis_slice(reply->element[0]));
+	known->exists = record != NULL &&
+	    hex_decode(known->digest, SHA256_LEN, record->sha256);
 	scopes_unref(known->scopes);
 	known->scopes = NULL;
 	if (!known->exists)
 		return;
-	known->scopes = scopes_new(redis_slice(reply->element[1]));
+	known->scopes = scopes_new(record->scopes);
 	principals_user(k->principals, PRINCIPAL_API_KEY, &id, 1, &known->user);
 }
 
 static void
-on_looked_up(struct redis *r, const redisReply *reply, void *arg)
+on_looked_up(const char id[static API_KEY_ID_LEN], enum key_answer answer,
+    const struct key_record *record, void *arg)
 {
-	struct question *q = arg;
-	struct known *known = find(q->keys, q->id);
+	struct api_keys *k = arg;
+	struct known *known = find(k, id);
 
-	(void)r;
+	k->away = answer == KEY_UNAVAILABLE;
 	if (known != NULL) {
 		known->asking = false;
-		if (reply != NULL && reply->type == REDIS_REPLY_ARRAY)
-			learn(q->keys, known, reply);
-		else if (reply != NULL)
-			log_warn("API keys cannot be read",
-			    LF_S("error", redis_slice(reply)));
+		if (!k->away)
+			learn(k, known, record);
 	}
-	q->keys->on_answer(q->keys->arg);
-	free(q);
+	k->on_answer(k->arg);
 }
 
 static void
 ask(struct api_keys *k, struct known *known)
 {
-	struct env_keybuf keybuf;
-	char digits[20];
-	struct slice args[] = {
-		env_key(&keybuf, ENV_API_KEY,
-		    slice_of(known->id, API_KEY_ID_LEN)),
-		slice_of(digits, u64_decimal(digits, clock_wall_ms())),
-	};
-	struct question *q;
-
 	if (known->asking)
 		return;
-	q = xcalloc(1, sizeof(*q));
-	q->keys = k;
-	memcpy(q->id, known->id, API_KEY_ID_LEN);
-	known->asking = redis_eval(k->commands, &look_up_script, args,
-	    ARRAY_LEN(args), 1, on_looked_up, q);
-	if (!known->asking)
-		free(q);
+	/* The answer may come before this returns. */
+	known->asking = true;
+	if (!k->store->ops->look_up(k->store, known->id))
+		known->asking = false;
 }
 
 /* Checking -------------------------------------------------------------------- */
 
-/* How long what is known may be believed, and when it is time to ask. */
+/* How long what is known may be believed. */
 static bool
-is_believed(const struct known *known, uint64_t age)
+is_believed(const struct api_keys *k, const struct known *known, uint64_t age)
 {
-	return known->answered &&
-	    age < (known->exists ? API_KEYS_STALE_MS : API_KEYS_UNKNOWN_MS);
+	uint64_t most = API_KEYS_UNKNOWN_MS;
+
+	if (known->exists)
+		most = k->away && k->outage_ms > API_KEYS_STALE_MS ?
+		    k->outage_ms : API_KEYS_STALE_MS;
+	return known->answered && age < most;
 }
 
 static enum identity_result
@@ -203,19 +177,29 @@ api_keys_check(struct api_keys *k, struct slice key, struct identity *out)
 		known = add(k, id.p);
 	age = clock_mono_ms() - known->asked_ms;
 	if (!known->answered || age >= API_KEYS_FRESH_MS ||
-	    !is_believed(known, age))
+	    !is_believed(k, known, age))
 		ask(k, known);
-	return is_believed(known, age) ? judge(known, key, out) : IDENTITY_WAIT;
+	return is_believed(k, known, age) ? judge(known, key, out) : IDENTITY_WAIT;
+}
+
+void
+api_keys_tick(struct api_keys *k)
+{
+	if (k->store->ops->tick != NULL)
+		k->store->ops->tick(k->store);
 }
 
 struct api_keys *
-api_keys_new(struct redis *commands, const struct principals *principals,
-    void (*on_answer)(void *arg), void *arg)
+api_keys_new(struct key_store *take_store, const struct principals *principals,
+    unsigned outage_ms, void (*on_answer)(void *arg), void *arg)
 {
 	struct api_keys *k = xcalloc(1, sizeof(*k));
 
-	k->commands = commands;
+	k->store = take_store;
+	k->store->cb = on_looked_up;
+	k->store->arg = k;
 	k->principals = principals;
+	k->outage_ms = outage_ms;
 	k->on_answer = on_answer;
 	k->arg = arg;
 	TAILQ_INIT(&k->all);
@@ -226,5 +210,6 @@ void
 api_keys_free(struct api_keys *k)
 {
 	api_keys_forget(k);
+	k->store->ops->free(k->store);
 	free(k);
 }

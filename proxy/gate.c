@@ -363,6 +363,7 @@ gate_tick(struct gate *g)
 	struct waiting *w, *next;
 
 	tokens_tick(g->tokens);
+	api_keys_tick(g->keys);
 	for (w = TAILQ_FIRST(&g->waiting); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, link);
 		if (now - w->since_ms < g->options.wait_ms)
@@ -425,6 +426,18 @@ make_tokens(struct gate *g)
 	return tokens_new(&tokens);
 }
 
+static struct api_keys *
+make_keys(struct gate *g)
+{
+	const struct gate_options *o = &g->options;
+	struct key_store *store = o->database_url != NULL ?
+	    key_store_postgres(o->base, o->dns, o->database_url) :
+	    key_store_redis(o->commands);
+
+	return api_keys_new(store, o->principals, o->key_outage_ms, on_answer,
+	    g);
+}
+
 struct gate *
 gate_new(const struct gate_options *options)
 {
@@ -436,8 +449,7 @@ gate_new(const struct gate_options *options)
 	g->anonymous = scopes_new(slice_str(options->anonymous_scopes != NULL ?
 		options->anonymous_scopes : "*"));
 	g->tokens = make_tokens(g);
-	g->keys = api_keys_new(options->commands, options->principals,
-	    on_answer, g);
+	g->keys = make_keys(g);
 	return g;
 }
 

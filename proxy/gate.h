@@ -47,6 +47,9 @@ struct gate_options {
 	const char *jwt_public_key;
 	const char *jwt_jwks;
 	struct jwt_rules jwt_rules;
+	const char *database_url;       /* of API keys; NULL: they are in Redis */
+	struct evdns_base *dns;         /* for its host; borrowed */
+	unsigned key_outage_ms;         /* see api_keys.h */
 	const char *public_url;         /* see resource.h */
 	const char *allowed_origins;    /* see allow.h; NULL: any */
 	const char *allowed_hosts;

@@ -93,6 +93,9 @@ serve(struct process *p, const sigset_t *signals)
 	log_info("serving", LF("version", MCP_VERSION),
 	    LF("host", p->options->host), LF_N("port", p->options->port),
 	    LF_N("loops", p->loop_count));
+	log_info("API keys", LF("store",
+	    p->options->database_url != NULL ?
+		"PostgreSQL, by DATABASE_URL" : "Redis"));
 	wait_for_stop(p, signals);
 	for (unsigned i = 0; i < p->loop_count; i++)
 		pthread_join(threads[i], NULL);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/db.h"
 #include "common/xalloc.h"
 #include "proxy/tokens.h"
 
@@ -123,6 +124,13 @@ static const struct config_option proxy_options[] = {
 	    NULL, "words of which a token's aud must hold one; without it any" },
 	{ "JWT_DEFAULT_SCOPES", CONFIG_STRING, FIELD(jwt_default_scopes), "*", 0, 0,
 	    NULL, "what a token may do that has no scope claim; none for nothing" },
+	{ "DATABASE_URL", CONFIG_URL, FIELD(database_url), NULL, 0, 0, NULL,
+	    "PostgreSQL that keeps the API keys: "
+	    "postgresql://user:password@host[:port]/database; without it they "
+	    "are in Redis" },
+	UINT("API_KEY_OUTAGE", api_key_outage_s, "300", 20, 86400,
+	    "seconds for which an API key that was good is believed while their "
+	    "store does not answer"),
 	{ "PUBLIC_URL", CONFIG_STRING, FIELD(public_url), NULL, 0, 0,
 	    NULL, "URL of this server as clients know it, before /sse; without it "
 	    "what a request's Host says" },
@@ -257,6 +265,7 @@ proxy_options_check(void *config, struct strbuf *errors)
 	ok &= jwt_secret_ok(o->jwt_secret_key, errors);
 	ok &= jwt_public_ok(o->jwt_public_key, errors);
 	ok &= jwks_ok(o->jwt_jwks, errors);
+	ok &= db_check_url(o->database_url, errors);
 	ok &= public_url_ok(o->public_url, errors);
 	complete(o);
 	if (proxy_options_address(o, &addr, &len))

@@ -53,6 +53,8 @@ struct options {
 	char *jwt_issuer;
 	char *jwt_audience;
 	char *jwt_default_scopes;
+	char *database_url;          /* of API keys; NULL: in Redis */
+	unsigned api_key_outage_s;
 	char *public_url;
 	char *authorization_servers;
 	char *allowed_origins;

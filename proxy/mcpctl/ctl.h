@@ -3,7 +3,7 @@
  *
  * A command talks to Redis through ctl_call(), which waits for the reply; the
  * connection is the proxies' own (TLS, AUTH), not hiredis's blocking one, which
- * has neither.
+ * has neither. It is made when it is needed.
  */
 #ifndef MCP_CTL_H
 #define MCP_CTL_H
@@ -36,6 +36,9 @@ size_t ctl_reply_count(const struct ctl_reply *reply);
 /* "" for one that is not there. */
 const char *ctl_reply_text(const struct ctl_reply *reply, size_t i);
 void ctl_reply_free(const struct ctl_reply *reply);
+
+/* PostgreSQL with the API keys; NULL: they are in Redis. */
+const char *ctl_database_url(const struct ctl *ctl);
 
 /* The commands of each noun, ended by a NULL noun. */
 extern const struct ctl_command ctl_key_commands[];

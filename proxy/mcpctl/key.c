@@ -1,5 +1,5 @@
 /*
- * API keys in Redis: mcp_api_key:{<id>} holds a key's digest, never the key.
+ * API keys: made, listed and ended in the store that the settings name.
  */
 #include <openssl/crypto.h>
 #include <stdio.h>
@@ -8,24 +8,17 @@
 
 #include "common/api_key.h"
 #include "common/cli.h"
-#include "common/clock.h"
-#include "common/envelope.h"
 #include "common/strbuf.h"
-#include "proxy/mcpctl/ctl.h"
+#include "proxy/mcpctl/key_store.h"
 
 #define NAME_MAX_BYTES 128
 #define SCOPES_MAX_BYTES 2048
 
-/* What is sent and not looked at; false when Redis refused it. */
-static bool
-call_ok(struct ctl *ctl, const struct slice *argv, size_t argc)
+static const struct ctl_key_store *
+store_of(const struct ctl *ctl)
 {
-	const struct ctl_reply *reply = ctl_call(ctl, argv, argc);
-
-	if (reply == NULL)
-		return false;
-	ctl_reply_free(reply);
-	return true;
+	return ctl_database_url(ctl) != NULL ? &ctl_keys_in_postgres :
+					       &ctl_keys_in_redis;
 }
 
 /* create -------------------------------------------------------------------- */
@@ -60,27 +53,18 @@ read_arguments(int argc, char **argv, struct new_key *out)
 	return true;
 }
 
-/*
- * First the index: a key that it does not list could not be found to be
- * revoked, while an id without a key is merely of no use.
- */
 static bool
 store(struct ctl *ctl, struct slice key, const struct new_key *new)
 {
 	struct slice id = api_key_id(key);
-	char digest[SHA256_HEX_LEN + 1], digits[20];
-	struct env_keybuf keybuf;
-	struct slice sadd[] = { SLICE("SADD"), SLICE(ENV_API_KEYS_KEY), id };
-	struct slice hset[] = { SLICE("HSET"),
-		env_key(&keybuf, ENV_API_KEY, id), SLICE("sha256"),
-		slice_of(digest, SHA256_HEX_LEN), SLICE("scopes"),
-		strbuf_slice(&new->scopes), SLICE("name"), slice_str(new->name),
-		SLICE("created_ms"),
-		slice_of(digits, u64_decimal(digits, clock_wall_ms())) };
+	char digest[SHA256_HEX_LEN + 1], name[API_KEY_ID_LEN + 1];
+	struct ctl_key row = { .id = name, .sha256 = digest,
+		.scopes = strbuf_str(&new->scopes), .name = new->name };
 
+	memcpy(name, id.p, id.n);
+	name[id.n] = '\0';
 	ident_sha256_hex(digest, key);
-	return call_ok(ctl, sadd, ARRAY_LEN(sadd)) &&
-	    call_ok(ctl, hset, ARRAY_LEN(hset));
+	return store_of(ctl)->add(ctl, &row);
 }
 
 static int
@@ -109,9 +93,9 @@ key_create(struct ctl *ctl, int argc, char **argv)
 /* list ---------------------------------------------------------------------- */
 
 static void
-print_time(const char *ms)
+print_time(uint64_t ms)
 {
-	time_t seconds = (time_t)(strtoull(ms, NULL, 10) / 1000);
+	time_t seconds = (time_t)(ms / 1000);
 	char text[32] = "never";
 	struct tm tm;
 
@@ -131,54 +115,30 @@ print_text(const char *text)
 								      *text);
 }
 
-/* The expected state of an id whose key is gone is that it says nothing. */
-static bool
-print_key(struct ctl *ctl, const char *id)
+static void
+print_key(const struct ctl_key *key)
 {
-	struct env_keybuf keybuf;
-	struct slice hmget[] = { SLICE("HMGET"),
-		env_key(&keybuf, ENV_API_KEY, slice_str(id)), SLICE("sha256"),
-		SLICE("created_ms"), SLICE("seen_ms"), SLICE("scopes"),
-		SLICE("name") };
-	const struct ctl_reply *reply = ctl_call(ctl, hmget, ARRAY_LEN(hmget));
-
-	if (reply == NULL)
-		return false;
-	if (ctl_reply_text(reply, 0)[0] != '\0') {
-		printf("%-16s", id);
-		print_time(ctl_reply_text(reply, 1));
-		print_time(ctl_reply_text(reply, 2));
-		fputs("  ", stdout);
-		print_text(ctl_reply_text(reply, 3));
-		if (ctl_reply_text(reply, 4)[0] != '\0') {
-			fputs("  # ", stdout);
-			print_text(ctl_reply_text(reply, 4));
-		}
-		putchar('\n');
+	printf("%-16s", key->id);
+	print_time(key->created_ms);
+	print_time(key->seen_ms);
+	fputs("  ", stdout);
+	print_text(key->scopes);
+	if (key->name[0] != '\0') {
+		fputs("  # ", stdout);
+		print_text(key->name);
 	}
-	ctl_reply_free(reply);
-	return true;
+	putchar('\n');
 }
 
 static int
 key_list(struct ctl *ctl, int argc, char **argv)
 {
-	struct slice smembers[] = { SLICE("SMEMBERS"), SLICE(ENV_API_KEYS_KEY) };
-	const struct ctl_reply *ids;
-	bool ok = true;
-
 	(void)argv;
 	if (argc != 0)
 		return CLI_EXIT_USAGE;
-	ids = ctl_call(ctl, smembers, ARRAY_LEN(smembers));
-	if (ids == NULL)
-		return EXIT_FAILURE;
 	printf("%-16s  %-20s  %-20s  %s\n", "ID", "CREATED", "LAST SEEN",
 	    "SCOPES");
-	for (size_t i = 0; ok && i < ctl_reply_count(ids); i++)
-		ok = print_key(ctl, ctl_reply_text(ids, i));
-	ctl_reply_free(ids);
-	return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+	return store_of(ctl)->each(ctl, print_key) ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 /* revoke -------------------------------------------------------------------- */
@@ -187,24 +147,14 @@ static int
 key_revoke(struct ctl *ctl, int argc, char **argv)
 {
 	struct slice id = argc == 1 ? slice_str(argv[0]) : SLICE_NONE;
-	struct env_keybuf keybuf;
-	const struct ctl_reply *reply;
-	bool existed;
+	bool existed = false;
 
 	if (!api_key_id_ok(id)) {
 		fputs("mcpctl: give the id of the key, the part between sk- and "
 		      "the secret\n", stderr);
 		return CLI_EXIT_USAGE;
 	}
-	struct slice del[] = { SLICE("DEL"), env_key(&keybuf, ENV_API_KEY, id) };
-	struct slice srem[] = { SLICE("SREM"), SLICE(ENV_API_KEYS_KEY), id };
-
-	reply = ctl_call(ctl, del, ARRAY_LEN(del));
-	if (reply == NULL)
-		return EXIT_FAILURE;
-	existed = strcmp(ctl_reply_text(reply, 0), "1") == 0;
-	ctl_reply_free(reply);
-	if (!call_ok(ctl, srem, ARRAY_LEN(srem)))
+	if (!store_of(ctl)->remove(ctl, argv[0], &existed))
 		return EXIT_FAILURE;
 	if (!existed) {
 		fprintf(stderr, "mcpctl: no key %s\n", argv[0]);
@@ -214,10 +164,23 @@ key_revoke(struct ctl *ctl, int argc, char **argv)
 	return EXIT_SUCCESS;
 }
 
+static int
+key_schema(struct ctl *ctl, int argc, char **argv)
+{
+	(void)ctl;
+	(void)argv;
+	if (argc != 0)
+		return CLI_EXIT_USAGE;
+	puts(ctl_keys_schema);
+	return EXIT_SUCCESS;
+}
+
 const struct ctl_command ctl_key_commands[] = {
 	{ "key", "create", "[--name NAME] SCOPE…",
 	    "makes an API key and prints it, once", key_create },
 	{ "key", "list", "", "ids, times and scopes of all keys", key_list },
 	{ "key", "revoke", "ID", "ends a key", key_revoke },
+	{ "key", "schema", "", "prints the SQL of the table in PostgreSQL, which "
+	    "create makes by itself if it may", key_schema },
 	{ .noun = NULL },
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "common/cli.h"
+#include "common/db.h"
 #include "common/log.h"
 #include "common/options.h"
 #include "common/redis.h"
@@ -13,7 +14,20 @@
 
 #define TIMEOUT_MS 5000
 
+struct ctl_options {
+	struct common_options common;
+	char *database_url;
+};
+
+static const struct config_option own_table[] = {
+	{ "DATABASE_URL", CONFIG_URL,
+	    CONFIG_FIELD(struct ctl_options, database_url), NULL, 0, 0, NULL,
+	    "PostgreSQL that keeps the API keys; without it Redis does" },
+	{ .env = NULL },
+};
+
 struct ctl {
+	const struct ctl_options *options;
 	struct event_base *base;
 	struct evdns_base *dns;
 	struct redis *redis;
@@ -29,12 +43,21 @@ struct ctl_reply {
 static const struct ctl_command *const nouns[] = { ctl_key_commands, NULL };
 
 static const struct config_option *const tables[] = { common_option_table,
-	NULL };
+	own_table, NULL };
 
 static bool
 check(void *config, struct strbuf *errors)
 {
-	return options_check(config, errors);
+	struct ctl_options *o = config;
+	bool ok = options_check(&o->common, errors);
+
+	return db_check_url(o->database_url, errors) && ok;
+}
+
+const char *
+ctl_database_url(const struct ctl *ctl)
+{
+	return ctl->options->database_url;
 }
 
 /* Redis --------------------------------------------------------------------- */
@@ -99,17 +122,6 @@ on_reply(struct redis *r, const redisReply *reply, void *arg)
 	event_base_loopbreak(ctl->base);
 }
 
-const struct ctl_reply *
-ctl_call(struct ctl *ctl, const struct slice *argv, size_t argc)
-{
-	ctl->reply = NULL;
-	if (redis_send(ctl->redis, argv, argc, on_reply, ctl))
-		event_base_dispatch(ctl->base);
-	else
-		fputs("mcpctl: Redis is away\n", stderr);
-	return ctl->reply;
-}
-
 static void
 on_state(struct redis *r, bool ready, void *arg)
 {
@@ -121,8 +133,9 @@ on_state(struct redis *r, bool ready, void *arg)
 }
 
 static bool
-connect_redis(struct ctl *ctl, const struct common_options *o)
+connect_redis(struct ctl *ctl)
 {
+	const struct common_options *o = &ctl->options->common;
 	struct timeval patience = { TIMEOUT_MS / 1000, 0 };
 	struct redis_options options = {
 		.url = &ctl->url,
@@ -152,6 +165,19 @@ connect_redis(struct ctl *ctl, const struct common_options *o)
 	return redis_is_ready(ctl->redis);
 }
 
+const struct ctl_reply *
+ctl_call(struct ctl *ctl, const struct slice *argv, size_t argc)
+{
+	ctl->reply = NULL;
+	if (ctl->redis == NULL && !connect_redis(ctl))
+		return NULL;
+	if (redis_send(ctl->redis, argv, argc, on_reply, ctl))
+		event_base_dispatch(ctl->base);
+	else
+		fputs("mcpctl: Redis is away\n", stderr);
+	return ctl->reply;
+}
+
 static void
 disconnect(struct ctl *ctl)
 {
@@ -177,7 +203,8 @@ usage(FILE *to)
 			    c->arguments, c->help);
 	}
 	fputs("\nRedis is found as the proxies find it: REDIS_URL, REDIS_TLS_CA,"
-	      "\nfrom the environment or from .env.\n", to);
+	      "\nfrom the environment or from .env; API keys are in PostgreSQL "
+	      "where\nDATABASE_URL is set.\n", to);
 }
 
 static const struct ctl_command *
@@ -199,16 +226,15 @@ run(const struct ctl_command *command, int argc, char **argv)
 	static const struct cli cli = { .program = "mcpctl",
 		.summary = "what operators do by hand", .tables = tables,
 		.check = check };
-	struct common_options options = { .redis_url = NULL };
-	struct ctl ctl = { .base = NULL };
+	struct ctl_options options = { .database_url = NULL };
+	struct ctl ctl = { .options = &options };
 	int status = cli_start(&cli, 1, argv, &options);
 
 	if (status != CLI_GO_ON)
 		return status;
 	log_setup("mcpctl", "", LOG_LEVEL_ERROR);
 	signal(SIGPIPE, SIG_IGN);
-	status = connect_redis(&ctl, &options) ?
-	    command->run(&ctl, argc - 3, argv + 3) : EXIT_FAILURE;
+	status = command->run(&ctl, argc - 3, argv + 3);
 	disconnect(&ctl);
 	config_release(tables, &options);
 	return status;
@@ -221,7 +247,7 @@ main(int argc, char **argv)
 		.summary = "what operators do by hand", .tables = tables,
 		.check = check };
 	const struct ctl_command *command;
-	struct common_options options = { .redis_url = NULL };
+	struct ctl_options options = { .database_url = NULL };
 
 	if (argc >= 2 && argv[1][0] == '-' && strcmp(argv[1], "--help") != 0 &&
 	    strcmp(argv[1], "-h") != 0)

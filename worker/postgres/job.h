@@ -10,7 +10,7 @@
 #ifndef MCP_POSTGRES_JOB_H
 #define MCP_POSTGRES_JOB_H
 
-#include "worker/postgres/db.h"
+#include "common/db.h"
 #include "worker/runtime/tool.h"
 
 struct job_limits {

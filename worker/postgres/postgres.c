@@ -4,8 +4,8 @@
  */
 #include <stdlib.h>
 
+#include "common/db.h"
 #include "common/xalloc.h"
-#include "worker/postgres/db.h"
 #include "worker/postgres/excerpt.h"
 #include "worker/postgres/job.h"
 #include "worker/postgres/policy.h"
@@ -16,6 +16,12 @@
 /* Longer names are cut in messages. */
 #define NAME_SHOWN 130
 #define RULES_MAX ((size_t)64 << 10)
+/*
+ * libpq makes room for a whole message once it knows how long it is. Rows are cut
+ * by the server to far less than this, but the text of an error may quote a value
+ * of any size.
+ */
+#define MESSAGE_MAX ((size_t)16 << 20)
 #define MS_PER_S 1000
 
 struct settings {
@@ -133,18 +139,8 @@ static bool
 check(void *settings, struct strbuf *errors)
 {
 	const struct settings *s = settings;
-	PQconninfoOption *parsed;
 
-	if (s->url == NULL)
-		return true;
-	/* libpq's own words would show what is in it. */
-	parsed = PQconninfoParse(s->url, NULL);
-	if (parsed == NULL)
-		strbuf_add_str(errors,
-		    "DATABASE_URL: is not of the form "
-		    "postgresql://user:password@host:port/database\n");
-	PQconninfoFree(parsed);
-	return parsed != NULL;
+	return db_check_url(s->url, errors);
 }
 
 static char *
@@ -223,6 +219,7 @@ start(struct worker_env *env, struct strbuf *error)
 	    .url = s->url,
 	    .connections = s->pool,
 	    .statement_timeout_ms = s->statement_timeout_s * MS_PER_S,
+	    .message_max = MESSAGE_MAX,
 	    .on_first = on_first,
 	    .arg = p,
 	});

@@ -2,14 +2,15 @@
  * A pool of connections to PostgreSQL on the event loop, and the transactions
  * that run on them, one at a time on each.
  *
- * Every transaction is READ ONLY, has a statement_timeout, and is rolled back at
- * its end, whatever happened. A connection that is lost comes back by itself,
- * with a pause that grows. A transaction that nobody waits for any more costs
- * its connection: the server notices (client_connection_check_interval) and
+ * A transaction has a statement_timeout. It is READ ONLY and rolled back at its
+ * end, whatever happened, unless its task says that it writes; then it is
+ * committed if every statement went well. A connection that is lost comes back by
+ * itself, with a pause that grows. A transaction that nobody waits for any more
+ * costs its connection: the server notices (client_connection_check_interval) and
  * stops the query.
  */
-#ifndef MCP_POSTGRES_DB_H
-#define MCP_POSTGRES_DB_H
+#ifndef MCP_DB_H
+#define MCP_DB_H
 
 #include <event2/dns.h>
 #include <event2/event.h>
@@ -17,6 +18,7 @@
 #include <sys/queue.h>
 
 #include "common/compiler.h"
+#include "common/strbuf.h"
 
 struct db;
 struct db_conn;
@@ -27,10 +29,18 @@ struct db_options {
 	const char *url;        /* borrowed */
 	unsigned connections;
 	unsigned statement_timeout_ms;
-	/* The first attempt to connect ended; reason NULL: well. */
+	/*
+	 * Bytes by which libpq may make the process grow at once; 0: any. Only
+	 * for programs of one thread: see ration.h.
+	 */
+	size_t message_max;
+	/* The first attempt to connect ended; reason NULL: well. May be NULL. */
 	void (*on_first)(const char *reason, void *arg);
 	void *arg;
 };
+
+/* Is it a URL that libpq understands, or NULL? Else says so in *errors. */
+bool db_check_url(const char *url, struct strbuf *errors) MUST_CHECK;
 
 struct db *db_new(const struct db_options *options) MUST_CHECK;
 /* Transactions are dropped(): their done() is not called. */
@@ -54,11 +64,12 @@ struct db_task {
 	/* A result or, in single-row mode, a row; borrowed. Errors are not. */
 	enum db_verdict (*on_result)(
 	    struct db_task *task, const PGresult *result);
-	/* Rolled back. failed: the result that ended it; reason: what else. */
+	/* Rolled back or committed. failed: the result that ended it; reason: what else. */
 	void (*done)(
 	    struct db_task *task, const PGresult *failed, const char *reason);
 	/* db_free() took it along. */
 	void (*dropped)(struct db_task *task);
+	bool writes;
 
 	/* db's own */
 	TAILQ_ENTRY(db_task) link;

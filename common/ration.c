@@ -1,4 +1,4 @@
-#include "worker/postgres/ration.h"
+#include "common/ration.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ void
 ration_begin(struct ration *r, size_t bytes)
 {
 	struct rlimit limit;
-	size_t data = data_bytes();
+	size_t data = bytes > 0 ? data_bytes() : 0;
 
 	r->set = false;
 #ifdef __SANITIZE_ADDRESS__

@@ -1,4 +1,4 @@
-#include "worker/postgres/db.h"
+#include "common/db.h"
 
 #include <netdb.h>
 #include <openssl/rand.h>
@@ -6,9 +6,9 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "common/ration.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
-#include "worker/postgres/ration.h"
 
 #define CONNECT_TIMEOUT_MS 10000
 #define BACKOFF_MIN_MS 200
@@ -16,13 +16,6 @@
 /* Beyond the server's own statement_timeout: then the server is gone. */
 #define GRACE_MS 5000
 #define MS_PER_S 1000
-/*
- * libpq makes room for a whole message once it knows how long it is. Rows are cut
- * by the server to far less than this, but the text of an error may quote a value
- * of any size.
- */
-#define MESSAGE_MAX ((size_t)16 << 20)
-
 /*
  * Settings of each connection, of those that the server knows. It looks for a
  * client that has gone every second. Text is sent as libpg_query reads it.
@@ -45,7 +38,7 @@ enum conn_state {
 	CONN_IDLE,  /* db's idle list */
 	CONN_BEGIN, /* from here on it has a task */
 	CONN_TASK,
-	CONN_ROLLBACK
+	CONN_ENDING /* ROLLBACK, or COMMIT */
 };
 
 struct db_conn {
@@ -88,7 +81,7 @@ conn_set_state(struct db_conn *c, enum conn_state state)
 		[CONN_IDLE] = "idle",
 		[CONN_BEGIN] = "begin",
 		[CONN_TASK] = "task",
-		[CONN_ROLLBACK] = "rollback",
+		[CONN_ENDING] = "ending",
 	};
 
 	log_debug("database connection state", LF("from", names[c->state]),
@@ -149,7 +142,8 @@ tell_first(struct db *db, const char *reason)
 	if (db->first_told)
 		return;
 	db->first_told = true;
-	db->options.on_first(reason, db->options.arg);
+	if (db->options.on_first != NULL)
+		db->options.on_first(reason, db->options.arg);
 }
 
 /* Closes it; what it did for a task is lost. */
@@ -241,16 +235,19 @@ conn_begin(struct db_conn *c)
 
 	conn_set_state(c, CONN_BEGIN);
 	snprintf(sql, sizeof(sql),
-	    "BEGIN READ ONLY; SET LOCAL statement_timeout = %u",
+	    "BEGIN %s; SET LOCAL statement_timeout = %u",
+	    c->task->writes ? "READ WRITE" : "READ ONLY",
 	    c->db->options.statement_timeout_ms);
 	conn_send(c, PQsendQuery(c->pg, sql));
 }
 
 static void
-conn_rollback(struct db_conn *c)
+conn_end_transaction(struct db_conn *c)
 {
-	conn_set_state(c, CONN_ROLLBACK);
-	conn_send(c, PQsendQuery(c->pg, "ROLLBACK"));
+	bool commit = c->task->writes && !c->statement_failed;
+
+	conn_set_state(c, CONN_ENDING);
+	conn_send(c, PQsendQuery(c->pg, commit ? "COMMIT" : "ROLLBACK"));
 }
 
 static void
@@ -272,7 +269,7 @@ static void
 conn_next(struct db_conn *c)
 {
 	if (c->statement_failed || !c->task->next(c->task, c->pg)) {
-		conn_rollback(c);
+		conn_end_transaction(c);
 		return;
 	}
 	conn_set_state(c, CONN_TASK);
@@ -327,7 +324,7 @@ statement_ended(struct db_conn *c)
 	case CONN_TASK:
 		conn_next(c);
 		break;
-	case CONN_ROLLBACK:
+	case CONN_ENDING:
 		conn_finish_task(c);
 		break;
 	case CONN_DOWN:
@@ -370,7 +367,7 @@ conn_consume(struct db_conn *c)
 	struct ration ration;
 	int ok;
 
-	ration_begin(&ration, MESSAGE_MAX);
+	ration_begin(&ration, c->db->options.message_max);
 	ok = PQconsumeInput(c->pg);
 	ration_end(&ration);
 	return ok == 1;
@@ -383,7 +380,7 @@ conn_is_busy(struct db_conn *c)
 	struct ration ration;
 	int busy;
 
-	ration_begin(&ration, MESSAGE_MAX);
+	ration_begin(&ration, c->db->options.message_max);
 	busy = PQisBusy(c->pg);
 	ration_end(&ration);
 	return busy == 1;
@@ -625,6 +622,23 @@ host_to_look_up(const char *url)
 		host = xstrdup(name);
 	PQconninfoFree(options);
 	return host;
+}
+
+bool
+db_check_url(const char *url, struct strbuf *errors)
+{
+	PQconninfoOption *parsed;
+
+	if (url == NULL)
+		return true;
+	/* libpq's own words would show what is in it. */
+	parsed = PQconninfoParse(url, NULL);
+	if (parsed == NULL)
+		strbuf_add_str(errors,
+		    "DATABASE_URL: is not of the form "
+		    "postgresql://user:password@host:port/database\n");
+	PQconninfoFree(parsed);
+	return parsed != NULL;
 }
 
 struct db *

@@ -3,8 +3,8 @@
  * between the two calls the process may grow by so many bytes, and an allocation
  * beyond fails. By the kernel's RLIMIT_DATA, so for single-threaded programs.
  */
-#ifndef MCP_POSTGRES_RATION_H
-#define MCP_POSTGRES_RATION_H
+#ifndef MCP_RATION_H
+#define MCP_RATION_H
 
 #include <sys/resource.h>
 
@@ -15,7 +15,7 @@ struct ration {
 	bool set;
 };
 
-/* Without a cap when the system does not let us have one. */
+/* Without a cap for 0 bytes, or when the system does not let us have one. */
 void ration_begin(struct ration *r, size_t bytes);
 void ration_end(struct ration *r);
 
