@@ -9,6 +9,7 @@
 struct fetch {
 	struct event_base *base;
 	const char *url;
+	const char *ca_file;     /* NULL: the system's store */
 	fetch_cb *cb;
 	void *arg;
 	CURLM *multi;
@@ -160,12 +161,16 @@ static CURL *
 new_get(struct fetch *f)
 {
 	CURL *easy = curl_easy_init();
+	bool secure = strncmp(f->url, "https://", 8) == 0;
 
 	if (easy == NULL)
 		abort();
 	curl_easy_setopt(easy, CURLOPT_URL, f->url);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+	curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR,
+	    secure ? "https" : "http,https");
+	if (f->ca_file != NULL)
+		curl_easy_setopt(easy, CURLOPT_CAINFO, f->ca_file);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
 	curl_easy_setopt(easy, CURLOPT_MAXREDIRS, 3L);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)FETCH_TIMEOUT_MS);
@@ -200,12 +205,14 @@ fetch_setup(void)
 }
 
 struct fetch *
-fetch_new(struct event_base *base, const char *url, fetch_cb *cb, void *arg)
+fetch_new(struct event_base *base, const char *url, const char *ca_file,
+    fetch_cb *cb, void *arg)
 {
 	struct fetch *f = xcalloc(1, sizeof(*f));
 
 	f->base = base;
 	f->url = url;
+	f->ca_file = ca_file;
 	f->cb = cb;
 	f->arg = arg;
 	strbuf_init(&f->body, FETCH_MAX);

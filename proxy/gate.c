@@ -418,6 +418,7 @@ make_tokens(struct gate *g)
 		.secret_key = o->jwt_secret_key,
 		.public_key = o->jwt_public_key,
 		.jwks = o->jwt_jwks,
+		.jwks_ca = o->jwt_jwks_ca,
 		.rules = o->jwt_rules,
 		.on_keys = on_answer,
 		.arg = g,

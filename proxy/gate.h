@@ -46,6 +46,7 @@ struct gate_options {
 	const char *jwt_secret_key;     /* see tokens.h */
 	const char *jwt_public_key;
 	const char *jwt_jwks;
+	const char *jwt_jwks_ca;
 	struct jwt_rules jwt_rules;
 	const char *database_url;       /* of API keys; NULL: they are in Redis */
 	struct evdns_base *dns;         /* for its host; borrowed */

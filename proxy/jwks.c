@@ -17,6 +17,7 @@ struct jwks {
 	struct fetch *fetch;       /* NULL: a file */
 	struct jwt_keys *keys;
 	uint64_t asked_ms;         /* when reading last began; 0: never */
+	uint64_t missed_ms;        /* when a key that was not there had it read */
 };
 
 static bool
@@ -96,14 +97,14 @@ jwks_tick(struct jwks *j)
 bool
 jwks_miss(struct jwks *j)
 {
-	if (j->asked_ms == 0)
+	uint64_t now = clock_mono_ms();
+
+	if (j->asked_ms == 0 || j->keys == NULL ||
+	    (j->fetch != NULL && fetch_is_busy(j->fetch)))
 		return true;
-	if (j->fetch != NULL && fetch_is_busy(j->fetch))
-		return true;
-	if (j->keys != NULL && clock_mono_ms() - j->asked_ms < JWKS_AGAIN_MS)
+	if (j->missed_ms != 0 && now - j->missed_ms < JWKS_AGAIN_MS)
 		return false;
-	if (j->keys == NULL)
-		return true;
+	j->missed_ms = now;
 	j->asked_ms = 0;
 	return true;
 }
@@ -115,7 +116,7 @@ jwks_keys(const struct jwks *j)
 }
 
 struct jwks *
-jwks_new(struct event_base *base, const char *source,
+jwks_new(struct event_base *base, const char *source, const char *ca_file,
     void (*on_read)(void *arg), void *arg)
 {
 	struct jwks *j = xcalloc(1, sizeof(*j));
@@ -124,7 +125,7 @@ jwks_new(struct event_base *base, const char *source,
 	j->on_read = on_read;
 	j->arg = arg;
 	if (is_url(source))
-		j->fetch = fetch_new(base, source, on_fetched, j);
+		j->fetch = fetch_new(base, source, ca_file, on_fetched, j);
 	return j;
 }
 

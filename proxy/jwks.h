@@ -2,7 +2,8 @@
  * A JWK set kept fresh from a file or a URL, off the request path.
  *
  * Read at the start and every JWKS_FRESH_MS. A token with a kid that is not in
- * the set makes it be read again, at most once in JWKS_AGAIN_MS. When reading
+ * the set makes it be read again, such tokens all together at most once in
+ * JWKS_AGAIN_MS: so a key that has just been rotated in is known at once. When reading
  * fails, the keys read before stay in force.
  */
 #ifndef MCP_JWKS_H
@@ -20,11 +21,11 @@
 struct jwks;
 
 /*
- * source: a path, http:// or https://; borrowed. on_read is called after each
+ * source: a path, http:// or https://; ca_file: see fetch_new(). Both borrowed. on_read is called after each
  * reading, whether it brought keys or not.
  */
 struct jwks *jwks_new(struct event_base *base, const char *source,
-    void (*on_read)(void *arg), void *arg) MUST_CHECK;
+    const char *ca_file, void (*on_read)(void *arg), void *arg) MUST_CHECK;
 void jwks_free(struct jwks *j);
 /* Reads again when it is time; a few times a second. */
 void jwks_tick(struct jwks *j);

@@ -520,6 +520,7 @@ make_gate(struct loop *loop)
 		.jwt_secret_key = o->jwt_secret_key,
 		.jwt_public_key = o->jwt_public_key,
 		.jwt_jwks = o->jwt_jwks,
+		.jwt_jwks_ca = o->jwt_jwks_ca,
 		.jwt_rules = { o->jwt_issuer, o->jwt_audience,
 		    o->jwt_default_scopes },
 		.database_url = o->database_url,

@@ -118,6 +118,9 @@ static const struct config_option proxy_options[] = {
 	{ "JWT_JWKS", CONFIG_STRING, FIELD(jwt_jwks), NULL, 0, 0,
 	    NULL, "JWK set with the public keys of tokens: a file, http:// or "
 	    "https://" },
+	{ "JWT_JWKS_CA", CONFIG_STRING, FIELD(jwt_jwks_ca), NULL, 0, 0, NULL,
+	    "file of CA certificates (PEM) for JWT_JWKS at https://; without it "
+	    "the system's" },
 	{ "JWT_ISSUER", CONFIG_STRING, FIELD(jwt_issuer), NULL, 0, 0,
 	    NULL, "what a token's iss must be; without it any" },
 	{ "JWT_AUDIENCE", CONFIG_STRING, FIELD(jwt_audience), NULL, 0, 0,
@@ -227,6 +230,16 @@ jwks_ok(const char *source, struct strbuf *errors)
 }
 
 static bool
+jwks_ca_ok(const char *path, struct strbuf *errors)
+{
+	if (path == NULL || access(path, R_OK) == 0)
+		return true;
+	strbuf_addf(errors, "JWT_JWKS_CA: \"%s\" is not a readable file: %s\n",
+	    path, strerror(errno));
+	return false;
+}
+
+static bool
 is_url(const char *text)
 {
 	return strncmp(text, "https://", 8) == 0 ||
@@ -265,6 +278,7 @@ proxy_options_check(void *config, struct strbuf *errors)
 	ok &= jwt_secret_ok(o->jwt_secret_key, errors);
 	ok &= jwt_public_ok(o->jwt_public_key, errors);
 	ok &= jwks_ok(o->jwt_jwks, errors);
+	ok &= jwks_ca_ok(o->jwt_jwks_ca, errors);
 	ok &= db_check_url(o->database_url, errors);
 	ok &= public_url_ok(o->public_url, errors);
 	complete(o);

@@ -50,6 +50,7 @@ struct options {
 	char *jwt_secret_key;        /* these are NULL when not set */
 	char *jwt_public_key;        /* PEM text, or its file */
 	char *jwt_jwks;              /* file or URL */
+	char *jwt_jwks_ca;
 	char *jwt_issuer;
 	char *jwt_audience;
 	char *jwt_default_scopes;

@@ -225,7 +225,8 @@ tokens_new(const struct token_options *options)
 	TAILQ_INIT(&t->by_age);
 	add_fixed_keys(t);
 	if (options->jwks != NULL)
-		t->jwks = jwks_new(options->base, options->jwks, on_jwks, t);
+		t->jwks = jwks_new(options->base, options->jwks,
+		    options->jwks_ca, on_jwks, t);
 	return t;
 }
 

@@ -25,6 +25,7 @@ struct token_options {
 	const char *secret_key;           /* HS256; NULL: none */
 	const char *public_key;           /* PEM text or its file; NULL: none */
 	const char *jwks;                 /* file or URL; NULL: none */
+	const char *jwks_ca;              /* see fetch_new(); NULL: none */
 	struct jwt_rules rules;
 	void (*on_keys)(void *arg);       /* look again at who waits */
 	void *arg;

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import json
 import re
+import ssl
 import statistics
 import subprocess
 import threading
@@ -14,7 +15,7 @@ import pytest
 
 from harness import (BIN, TOOLS, Cluster, Proxy, RawHttp, SseClient, clean_environment, metrics,
                      request, session_hash, until, work_directory)
-from harness.tokens import Key, b64, bearer, claims_of, hs256, jwks, unsigned
+from harness.tokens import Key, b64, bearer, claims_of, hs256, jwks, openssl, unsigned
 
 PING = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "ping"})
 
@@ -520,37 +521,119 @@ def test_anonymous_users_may_do_what_the_operator_says(secured):
         assert set(until(session.tools, 10, "tools")) == TOOLS["conformance"]
 
 
-class Keys(http.server.BaseHTTPRequestHandler):
-    """An issuer's JWK set, as it stands at the moment."""
+# Keys at a URL --------------------------------------------------------------
 
-    document, asked = "", 0
+class Issuer:
+    """A server with a JWK set as it stands at the moment; with https its own CA."""
 
-    def do_GET(self):
-        Keys.asked += 1
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(Keys.document.encode())
+    def __init__(self, https=False, name="127.0.0.1"):
+        self.document, self.asked, self.redirect = "", 0, None
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.url = f"http{'s' * https}://127.0.0.1:{self.server.server_port}/jwks"
+        if https:
+            self.ca, chain = certificates(name)
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(chain)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True,
+                                                     do_handshake_on_connect=False)
 
-    def log_message(self, *_):
-        pass
+    def _handler(self):
+        issuer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            """Answers every GET with the set."""
+
+            def do_GET(self):
+                issuer.asked += 1
+                self.send_response(302 if issuer.redirect else 200)
+                if issuer.redirect:
+                    self.send_header("Location", issuer.redirect)
+                self.end_headers()
+                self.wfile.write(issuer.document.encode())
+
+            def log_message(self, *_):
+                pass
+
+        return Handler
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def certificates(name):
+    """A CA of its own, and a certificate with key for that address: two files."""
+    directory = work_directory("ca")
+    ca, ca_key, request_, chain = (directory / part for part in
+                                   ("ca.pem", "ca.key", "server.csr", "server.pem"))
+    key, extension = directory / "server.key", directory / "extension"
+    extension.write_text(f"subjectAltName=IP:{name}\n")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test CA",
+            "-keyout", ca_key, "-out", ca)
+    openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=issuer", "-keyout", key,
+            "-out", request_)
+    signed = openssl("x509", "-req", "-in", request_, "-CA", ca, "-CAkey", ca_key, "-days", "2",
+                     "-CAcreateserial", "-extfile", extension)
+    chain.write_bytes(signed + key.read_bytes())
+    return ca, chain
 
 
 def test_keys_of_a_url(secured, keys):
     """The first token waits for the set; unknown kids do not make it be read again."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Keys)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    Keys.document = jwks(keys["rsa"])
-    url = f"http://127.0.0.1:{server.server_port}/jwks"
-    try:
-        with Proxy(secured.redis, "jwks", 1, {"JWT_JWKS": url}) as proxy:
+    with Issuer() as issuer:
+        issuer.document = jwks(keys["rsa"])
+        with Proxy(secured.redis, "jwks", 1, {"JWT_JWKS": issuer.url}) as proxy:
             assert post(proxy, "0" * 32, bearer(keys["rsa"].token())).status == 404
-            before = Keys.asked
+            before = issuer.asked
             for _ in range(5):
                 assert post(proxy, "0" * 32, bearer(keys["ec"].token())).status == 401
-            assert Keys.asked <= before + 1
-    finally:
-        server.shutdown()
-        server.server_close()
+            assert issuer.asked <= before + 1
+
+
+def test_keys_rotate_at_a_url(secured, keys):
+    """A new kid is fetched at once; what left the set is refused from then on."""
+    old, new, third = (bearer(keys[name].token()) for name in ("rsa", "ec", "other"))
+    with Issuer(https=True) as issuer, Proxy(secured.redis, "rotate", 1, {
+            "JWT_JWKS": issuer.url, "JWT_JWKS_CA": issuer.ca}) as proxy:
+        issuer.document = jwks(keys["rsa"])
+        until(lambda: post(proxy, "0" * 32, old).status == 404, 15, "the set read")
+        # The miss that the empty set before may have caused counts, too.
+        before = issuer.asked
+        issuer.document = jwks(keys["ec"])
+        until(lambda: post(proxy, "0" * 32, new).status == 404, 90, "the new key known")
+        assert issuer.asked == before + 1
+        assert post(proxy, "0" * 32, old).status == 401
+        issuer.document = jwks(keys["other"])
+        assert post(proxy, "0" * 32, third).status == 401, "read twice within a minute"
+        assert post(proxy, "0" * 32, new).status == 404
+        assert issuer.asked == before + 1
+
+
+def test_keys_over_https_need_a_certificate_that_is_good(secured, keys):
+    """Of that CA and for that host; and https never becomes http."""
+    token_ = bearer(keys["rsa"].token())
+    with Issuer(https=True) as issuer, Issuer(https=True, name="127.0.0.2") as elsewhere, \
+            Issuer() as plain:
+        for one in (issuer, elsewhere, plain):
+            one.document = jwks(keys["rsa"])
+        for settings in ({"JWT_JWKS": issuer.url},
+                         {"JWT_JWKS": issuer.url, "JWT_JWKS_CA": elsewhere.ca},
+                         {"JWT_JWKS": elsewhere.url, "JWT_JWKS_CA": elsewhere.ca}):
+            with Proxy(secured.redis, "distrusts", 1,
+                       {**settings, "REDIS_WAIT_TIMEOUT": 1}) as proxy:
+                assert post(proxy, "0" * 32, token_).status == 503
+                assert "JWK set not read" in proxy.log_text()
+        assert issuer.asked == elsewhere.asked == 0
+        issuer.redirect = plain.url
+        with Proxy(secured.redis, "redirected", 1, {
+                "JWT_JWKS": issuer.url, "JWT_JWKS_CA": issuer.ca,
+                "REDIS_WAIT_TIMEOUT": 1}) as proxy:
+            assert post(proxy, "0" * 32, token_).status == 503
+        assert issuer.asked > 0 and plain.asked == 0
 
 
 # Secrets ------------------------------------------------------------------
