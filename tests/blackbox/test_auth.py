@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.server
+import itertools
 import json
 import re
 import ssl
@@ -208,6 +209,15 @@ def attacks(keys):
         "unknown kid": keys["other"].token(**GOOD, header={"kid": "nobody"}),
         "jku": keys["other"].token(**GOOD, header={"jku": "http://127.0.0.1:1/"}),
         "jwk": keys["other"].token(**GOOD, header={"jwk": keys["other"].jwk()}),
+        "x5u": keys["other"].token(**GOOD, header={"x5u": "http://127.0.0.1:1/"}),
+        "kid that asks a database": hs256("x", **GOOD, header={"kid": "' UNION SELECT 'x"}),
+        "kid that is no text": keys["other"].token(**GOOD, header={"kid": ["ec"]}),
+        "kid with a NUL": keys["other"].token(**GOOD, header={"kid": "ec\0"}),
+        "long kid": keys["other"].token(**GOOD, header={"kid": "k" * 5000}),
+        "EC public PEM as secret": hs256(keys["ec"].public.read_bytes(), **GOOD,
+                                         header={"kid": "ec"}),
+        "RS256 by the EC key's name": keys["other"].token(**GOOD, header={"kid": "ec",
+                                                                          "alg": "RS256"}),
         "crit": hs256(SECRET, **GOOD, header={"crit": ["exp"]}),
         "oversized": token(padding="x" * 8192),
         "wrong secret": hs256("another secret that is long enough", **GOOD),
@@ -226,6 +236,17 @@ def test_attacks_are_refused(secured, keys):
                 assert answer.status == 401, (name, answer)
                 assert 'error="invalid_token"' in answer.header("WWW-Authenticate"), name
         assert session.request("ping")["result"] == {}
+
+
+def test_no_token_makes_a_proxy_ask_where_it_says(secured, keys):
+    """Neither jku nor x5u, though the key that is there would fit."""
+    with Issuer() as evil:
+        evil.document = jwks(keys["other"])
+        for name in ("jku", "x5u"):
+            bad = keys["other"].token(**GOOD, header={name: evil.url})
+            for proxy in secured.proxies:
+                assert post(proxy, "0" * 32, bearer(bad)).status == 401
+        assert evil.asked == 0
 
 
 def test_the_challenge_names_metadata_and_scope(secured):
@@ -354,10 +375,7 @@ def test_a_key_that_cannot_be_read_now(secured):
 def test_no_user_reaches_another(secured):
     """Two users of each kind, every verb, all of each other's sessions."""
     redis = secured.redis
-    users = {
-        "anonymous 1": {"User-Agent": "one"}, "anonymous 2": {"User-Agent": "two"},
-        "key 1": {"X-API-Key": new_key(redis, "*")}, "key 2": {"X-API-Key": new_key(redis, "*")},
-        "jwt 1": bearer(token("alice")), "jwt 2": bearer(token("bob"))}
+    users = two_of_each_kind(redis)
     bodies = [
         PING,
         json.dumps({"jsonrpc": "2.0", "id": "x", "method": "tools/list"}),
@@ -387,17 +405,94 @@ def test_no_user_reaches_another(secured):
             assert len(session.events) == 2 and session.surprises == []
 
 
+def two_of_each_kind(redis):
+    """Headers of two users of each kind of identity, by name."""
+    return {
+        "anonymous 1": {"User-Agent": "one"}, "anonymous 2": {"User-Agent": "two"},
+        "key 1": {"X-API-Key": new_key(redis, "*")}, "key 2": {"X-API-Key": new_key(redis, "*")},
+        "jwt 1": bearer(token("alice")), "jwt 2": bearer(token("bob"))}
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "GET"])
 def test_other_verbs_tell_nothing(secured, method):
-    with SseClient(secured.proxies[0], headers=bearer(token())) as session:
-        for path in (f"/messages/?session_id={session.session_id}",
-                     f"/sse?session_id={session.session_id}"):
-            if method == "GET" and path.startswith("/sse"):
-                continue  # a stream of one's own
-            unknown = path.replace(session.session_id, "e" * 32)
-            answers = [seen(request(secured.proxies[1], method, target, None,
-                                    bearer(token("bob")))) for target in (path, unknown)]
-            assert answers[0] == answers[1] and answers[0][0] in (404, 405)
+    """Of no user's session to no other user, on either pod."""
+    users = two_of_each_kind(secured.redis)
+    with contextlib.ExitStack() as stack:
+        sessions = {name: stack.enter_context(SseClient(secured.proxies[0], headers=headers))
+                    for name, headers in users.items()}
+        for name, owner in itertools.permutations(users, 2):
+            sid = sessions[owner].session_id
+            paths = [f"/messages/?session_id={sid}", f"/calculator/messages/?session_id={sid}"]
+            if method != "GET":
+                paths.append(f"/sse?session_id={sid}")
+            for path, proxy in itertools.product(paths, secured.proxies):
+                answers = [seen(request(proxy, method, target, None, users[name]))
+                           for target in (path, path.replace(sid, "e" * 32))]
+                assert answers[0] == answers[1] and answers[0][0] in (404, 405)
+        for session in sessions.values():
+            assert session.request("ping")["result"] == {}
+
+
+def test_naming_anothers_session_gives_one_of_ones_own(secured):
+    """By id in the query or the field, or by the client key: the owner notices nothing."""
+    users = two_of_each_kind(secured.redis)
+    with contextlib.ExitStack() as stack:
+        sessions = {name: stack.enter_context(
+            SseClient(secured.proxies[0], "/sse?client=mine", headers=headers))
+            for name, headers in users.items()}
+        for name, owner in itertools.permutations(users, 2):
+            sid = sessions[owner].session_id
+            for path, more in [(f"/sse?session_id={sid}", {}), ("/sse", {"Mcp-Session-Id": sid})]:
+                with SseClient(secured.proxies[1], path, headers={
+                        **users[name], **more, "MCP-Protocol-Version": "2025-03-26"}) as stranger:
+                    assert stranger.session_id != sid
+                    assert stranger.request("ping")["result"] == {}
+        assert len({session.session_id for session in sessions.values()}) == len(users)
+        for session in sessions.values():
+            assert session.request("ping", to=secured.proxies[1])["result"] == {}
+            assert len(session.events) == 2 and session.surprises == []
+
+
+@pytest.mark.parametrize("path", ["/sse", "/sse?client=mine"])
+def test_lookalikes_never_get_each_others_session(secured, path):
+    """Anonymous, one address, one User-Agent: the answer waits for its own client."""
+    looks = {"User-Agent": "twin", "MCP-Protocol-Version": "2025-03-26"}
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(SseClient(secured.proxies[0], path, headers=looks))
+        first.initialize()
+        first.ask("tools/call", {"name": "conformance_sleep", "arguments": {"delay_ms": 500}},
+                  id="secret")
+        first.close()
+        others = [stack.enter_context(SseClient(secured.proxies[n % 2], other, headers=looks))
+                  for n, other in enumerate(["/sse", "/sse?client=other", "/sse"])]
+        assert len({first.session_id, *(other.session_id for other in others)}) == 4
+        until(lambda: secured.redis("XLEN", f"mcp_events:{{{first.session_id}}}") > 1, 10,
+              "the answer kept")
+        again = stack.enter_context(SseClient(
+            secured.proxies[1], f"/sse?session_id={first.session_id}", headers=looks))
+        assert again.session_id == first.session_id
+        again.asked.add('"secret"')
+        assert "result" in again.answer("secret")
+        for other in others:
+            assert other.request("ping")["result"] == {}
+            assert len(other.events) == 2 and other.surprises == []
+
+
+@pytest.mark.parametrize("kind", ["anonymous 1", "key 1", "jwt 1"])
+def test_two_clients_of_one_user_get_their_own_answers(secured, kind):
+    """At once, with the same JSON-RPC ids, crosswise over the pods."""
+    headers = two_of_each_kind(secured.redis)[kind]
+    with SseClient(secured.proxies[0], headers=headers) as one, \
+            SseClient(secured.proxies[1], headers=headers) as two:
+        for n in range(40):
+            for session, text, to in ((one, f"one {n}", 1), (two, f"two {n}", 0)):
+                session.ask("tools/call", {"name": "conformance_echo",
+                                           "arguments": {"text": text}},
+                            to=secured.proxies[to], id=n)
+        for n in range(40):
+            for session, text in ((one, f"one {n}"), (two, f"two {n}")):
+                assert session.answer(n)["result"]["content"][0]["text"] == text
+        assert one.surprises == two.surprises == []
 
 
 def test_a_strangers_answer_takes_as_long_as_a_guess(secured):
