@@ -31,7 +31,8 @@ CPPFLAGS += -D_GNU_SOURCE -DMCP_VERSION='"$(VERSION)"' -I.
 CFLAGS += -std=gnu11 $(WARN) $(WERROR) $(HARDEN) $(OPT.$(VARIANT))
 LDFLAGS += $(HARDEN_LD) $(LD.$(VARIANT))
 
-LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lssl -lcrypto -lm
+LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lmsgpackc \
+	-lssl -lcrypto -lm
 LIBS_PROXY := -levent_pthreads -lcjson -lcurl -lpq -lm -lpthread
 LIBS_WORKER := -lcjson -lm -lpthread
 # What one API links besides.

@@ -98,6 +98,10 @@ static const struct slice prefixes[] = {
 	[ENV_LIMIT] = SLICE("mcp_limit:{"),
 	[ENV_USER_STREAMS] = SLICE("mcp_user_streams:{"),
 	[ENV_USER_WAITING] = SLICE("mcp_user_waiting:{"),
+	[ENV_USER_INDEX] = SLICE("mcp_user_index:{"),
+	[ENV_CENSUS] = SLICE("mcp_census:{"),
+	[ENV_DETACHED] = SLICE("mcp_detached:{"),
+	[ENV_HISTORY] = SLICE("mcp_history:{"),
 };
 
 /*
@@ -164,6 +168,13 @@ struct slice
 env_user_calls_key(struct env_keybuf *buf, struct slice api, struct slice user)
 {
 	return member_key(buf, SLICE("mcp_user_calls:{"), api, user);
+}
+
+struct slice
+env_user_session_key(struct env_keybuf *buf, struct slice user,
+    struct slice sid)
+{
+	return member_key(buf, SLICE("mcp_user_session:{"), user, sid);
 }
 
 /* What workers ask of clients ---------------------------------------------- */

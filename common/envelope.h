@@ -64,8 +64,16 @@ enum env_key {
 			   * of a user or of the digest of an address */
 	ENV_USER_STREAMS, /* mcp_user_streams:{<user hash>}, hash: how many of the
 			   * user's streams each pod holds */
-	ENV_USER_WAITING  /* mcp_user_waiting:{<user hash>}, zset: the user's
+	ENV_USER_WAITING, /* mcp_user_waiting:{<user hash>}, zset: the user's
 			   * sessions without a stream by when they go (ms) */
+	ENV_USER_INDEX,   /* mcp_user_index:{<user hash>}, zset: the user's
+			   * sessions by last seen (ms) */
+	ENV_CENSUS,       /* mcp_census:{<pod>}, hash with TTL: how many sessions
+			   * it holds, by kind */
+	ENV_DETACHED,     /* mcp_detached:{<ms>}, hash: how many sessions without
+			   * a stream go at that time, by kind */
+	ENV_HISTORY       /* mcp_history:{<hour>}, hash: what became of sessions
+			   * in that hour since 1970 */
 };
 
 #define ENV_KEY_MAX 160
@@ -91,6 +99,10 @@ struct slice env_client_key(struct env_keybuf *buf, struct slice user,
 struct slice env_user_calls_key(struct env_keybuf *buf, struct slice api,
     struct slice user);
 
+/* mcp_user_session:{<user hash>}:<sid>, string: see common/user_session.h. */
+struct slice env_user_session_key(struct env_keybuf *buf, struct slice user,
+    struct slice sid);
+
 #define ENV_GROUP "workers"          /* consumer group of request streams */
 #define ENV_APIS_KEY "mcp_apis"      /* set: APIs with a catalogue or a queue */
 #define ENV_PODS_KEY "mcp_pods"      /* zset: pods by heartbeat expiry (ms) */
@@ -100,6 +112,11 @@ struct slice env_user_calls_key(struct env_keybuf *buf, struct slice api,
  */
 #define ENV_USER_SECRET_KEY "mcp_user_secret"
 #define ENV_API_KEYS_KEY "mcp_api_keys" /* set: ids of the API keys */
+/* zset: users with sessions, by when their index is looked through next (ms) */
+#define ENV_USERS_KEY "mcp_users"
+/* zset: the hashes ENV_DETACHED, by the same time */
+#define ENV_DETACHED_KEY "mcp_detached"
+#define ENV_CLEANER_KEY "mcp_cleaner"   /* string with TTL: which pod cleans up */
 
 /* Heartbeats: written every third of their life. */
 #define ENV_HEARTBEAT_TTL_MS 15000

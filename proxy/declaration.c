@@ -8,6 +8,9 @@
 static const struct slice client_is = SLICE("client ");
 static const struct slice level_is = SLICE("level ");
 
+/* What a client says of itself is noted up to so many bytes. */
+#define CLIENT_TEXT_MAX 256
+
 /* initialize -------------------------------------------------------------------- */
 
 static bool
@@ -80,9 +83,19 @@ note_client(const struct declaration *d, struct strbuf *out)
 {
 	char can[CLIENT_TRAITS_TEXT_MAX];
 
+	const struct slice lines[] = {
+		client_traits_text(can, declaration_traits(d->msg->params)),
+		slice_str(mcp_negotiate(d->msg->protocol_version)),
+		d->msg->client_name, d->msg->client_version };
+
 	strbuf_add_slice(out, client_is);
-	strbuf_add_slice(out,
-	    client_traits_text(can, declaration_traits(d->msg->params)));
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		if (i > 0)
+			strbuf_add_char(out, '\n');
+		strbuf_add_slice(out, slice_of(lines[i].p,
+		    lines[i].n < CLIENT_TEXT_MAX ? lines[i].n :
+						   CLIENT_TEXT_MAX));
+	}
 }
 
 /* logging/setLevel ----------------------------------------------------------------- */
@@ -189,6 +202,33 @@ begins_with(struct slice text, struct slice with, struct slice *rest)
 	return true;
 }
 
+/* Cuts the first line off. */
+static struct slice
+next_line(struct slice *rest)
+{
+	const char *end = rest->n > 0 ? memchr(rest->p, '\n', rest->n) : NULL;
+	size_t n = end != NULL ? (size_t)(end - rest->p) : rest->n;
+	struct slice line = slice_of(rest->p, n);
+
+	n += end != NULL;
+	*rest = slice_of(rest->p + n, rest->n - n);
+	return line;
+}
+
+bool
+declaration_client(struct slice note, struct declaration_client *out)
+{
+	struct slice rest;
+
+	if (!begins_with(note, client_is, &rest))
+		return false;
+	(void)next_line(&rest);
+	out->protocol = next_line(&rest);
+	out->name = next_line(&rest);
+	out->version = next_line(&rest);
+	return true;
+}
+
 void
 declaration_apply(struct slice note, struct client_traits *client)
 {
@@ -196,7 +236,7 @@ declaration_apply(struct slice note, struct client_traits *client)
 	struct slice rest;
 
 	if (begins_with(note, client_is, &rest))
-		*client = client_traits_read(rest);
+		*client = client_traits_read(next_line(&rest));
 	else if (begins_with(note, level_is, &rest) &&
 	    client_level_read(rest, &level))
 		client->level = (uint8_t)level;

@@ -37,6 +37,14 @@ void declaration_note(const struct declaration *d, struct strbuf *out);
 /* Applies such a note to what is known of the client. */
 void declaration_apply(struct slice note, struct client_traits *client);
 
+/* Who the client is, from initialize's note; false for other notes. */
+struct declaration_client {
+	struct slice protocol;          /* negotiated */
+	struct slice name, version;
+};
+bool declaration_client(struct slice note,
+    struct declaration_client *out) MUST_CHECK;
+
 /* Reads what initialize says. */
 struct client_traits declaration_traits(struct slice params);
 /* Reads logging/setLevel's; false when there is no such level. */

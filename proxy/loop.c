@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "proxy/catalog.h"
+#include "proxy/cleaner.h"
 #include "proxy/directory.h"
 #include "proxy/fleet.h"
 #include "proxy/gate.h"
@@ -70,6 +71,7 @@ struct loop {
 	struct fleet *fleet;
 	struct sweeps *sweeps;
 	struct janitor *janitor;
+	struct cleaner *cleaner;
 	struct pod *pod;
 	struct principals *principals;
 	struct limits *limits;
@@ -253,6 +255,7 @@ leave(struct loop *loop)
 {
 	http_server_stop_listening(loop->http);
 	sessions_end_all(loop->sessions, "shutdown");
+	sessions_sign_off(loop->sessions);
 	pod_leave(loop->pod);
 	set_state(loop, LOOP_LEAVING);
 }
@@ -358,8 +361,10 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	fleet_tick(loop->fleet);
 	if (loop->state != LOOP_LEAVING)
 		sweeps_tick(loop->sweeps);
-	if (loop->state == LOOP_RUNNING)
+	if (loop->state == LOOP_RUNNING) {
 		janitor_tick(loop->janitor);
+		cleaner_tick(loop->cleaner);
+	}
 	give_up_without_redis(loop);
 	publish_gauges(loop);
 	drain_further(loop);
@@ -567,6 +572,9 @@ make_posts(struct loop *loop)
 	loop->janitor = janitor_new(&(struct janitor_options){
 		slice_str(loop->name), loop->redis, loop->catalog, loop->outbox,
 		loop->stats });
+	loop->cleaner = cleaner_new(&(struct cleaner_options){
+		slice_str(loop->name), loop->redis, loop->catalog,
+		CLEANER_CONSUMER_IDLE_MS, loop->stats });
 	posts.catalog = loop->catalog;
 	posts.self = loop->pod;
 	posts.limits = loop->limits;
@@ -698,6 +706,7 @@ loop_free(struct loop *loop)
 	outbox_free(loop->outbox);
 	sweeps_free(loop->sweeps);
 	janitor_free(loop->janitor);
+	cleaner_free(loop->cleaner);
 	sessions_free(loop->sessions);
 	strays_free(loop->strays);
 	fleet_free(loop->fleet);

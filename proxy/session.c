@@ -36,6 +36,7 @@ free_session(struct session *s)
 {
 	TAILQ_REMOVE(&s->all->lists[SESSION_ENDED], s, link);
 	session_claim_free(s);
+	session_book_free(s);
 	free(s->given_up);
 	free(s);
 }
@@ -75,6 +76,7 @@ refresh(struct session *s)
 		return;
 	s->refreshed_ms = clock_mono_ms();
 	session_claim_refresh_leads(s);
+	session_book_mark(s);
 }
 
 void
@@ -149,6 +151,7 @@ session_end(struct session *s, const char *reason, enum session_end how)
 	session_set_state(s, SESSION_ENDED);
 	if (stream != NULL)
 		http_stream_end(stream, reason);
+	session_book_ended(s, reason, how);
 	settle_records(s, how);
 	session_delivery_end(s);
 	quota_closed(all->options.quota, s->user, session_sid(s),
@@ -256,6 +259,7 @@ sessions_new(const struct session_options *options)
 		TAILQ_INIT(&all->lists[i]);
 	TAILQ_INIT(&all->backlogs);
 	all->claims_left = CLAIMS_PER_TICK;
+	sessions_book_init(all);
 	return all;
 }
 
@@ -267,6 +271,7 @@ sessions_free(struct sessions *all)
 	while ((s = TAILQ_FIRST(&all->lists[SESSION_ENDED])) != NULL)
 		/* It leaves the list: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		free_session(s);
+	sessions_book_release(all);
 	free(all);
 }
 
@@ -356,6 +361,7 @@ sessions_tick(struct sessions *all)
 	while ((s = TAILQ_FIRST(&all->lists[SESSION_CLAIMING])) != NULL &&
 	    now - s->created_ms >= CLAIM_PATIENCE_MS)
 		session_end(s, "redis_lost", END_PLANNED);
+	sessions_book_tick(all);
 }
 
 void

@@ -139,6 +139,8 @@ void sessions_leave(struct sessions *all);
 unsigned sessions_to_leave(const struct sessions *all);
 /* Answers what is still awaited with an error, then ends the streams. */
 void sessions_give_up(struct sessions *all);
+/* The loop is leaving: what is counted here is not here any more. */
+void sessions_sign_off(struct sessions *all);
 /* Ends every stream at once, on an event boundary. */
 void sessions_end_all(struct sessions *all, const char *reason);
 /* Those that have their endpoint. */

@@ -184,8 +184,11 @@ on_claimed(struct redis *r, const redisReply *reply, void *arg)
 	} else {
 		s->epoch = (uint64_t)reply->integer;
 		s->proven_ms = s->claimed_ms;
-		if (s->state == SESSION_CLAIMING)
+		if (s->state == SESSION_CLAIMING) {
 			go_live(s);
+			session_book_opened(s);
+		}
+		session_book_mark(s);
 	}
 	session_unref(s);
 }
@@ -276,6 +279,7 @@ adopt(struct session *s, const struct session_reattached *got)
 		quota_resumed(all->options.quota, s->user, session_sid(s));
 	point_client_key_here(s);
 	go_live(s);
+	session_book_reattached(s, got->detached);
 	session_hold(s, hold);
 	tell_of_former(s, got);
 }

@@ -207,8 +207,10 @@ session_deliver(struct session *s, const struct env_message *message,
     session_done_cb *done, void *arg)
 {
 	session_use(s);
-	if (message->note.n > 0)
+	if (message->note.n > 0) {
 		declaration_apply(message->note, &s->client_traits);
+		session_book_introduced(s, message->note);
+	}
 	if (!s->spoken && is_of_this_stream(s, message->call))
 		hear_client(s);
 	if (s->backlog != NULL || !is_proven(s)) {

@@ -9,9 +9,12 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "proxy/census.h"
+#include "proxy/client_name.h"
 #include "proxy/recent.h"
 #include "proxy/session.h"
 #include "proxy/session_script.h"
+#include "proxy/user_index.h"
 
 #define PROTOCOL_MAX 16
 /* The log must outlive the ownership record: it carries the fence. */
@@ -26,6 +29,18 @@ enum session_state {
 
 struct claim;
 struct backlog;
+
+/* What session_book.c keeps of a session, from its endpoint to its end. */
+struct session_book {
+	TAILQ_ENTRY(session) link;     /* of all->changed, while marked */
+	struct client_name *client;    /* a reference; NULL: not known */
+	uint64_t created_ms;           /* wall clock */
+	uint64_t messages_before;      /* handed over by earlier owners */
+	unsigned reattaches, recoveries;
+	uint32_t born_minute;          /* under which it is counted */
+	bool counted;                  /* by the census */
+	bool marked;                   /* its record is to be written */
+};
 
 struct session {
 	UT_hash_handle hh;             /* of all->table, while not ended */
@@ -59,6 +74,7 @@ struct session {
 	struct client_traits client_traits;
 	uint8_t user_kind;             /* enum principal_kind */
 	unsigned char user[SHA256_LEN];
+	struct session_book book;
 };
 
 TAILQ_HEAD(session_list, session);
@@ -68,6 +84,10 @@ struct sessions {
 	struct session *table;
 	struct session_list lists[SESSION_STATES];
 	TAILQ_HEAD(, backlog) backlogs;
+	struct session_list changed;   /* whose records are to be written */
+	struct user_index *users;
+	struct census *census;
+	struct client_names *names;
 	struct recent recent;
 	unsigned live;
 	unsigned generation;
@@ -124,6 +144,22 @@ void session_delivery_drained(struct session *s);
 void session_delivery_end(struct session *s);
 /* Goes on with what waits; a few times a second, and when Redis comes back. */
 void sessions_delivery_tick(struct sessions *all);
+/* session_book.c */
+
+/* It has its endpoint: as a new session, or as one that its client got back. */
+void session_book_opened(struct session *s);
+void session_book_reattached(struct session *s, bool detached);
+/* Its record is to be written, now that something of it has changed. */
+void session_book_mark(struct session *s);
+/* A message's note says who its client is, perhaps. */
+void session_book_introduced(struct session *s, struct slice note);
+/* Before its ownership is settled in Redis. */
+void session_book_ended(struct session *s, const char *reason,
+    enum session_end how);
+void session_book_free(struct session *s);
+void sessions_book_init(struct sessions *all);
+void sessions_book_release(struct sessions *all);
+void sessions_book_tick(struct sessions *all);
 
 /* session_drain.c */
 

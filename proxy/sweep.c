@@ -5,13 +5,14 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "proxy/lock.h"
 
 /* XRANGEs per inbox and tick. */
 #define READS_PER_TICK 32
 /* Dead inboxes are looked at this often: late answers trickle in. */
 #define SWEEP_EVERY_MS 1000
 /* The right to sweep an inbox, in Redis, and how long we rely on having it. */
-#define LOCK_TTL_MS "10000"
+#define LOCK_TTL_MS 10000
 #define LOCK_HELD_MS 5000
 /* Once a pod has been dead for so long, no worker can still answer to it. */
 #define KEEP_MS (15 * 60 * 1000)
@@ -81,7 +82,7 @@ on_locked(struct redis *r, const redisReply *reply, void *arg)
 	(void)r;
 	s->locking = false;
 	if (s->state == SWEEP_SWEEPING) {
-		if (reply != NULL && reply->type == REDIS_REPLY_STATUS)
+		if (lock_read(reply))
 			s->locked_ms = clock_mono_ms();
 		else
 			end(s);
@@ -89,24 +90,15 @@ on_locked(struct redis *r, const redisReply *reply, void *arg)
 	sweep_unref(s);
 }
 
-/* Ours for a while, or somebody else's: then end. Taken anew when it ran out. */
-static const struct redis_script lock_script = {
-	"sweep_lock",
-	"local holder = redis.call('GET', KEYS[1])\n"
-	"if holder and holder ~= ARGV[1] then return 0 end\n"
-	"return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])\n"
-};
-
 static void
 lock(struct sweep *s)
 {
 	const struct sweep_options *o = &s->all->options;
 	struct env_keybuf keybuf;
-	struct slice args[] = { env_key(&keybuf, ENV_SWEEP, slice_str(s->pod)),
-		o->pod, SLICE(LOCK_TTL_MS) };
+	struct slice key = env_key(&keybuf, ENV_SWEEP, slice_str(s->pod));
 
-	if (s->locking || !redis_eval(o->commands, &lock_script, args,
-		ARRAY_LEN(args), 1, on_locked, s))
+	if (s->locking || !lock_send(o->commands, key, o->pod, LOCK_TTL_MS,
+		on_locked, s))
 		return;
 	s->locking = true;
 	s->refs++;

@@ -35,6 +35,8 @@ const struct ctl_reply *ctl_call(struct ctl *ctl, const struct slice *argv,
 size_t ctl_reply_count(const struct ctl_reply *reply);
 /* "" for one that is not there. */
 const char *ctl_reply_text(const struct ctl_reply *reply, size_t i);
+/* The same for what may hold NULs. */
+struct slice ctl_reply_slice(const struct ctl_reply *reply, size_t i);
 void ctl_reply_free(const struct ctl_reply *reply);
 
 /* PostgreSQL with the API keys; NULL: they are in Redis. */
@@ -42,5 +44,11 @@ const char *ctl_database_url(const struct ctl *ctl);
 
 /* The commands of each noun, ended by a NULL noun. */
 extern const struct ctl_command ctl_key_commands[];
+extern const struct ctl_command ctl_session_commands[];
+
+/* print.c: a point of time, "never" for 0 or none, padded to 20 columns. */
+void ctl_print_time(uint64_t ms);
+/* Texts of others: a terminal may act on control characters. */
+void ctl_print_text(struct slice text);
 
 #endif

@@ -4,7 +4,6 @@
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "common/api_key.h"
 #include "common/cli.h"
@@ -95,24 +94,14 @@ key_create(struct ctl *ctl, int argc, char **argv)
 static void
 print_time(uint64_t ms)
 {
-	time_t seconds = (time_t)(ms / 1000);
-	char text[32] = "never";
-	struct tm tm;
-
-	if (seconds > 0) {
-		gmtime_r(&seconds, &tm);
-		strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	}
-	printf("  %-20s", text);
+	fputs("  ", stdout);
+	ctl_print_time(ms);
 }
 
-/* Texts of others: a terminal may act on control characters. */
 static void
 print_text(const char *text)
 {
-	for (; *text != '\0'; text++)
-		putchar((unsigned char)*text < ' ' || *text == 0x7f ? '?' :
-								      *text);
+	ctl_print_text(slice_str(text));
 }
 
 static void

@@ -37,10 +37,11 @@ struct ctl {
 
 struct ctl_reply {
 	size_t count;
-	char *text[];
+	struct strbuf text[];
 };
 
-static const struct ctl_command *const nouns[] = { ctl_key_commands, NULL };
+static const struct ctl_command *const nouns[] = { ctl_key_commands,
+	ctl_session_commands, NULL };
 
 static const struct config_option *const tables[] = { common_option_table,
 	own_table, NULL };
@@ -71,26 +72,34 @@ ctl_reply_count(const struct ctl_reply *reply)
 const char *
 ctl_reply_text(const struct ctl_reply *reply, size_t i)
 {
-	return i < reply->count ? reply->text[i] : "";
+	return i < reply->count ? strbuf_str(&reply->text[i]) : "";
+}
+
+struct slice
+ctl_reply_slice(const struct ctl_reply *reply, size_t i)
+{
+	return i < reply->count ? strbuf_slice(&reply->text[i]) : SLICE_NONE;
 }
 
 void
 ctl_reply_free(const struct ctl_reply *reply)
 {
-	for (size_t i = 0; i < reply->count; i++)
-		free(reply->text[i]);
-	free((void *)reply);
+	struct ctl_reply *mine = (struct ctl_reply *)(void *)reply;
+
+	for (size_t i = 0; i < mine->count; i++)
+		strbuf_release(&mine->text[i]);
+	free(mine);
 }
 
-static char *
-text_of(const redisReply *reply)
+static void
+copy_text(struct strbuf *to, const redisReply *reply)
 {
+	strbuf_init(to, SIZE_MAX);
 	if (reply->type == REDIS_REPLY_INTEGER)
-		return xasprintf("%lld", reply->integer);
-	if (reply->type == REDIS_REPLY_STRING ||
+		strbuf_addf(to, "%lld", reply->integer);
+	else if (reply->type == REDIS_REPLY_STRING ||
 	    reply->type == REDIS_REPLY_STATUS)
-		return xstrdup_slice(slice_of(reply->str, (size_t)reply->len));
-	return xstrdup("");
+		strbuf_add(to, reply->str, (size_t)reply->len);
 }
 
 static struct ctl_reply *
@@ -103,7 +112,7 @@ copy_of(const redisReply *reply)
 
 	copy->count = count;
 	for (size_t i = 0; i < count; i++)
-		copy->text[i] = text_of(many ? reply->element[i] : reply);
+		copy_text(&copy->text[i], many ? reply->element[i] : reply);
 	return copy;
 }
 

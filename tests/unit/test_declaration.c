@@ -8,6 +8,8 @@
 	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":" \
 	"{\"protocolVersion\":\"2025-11-25\",\"capabilities\":"            \
 	capabilities ",\"clientInfo\":{\"name\":\"c\",\"version\":\"1\"}}}"
+/* Who that is, in the note. */
+#define WHO "\n2025-11-25\nc\n1"
 #define SET_LEVEL(level)                                                   \
 	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"logging/setLevel\","   \
 	"\"params\":{\"level\":" level "}}"
@@ -23,18 +25,18 @@ peek(const char *text)
 static const struct {
 	const char *text, *note;
 } notes[] = {
-	{ INITIALIZE("{}"), "client initialized" },
+	{ INITIALIZE("{}"), "client initialized" WHO },
 	{ INITIALIZE("{\"sampling\":{},\"roots\":{\"listChanged\":true}}"),
-	    "client initialized sampling roots" },
+	    "client initialized sampling roots" WHO },
 	{ INITIALIZE("{\"sampling\":{\"tools\":{}},\"elicitation\":{}}"),
-	    "client initialized sampling sampling.tools elicitation" },
+	    "client initialized sampling sampling.tools elicitation" WHO },
 	{ INITIALIZE("{\"elicitation\":{\"url\":{}}}"),
-	    "client initialized elicitation.url" },
+	    "client initialized elicitation.url" WHO },
 	{ INITIALIZE("{\"elicitation\":{\"form\":{},\"url\":{}}}"),
-	    "client initialized elicitation elicitation.url" },
+	    "client initialized elicitation elicitation.url" WHO },
 	{ INITIALIZE("{\"sampling\":true,\"Roots\":{}}"),
-	    "client initialized" },
-	{ INITIALIZE("[]"), "client initialized" },
+	    "client initialized" WHO },
+	{ INITIALIZE("[]"), "client initialized" WHO },
 	{ SET_LEVEL("\"warning\""), "level warning" },
 };
 
@@ -85,6 +87,25 @@ START_TEST(notes_are_applied_in_order)
 }
 END_TEST
 
+START_TEST(a_note_says_who_the_client_is)
+{
+	struct client_traits t = CLIENT_TRAITS_NONE;
+	struct declaration_client who;
+
+	ck_assert(declaration_client(SLICE("client initialized roots" WHO),
+	    &who));
+	ck_assert(slice_eq_str(who.protocol, "2025-11-25"));
+	ck_assert(slice_eq_str(who.name, "c"));
+	ck_assert(slice_eq_str(who.version, "1"));
+	declaration_apply(SLICE("client initialized roots" WHO), &t);
+	ck_assert_uint_eq(t.can, CLIENT_INITIALIZED | CLIENT_ROOTS);
+	ck_assert(declaration_client(SLICE("client initialized"), &who));
+	ck_assert_uint_eq(who.name.n, 0);
+	ck_assert(!declaration_client(SLICE("level debug"), &who));
+	ck_assert(!declaration_client(SLICE(""), &who));
+}
+END_TEST
+
 START_TEST(traits_survive_as_text)
 {
 	char buf[CLIENT_TRAITS_TEXT_MAX];
@@ -116,6 +137,7 @@ main(void)
 	tcase_add_loop_test(tc, what_is_not_in_order_changes_nothing, 0,
 	    ARRAY_LEN(others));
 	tcase_add_test(tc, notes_are_applied_in_order);
+	tcase_add_test(tc, a_note_says_who_the_client_is);
 	tcase_add_test(tc, traits_survive_as_text);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
