@@ -24,7 +24,9 @@ struct listed {
 	UT_hash_handle hh;          /* of catalog->by_name, by full_name */
 	struct catalog_tool tool;
 	char *name;                 /* bare */
-	char *full_name;            /* <api>_<tool> */
+	char *full_name;            /* <api>_<tool>, or bare of a builtin one */
+	char *title;                /* NULL: it has none */
+	char *description;
 	char *bare_json;
 	char *full_json;
 };
@@ -44,6 +46,7 @@ struct catalog {
 	unsigned page_size;
 	struct api **apis;          /* ordered by name */
 	size_t api_count;
+	struct api *builtin;        /* NULL, or the API that the proxy serves */
 	struct listed *by_name;
 	struct pod *self;           /* borrowed, or NULL */
 	uint64_t asked_ms;
@@ -81,6 +84,8 @@ free_tools(struct catalog *c, struct api *api)
 		HASH_DEL(c->by_name, t);
 		free(t->name);
 		free(t->full_name);
+		free(t->title);
+		free(t->description);
 		free(t->bare_json);
 		free(t->full_json);
 	}
@@ -114,12 +119,19 @@ by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
+static bool
+is_builtin(const struct catalog *c, struct slice name)
+{
+	return c->builtin != NULL && slice_eq_str(name, c->builtin->name);
+}
+
 static struct api *
 add_api(struct catalog *c, struct slice name)
 {
 	struct api *api;
 
-	if (!env_api_name_ok(name) || c->api_count == APIS_MAX)
+	if (!env_api_name_ok(name) || c->api_count == APIS_MAX ||
+	    is_builtin(c, name))
 		return NULL;
 	api = xcalloc(1, sizeof(*api));
 	memcpy(api->name, name.p, name.n);
@@ -193,6 +205,15 @@ renamed_json(cJSON *tool, const char *name)
 	return cJSON_PrintUnformatted(tool);
 }
 
+static char *
+copy_member(const cJSON *json, const char *name)
+{
+	const char *text = cJSON_GetStringValue(
+	    cJSON_GetObjectItemCaseSensitive(json, name));
+
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
 static bool
 is_tool(const cJSON *json)
 {
@@ -211,7 +232,8 @@ add_tool(struct catalog *c, struct api *api, cJSON *json)
 	if (!is_tool(json))
 		return false;
 	*t = (struct listed){ .name = xstrdup(name->valuestring) };
-	t->full_name = xasprintf("%s_%s", api->name, t->name);
+	t->full_name = api == c->builtin ? xstrdup(t->name) :
+	    xasprintf("%s_%s", api->name, t->name);
 	HASH_FIND_STR(c->by_name, t->full_name, other);
 	if (other == NULL) {
 		t->bare_json = cJSON_PrintUnformatted(json);
@@ -224,7 +246,10 @@ add_tool(struct catalog *c, struct api *api, cJSON *json)
 		return false;
 	}
 	t->tool = (struct catalog_tool){ .api = api->name, .name = t->name,
-		.safe = is_safe(json), .timeout_ms = timeout_ms(json) };
+		.safe = is_safe(json), .builtin = api == c->builtin,
+		.timeout_ms = timeout_ms(json) };
+	t->title = copy_member(json, "title");
+	t->description = copy_member(json, "description");
 	api->tool_count++;
 	HASH_ADD_KEYPTR(hh, c->by_name, t->full_name, strlen(t->full_name), t);
 	return true;
@@ -489,7 +514,7 @@ catalog_has_api(const struct catalog *c, struct slice name)
 {
 	const struct api *api = find_api(c, name);
 
-	return api != NULL && api->digest[0] != '\0';
+	return is_builtin(c, name) || (api != NULL && api->digest[0] != '\0');
 }
 
 void
@@ -519,8 +544,11 @@ find_listed(const struct catalog *c, struct slice api, struct slice name)
 {
 	char full[API_NAME_MAX + 1 + TOOL_NAME_MAX];
 	struct listed *t = NULL;
+	bool builtin = is_builtin(c, api);
 	size_t n = 0;
 
+	if (builtin)
+		api = SLICE_NONE;
 	if (api.n + 1 + name.n > sizeof(full))
 		return NULL;
 	if (api.n > 0) {
@@ -530,7 +558,7 @@ find_listed(const struct catalog *c, struct slice api, struct slice name)
 	}
 	memcpy(full + n, name.p, name.n);
 	HASH_FIND(hh, c->by_name, full, n + name.n, t);
-	return t;
+	return t != NULL && builtin && !t->tool.builtin ? NULL : t;
 }
 
 const struct catalog_tool *
@@ -554,6 +582,36 @@ catalog_add_names(const struct catalog *c, struct strbuf *out)
 		first = false;
 		strbuf_add_str(out, c->apis[i]->name);
 	}
+	if (c->builtin != NULL) {
+		if (!first)
+			strbuf_add_char(out, ' ');
+		strbuf_add_str(out, c->builtin->name);
+	}
+}
+
+static void
+each_tool(const struct api *api,
+    void (*cb)(const struct catalog_tool *tool,
+	const struct catalog_words *words, void *arg), void *arg)
+{
+	for (size_t i = 0; i < api->tool_count; i++) {
+		const struct listed *t = &api->tools[i];
+		struct catalog_words words = { t->full_name, t->title,
+			t->description };
+
+		cb(&t->tool, &words, arg);
+	}
+}
+
+void
+catalog_each_tool(const struct catalog *c,
+    void (*cb)(const struct catalog_tool *tool,
+	const struct catalog_words *words, void *arg), void *arg)
+{
+	for (size_t i = 0; i < c->api_count; i++)
+		each_tool(c->apis[i], cb, arg);
+	if (c->builtin != NULL)
+		each_tool(c->builtin, cb, arg);
 }
 
 /* Listing ---------------------------------------------------------------------- */
@@ -611,6 +669,9 @@ catalog_list_tools(const struct catalog *c, struct slice api,
 		if (api.n == 0 || slice_eq_str(api, c->apis[i]->name))
 			list_api(&page, c->apis[i], out);
 	}
+	if (c->builtin != NULL && !page.more &&
+	    (api.n == 0 || is_builtin(c, api)))
+		list_api(&page, c->builtin, out);
 	strbuf_add_char(out, ']');
 	if (page.more && page.last != NULL) {
 		strbuf_add_str(out, ",\"nextCursor\":");
@@ -639,6 +700,14 @@ catalog_set_pod(struct catalog *c, struct pod *self)
 }
 
 void
+catalog_add_builtin(struct catalog *c, const char *name, struct slice json)
+{
+	c->builtin = xcalloc(1, sizeof(*c->builtin));
+	memcpy(c->builtin->name, name, strnlen(name, API_NAME_MAX));
+	load(c, c->builtin, SLICE("builtin"), json);
+}
+
+void
 catalog_free(struct catalog *c)
 {
 	for (size_t i = 0; i < c->api_count; i++) {
@@ -646,5 +715,8 @@ catalog_free(struct catalog *c)
 		free(c->apis[i]);
 	}
 	free(c->apis);
+	if (c->builtin != NULL)
+		free_tools(c, c->builtin);
+	free(c->builtin);
 	free(c);
 }

@@ -23,7 +23,15 @@ struct catalog_tool {
 	const char *name;    /* bare, as the API's worker knows it */
 	/* May run again: readOnlyHint or idempotentHint, or the operator says. */
 	bool safe;
+	bool builtin;        /* the proxy itself runs it: see below */
 	unsigned timeout_ms; /* for a call; 0: what every call gets */
+};
+
+/* What people read of a tool; titles and descriptions may be NULL. */
+struct catalog_words {
+	const char *full_name;   /* on paths that serve all APIs */
+	const char *title;
+	const char *description;
 };
 
 struct catalog *catalog_new(struct redis *commands,
@@ -34,6 +42,13 @@ void catalog_free(struct catalog *c);
  * because its workers have left, or because Redis lost its data.
  */
 void catalog_set_pod(struct catalog *c, struct pod *self);
+/*
+ * Adds the one API that no worker publishes; json: as a worker's catalogue. Its
+ * tools have their bare names everywhere, and a worker cannot take its name. It is
+ * not among those of catalog_each_api() and catalog_api_name(), which have queues.
+ */
+void catalog_add_builtin(struct catalog *c, const char *name,
+    struct slice json);
 /* Asks Redis when it is time; a few times a second. */
 void catalog_tick(struct catalog *c);
 /* Has it been read at least once? Before that nothing is "unknown". */
@@ -56,6 +71,11 @@ uint64_t catalog_queue_length(const struct catalog *c, const char *api);
  */
 const struct catalog_tool *catalog_find(const struct catalog *c,
     struct slice api, struct slice name);
+
+/* Calls cb with every tool, API by API. */
+void catalog_each_tool(const struct catalog *c,
+    void (*cb)(const struct catalog_tool *tool,
+	const struct catalog_words *words, void *arg), void *arg);
 
 /* Appends the names of the APIs that are published, separated by blanks. */
 void catalog_add_names(const struct catalog *c, struct strbuf *out);

@@ -132,6 +132,14 @@ fleet_is_dead(const struct fleet_pod *pod)
 }
 
 void
+fleet_each(const struct fleet *f,
+    void (*cb)(const struct fleet_pod *pod, void *arg), void *arg)
+{
+	for (const struct known *k = f->table; k != NULL; k = k->hh.next)
+		cb(&k->pod, arg);
+}
+
+void
 fleet_each_dead(struct fleet *f,
     void (*cb)(const struct fleet_pod *pod, void *arg), void *arg)
 {

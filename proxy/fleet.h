@@ -35,6 +35,9 @@ const struct fleet_pod *fleet_find(struct fleet *f, struct slice name);
 uint64_t fleet_silent_ms(const struct fleet_pod *pod);
 /* Its heartbeat has expired, or it has left: it answers for nothing. */
 bool fleet_is_dead(const struct fleet_pod *pod);
+/* Calls cb for each pod in the index. */
+void fleet_each(const struct fleet *f,
+    void (*cb)(const struct fleet_pod *pod, void *arg), void *arg);
 /* Calls cb for each dead pod. */
 void fleet_each_dead(struct fleet *f,
     void (*cb)(const struct fleet_pod *pod, void *arg), void *arg);

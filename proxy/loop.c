@@ -24,6 +24,7 @@
 #include "proxy/principal.h"
 #include "proxy/router.h"
 #include "proxy/session.h"
+#include "proxy/session_api.h"
 #include "proxy/stray.h"
 #include "proxy/sweep.h"
 
@@ -44,6 +45,8 @@
  * (ENV_HEARTBEAT_TTL_MS): it lets its clients go.
  */
 #define ISOLATED_MS 10000
+/* What a tool of the proxy's own may take to ask Redis, within a POST's wait. */
+#define SESSION_API_MS(wait_ms) ((wait_ms) / 2)
 /* An answer made here: one page of a large catalogue. */
 #define ANSWER_MAX (16u * 1024 * 1024)
 
@@ -72,6 +75,7 @@ struct loop {
 	struct sweeps *sweeps;
 	struct janitor *janitor;
 	struct cleaner *cleaner;
+	struct session_api *session_api;
 	struct pod *pod;
 	struct principals *principals;
 	struct limits *limits;
@@ -575,6 +579,10 @@ make_posts(struct loop *loop)
 	loop->cleaner = cleaner_new(&(struct cleaner_options){
 		slice_str(loop->name), loop->redis, loop->catalog,
 		CLEANER_CONSUMER_IDLE_MS, loop->stats });
+	loop->session_api = session_api_new(&(struct session_api_options){
+		loop->base, loop->redis, loop->fleet, loop->catalog,
+		SESSION_API_MS(posts.wait_ms) });
+	posts.session_api = loop->session_api;
 	posts.catalog = loop->catalog;
 	posts.self = loop->pod;
 	posts.limits = loop->limits;
@@ -711,6 +719,7 @@ loop_free(struct loop *loop)
 	strays_free(loop->strays);
 	fleet_free(loop->fleet);
 	posts_free(loop->posts);
+	session_api_free(loop->session_api);
 	gate_free(loop->gate);
 	quota_free(loop->quota);
 	limits_free(loop->limits);

@@ -38,6 +38,8 @@ struct post {
 	struct jsonrpc_msg msg;       /* points into body */
 	struct user user;
 	struct scopes *scopes;        /* a reference */
+	enum principal_kind kind;
+	struct strbuf made;           /* an answer that took its time, or empty */
 	struct called called;         /* its host stands behind the body */
 	uint64_t epoch;               /* of the stream whose client posts */
 	char sid[SID_LEN];
@@ -86,6 +88,7 @@ free_post(struct post *p)
 	TAILQ_REMOVE(&p->all->lists[p->state], p, link);
 	p->all->count--;
 	scopes_unref(p->scopes);
+	strbuf_release(&p->made);
 	free(p);
 }
 
@@ -392,6 +395,40 @@ call_tool(struct post *p, const struct owner *owner,
 	}
 }
 
+/* Tools of the proxy's own -------------------------------------------------------- */
+
+static void
+on_made(struct slice result, void *arg)
+{
+	struct post *p = arg;
+
+	jsonrpc_result_open(&p->made, p->msg.id);
+	strbuf_add_slice(&p->made, result);
+	strbuf_add_char(&p->made, '}');
+	if (!strbuf_ok(&p->made)) {
+		strbuf_reset(&p->made);
+		jsonrpc_error(&p->made, p->msg.id, JSONRPC_INTERNAL_ERROR,
+		    "the answer is too long");
+	}
+	/* The session may have moved meanwhile. */
+	run(p);
+}
+
+static void
+run_builtin(struct post *p, const struct catalog_tool *tool)
+{
+	struct session_api_call call = {
+		.tool = tool->name,
+		.params = p->msg.params,
+		.sid = sid_of(p),
+		.user = &p->user,
+		.kind = p->kind,
+		.scopes = p->scopes,
+	};
+
+	session_api_run(p->all->options.session_api, &call, on_made, p);
+}
+
 /* Declarations --------------------------------------------------------------------- */
 
 static struct declaration
@@ -527,9 +564,15 @@ handle(struct post *p, const struct owner *owner)
 		declare(p);
 		return;
 	}
+	if (p->made.n > 0) {
+		answer(p, owner, strbuf_slice(&p->made));
+		return;
+	}
 	tool = mcp_request(&scope, &p->msg, &payload);
 	if (tool != NULL && !scopes_allow(p->scopes, tool->api, tool->name))
 		refuse_forbidden(p, tool);
+	else if (tool != NULL && tool->builtin)
+		run_builtin(p, tool);
 	else if (tool != NULL)
 		call_tool(p, owner, tool);
 	else if (strbuf_ok(&payload))
@@ -676,6 +719,7 @@ post_take(struct posts *all, struct http_conn *c,
 
 	*p = (struct post){ .all = all, .c = c, .attempt = 1,
 		.arrived_ms = clock_mono_ms(), .user = who->user,
+		.kind = who->kind, .made = STRBUF_INIT(all->options.max_answer),
 		.scopes = scopes_ref(who->scopes), .epoch = to->epoch,
 		.body_len = body.n };
 	memcpy(p->body, body.p, body.n);

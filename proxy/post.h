@@ -23,6 +23,7 @@
 #include "proxy/outbox.h"
 #include "proxy/pod.h"
 #include "proxy/session.h"
+#include "proxy/session_api.h"
 #include "proxy/stats.h"
 
 struct posts;
@@ -37,6 +38,7 @@ struct post_options {
 	struct fleet *fleet;
 	struct pod *self;
 	struct limits *limits;        /* NULL: none */
+	struct session_api *session_api;
 	unsigned window_ms;           /* how long a session waits for its client */
 	unsigned wait_ms;
 	unsigned call_timeout_ms;

@@ -109,17 +109,21 @@ scopes_allow(const struct scopes *s, const char *api, const char *tool)
 }
 
 bool
-scopes_have(const struct scopes *s, struct slice wanted)
+scopes_name(const struct scopes *s, struct slice wanted)
 {
 	struct slice rest = scopes_text(s), word;
 
-	if (s == NULL || s->all)
-		return true;
 	while (next_word(&rest, &word)) {
 		if (slice_eq(word, wanted))
 			return true;
 	}
 	return false;
+}
+
+bool
+scopes_have(const struct scopes *s, struct slice wanted)
+{
+	return s == NULL || s->all || scopes_name(s, wanted);
 }
 
 struct slice

@@ -30,6 +30,8 @@ void scopes_unref(struct scopes *s);
 bool scopes_allow(const struct scopes *s, const char *api, const char *tool);
 /* Is the word itself among them (or "*")? */
 bool scopes_have(const struct scopes *s, struct slice word);
+/* Is the word there by its own name? "*" and nobody's restriction do not count. */
+bool scopes_name(const struct scopes *s, struct slice word);
 /* All of them, separated by single blanks. */
 struct slice scopes_text(const struct scopes *s);
 

@@ -14,8 +14,8 @@ import time
 
 import pytest
 
-from harness import (BIN, TOOLS, Cluster, Proxy, RawHttp, SseClient, clean_environment, metrics,
-                     request, session_hash, until, work_directory)
+from harness import (ALL_TOOLS, BIN, TOOLS, Cluster, Proxy, RawHttp, SseClient, clean_environment,
+                     metrics, request, session_hash, until, work_directory)
 from harness.tokens import Key, b64, bearer, claims_of, hs256, jwks, openssl, unsigned
 
 PING = json.dumps({"jsonrpc": "2.0", "id": 7, "method": "ping"})
@@ -271,7 +271,8 @@ def test_metadata(secured, suffix):
     document = json.loads(answer.body)
     assert document == {
         "resource": f"https://mcp.example{suffix}", "authorization_servers": [ISSUER],
-        "scopes_supported": ["calculator", "conformance"], "bearer_methods_supported": ["header"]}
+        "scopes_supported": ["calculator", "conformance", "session"],
+        "bearer_methods_supported": ["header"]}
 
 
 def test_metadata_without_settings_goes_by_what_the_client_called(system):
@@ -544,8 +545,9 @@ def test_scopes_filter_lists_and_calls(secured):
     ({"scopes": ["conformance"]}, TOOLS["conformance"]),
     ({"scope": ""}, set()),
     ({"scope": "openid calc calculator: calculator:ad"}, set()),
-    ({"scope": "*"}, TOOLS["calculator"] | TOOLS["conformance"]),
-    ({}, TOOLS["calculator"] | TOOLS["conformance"])])
+    ({"scope": "session:health_check"}, {"health_check"}),
+    ({"scope": "*"}, ALL_TOOLS),
+    ({}, ALL_TOOLS)])
 def test_scopes_of_tokens(secured, claims, tools):
     with SseClient(secured.proxies[0], headers=bearer(token(**claims))) as session:
         assert set(session.tools()) == tools

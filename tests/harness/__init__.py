@@ -46,12 +46,12 @@ from .rawhttp import Chunks, RawHttp, Response, address_of, metrics, request
 from .redis import Redis, RedisClient, RedisError
 from .sse import REVISIONS, Event, EventParser, SseClient
 from .steady import ACCEPTED, SteadyClient, SteadyLoad, percentile
-from .system import (TOOLS, Cluster, LoadBalancer, Program, Proxy, Worker, loop_of, plain_pod,
-                     session_hash, template)
+from .system import (ALL_TOOLS, TOOLS, Cluster, LoadBalancer, Program, Proxy, Worker, loop_of,
+                     plain_pod, session_hash, template)
 from .wait import PATIENCE, until
 
 __all__ = [
-    "ACCEPTED", "SteadyClient", "SteadyLoad", "percentile",
+    "ACCEPTED", "ALL_TOOLS", "SteadyClient", "SteadyLoad", "percentile",
     "BIN", "PATIENCE", "REVISIONS", "ROOT", "SCRATCH", "TOOLS", "Chunks", "Cluster", "Event",
     "EventParser", "LoadBalancer", "Postgres", "Process", "Program", "Proxy", "RawHttp", "Redis",
     "RedisClient", "RedisError", "Response", "SseClient", "Worker", "address_of",

@@ -24,7 +24,10 @@ TOOLS = {
         "test_elicitation", "test_elicitation_sep1034_defaults",
         "test_elicitation_sep1330_enums", "test_elicitation_url", "test_roots",
         "json_schema_2020_12_tool")},
+    # The proxy's own: they have the same names everywhere.
+    "session": {"health_check", "get_user_sessions", "get_session_analytics", "list_all_tools"},
 }
+ALL_TOOLS = set().union(*TOOLS.values())
 
 
 def template(name, **values):
