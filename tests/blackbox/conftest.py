@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from harness import Cluster, Redis, tails  # noqa: E402
 
-pytest.register_assert_rewrite("load", "queues")
+pytest.register_assert_rewrite("load", "queues", "opener")
 
 # Tests open thousands of sockets, and the programs inherit the limit.
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -256,7 +256,7 @@ def test_the_challenge_names_metadata_and_scope(secured):
     fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     assert fields["resource_metadata"] == \
         "https://mcp.example/.well-known/oauth-protected-resource/sse"
-    assert set(fields["scope"].split()) == {"calculator", "conformance"}
+    assert set(fields["scope"].split()) == {"calculator", "conformance", "session"}
     assert fields["error_description"] == "expired"
     answer = request(secured.proxies[0], "GET", "/calculator/sse", None, bearer("x"))
     fields = dict(re.findall(r'(\w+)="([^"]*)"', answer.header("WWW-Authenticate")))

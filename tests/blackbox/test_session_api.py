@@ -1,11 +1,13 @@
 """The API "session", which proxies serve themselves."""
 
 import json
+import time
 
 import pytest
 
-from harness import ALL_TOOLS, TOOLS, Cluster, Proxy, SseClient, until
+from harness import ALL_TOOLS, PATIENCE, TOOLS, Cluster, Proxy, SseClient, until
 from harness.tokens import bearer, hs256
+from opener import Opener
 
 SECRET = "a secret that is long enough for HS256"
 
@@ -325,3 +327,74 @@ def test_none_of_it_is_a_scan(house):
         after = house.redis.command_calls()
     for command in ["keys", "scan", "sscan", "hscan", "zscan"]:
         assert after.get(command, 0) == before.get(command, 0), command
+
+
+# A hundred thousand -----------------------------------------------------------------
+
+SESSIONS = 100_000
+KEPT = 4_000
+ASKED = 40
+
+
+def timed(function):
+    began = time.monotonic()
+    function()
+    return time.monotonic() - began
+
+
+def many(proxies):
+    """Whose stream, on which path: a fixed mix that can be counted."""
+    users = [token("many-1"), token("many-2"), {}]
+    for n in range(SESSIONS):
+        # The version makes it a session that reconnecting clients have: one in use.
+        yield (proxies[n % 2], "/calculator/sse" if n % 5 == 0 else "/sse",
+               {**users[n % 3], "mcp-protocol-version": "2025-06-18"})
+
+
+def difference(after, before):
+    return {name: after[name] - before.get(name, 0) for name in after
+            if after[name] != before.get(name, 0)}
+
+
+def test_analytics_of_100_000_sessions(capsys):
+    """Exact, at once, and no command holds Redis up."""
+    settings = {"JWT_SECRET_KEY": SECRET, "SESSION_REUSE_WINDOW": "3600",
+                "SESSION_UNUSED_TTL": "3600"}
+    with Cluster(workers={"calculator": 1}, proxy_env=settings) as system, \
+            SseClient(system.proxies[0], headers=token("watcher")) as watcher:
+
+        def said():
+            return told(watcher, "get_session_analytics")
+
+        before = until(lambda: (found := said())["sessions"]["open"] == 1 and found, 20)
+        opener = Opener(keep=KEPT)
+        opener.open(many(system.proxies), 300)
+        after = until(
+            lambda: (found := said())["sessions"]["open"] == KEPT + 1 and
+            found["sessions"]["total"] - before["sessions"]["total"] == SESSIONS and found,
+            60, lambda: f"all are counted: {said()['sessions']}")
+        assert difference(after["by_api"], before["by_api"]) == {
+            "calculator": SESSIONS // 5, "(all)": SESSIONS - SESSIONS // 5}
+        assert difference(after["by_user_type"], before["by_user_type"]) == {
+            "jwt": SESSIONS - SESSIONS // 3, "anonymous": SESSIONS // 3}
+        assert difference(after["by_transport"], before["by_transport"]) == {"sse": SESSIONS}
+        assert sum(after["by_age"].values()) == after["sessions"]["total"]
+        assert after["last_24_hours"]["opened"] - before["last_24_hours"]["opened"] == SESSIONS
+
+        system.redis("CONFIG", "SET", "slowlog-log-slower-than", "10000")
+        for _ in range(3):
+            system.redis("SLOWLOG", "RESET")
+            times = sorted(timed(said) for _ in range(ASKED))
+            users = [timed(lambda: own(watcher)) for _ in range(ASKED)]
+            slow = system.redis("SLOWLOG", "GET", "10")
+            # A neighbour may take the processor from Redis, once.
+            if not slow:
+                break
+        with capsys.disabled():
+            print(f"\nget_session_analytics of {after['sessions']['total']} sessions: "
+                  f"median {times[ASKED // 2] * 1000:.1f} ms, slowest {times[-1] * 1000:.1f} ms; "
+                  f"get_user_sessions: median {sorted(users)[ASKED // 2] * 1000:.1f} ms; "
+                  f"commands of more than 10 ms in Redis: {len(slow)}")
+        assert slow == []
+        assert times[ASKED // 2] < 0.05 * PATIENCE
+        opener.close()
