@@ -479,6 +479,61 @@ START_TEST(names_are_listed_up_to_their_limit)
 }
 END_TEST
 
+#define OWN "{\"tools\":[{\"name\":\"own\",\"title\":\"Own\"}]}"
+
+static void
+note_tool(const struct catalog_tool *tool, const struct catalog_words *words,
+    void *arg)
+{
+	struct strbuf *out = arg;
+
+	strbuf_addf(out, "%s:%s=%s(%s) ", tool->api, tool->name,
+	    words->full_name, words->title != NULL ? words->title : "");
+}
+
+START_TEST(the_builtin_api_has_bare_names_everywhere)
+{
+	catalog_add_builtin(catalog, "mine", SLICE(OWN));
+	publish("calc", "d1", "{\"tools\":[" ADD "]}");
+	look();
+	ck_assert(catalog_has_api(catalog, SLICE("mine")));
+	ck_assert_ptr_nonnull(find("mine", "own"));
+	ck_assert_ptr_eq(find("mine", "own"), find("", "own"));
+	ck_assert(find("", "own")->builtin);
+	ck_assert(!find("", "calc_add")->builtin);
+	ck_assert_ptr_null(find("mine", "calc_add"));
+	ck_assert_ptr_null(find("", "mine_own"));
+	ck_assert_ptr_nonnull(strstr(list("", ""), "\"name\":\"own\""));
+	ck_assert_ptr_nonnull(strstr(list("mine", ""), "\"name\":\"own\""));
+	ck_assert_ptr_null(strstr(list("calc", ""), "\"name\":\"own\""));
+	ck_assert_ptr_nonnull(list("", "own"));
+	strbuf_reset(&page);
+	catalog_add_names(catalog, &page);
+	ck_assert_str_eq(strbuf_str(&page), "calc mine");
+	strbuf_reset(&page);
+	catalog_each_tool(catalog, note_tool, &page);
+	ck_assert_str_eq(strbuf_str(&page),
+	    "calc:add=calc_add() mine:own=own(Own) ");
+	/* It has no queue. */
+	ck_assert_str_eq(catalog_api_name(catalog, 0), "calc");
+	ck_assert_ptr_null(catalog_api_name(catalog, 1));
+}
+END_TEST
+
+START_TEST(nobody_can_publish_the_builtin_api)
+{
+	catalog_add_builtin(catalog, "mine", SLICE(OWN));
+	publish("mine", "d1", CALC);
+	look();
+	ck_assert_ptr_null(find("mine", "add"));
+	ck_assert_ptr_null(find("", "mine_add"));
+	ck_assert_ptr_nonnull(find("mine", "own"));
+	server_do("SREM mcp_apis mine");
+	look();
+	ck_assert_ptr_nonnull(find("mine", "own"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -514,6 +569,8 @@ main(void)
 	tcase_add_test(tc, what_is_known_stays_while_redis_is_away);
 	tcase_add_test(tc, half_a_reading_is_none);
 	tcase_add_test(tc, names_are_listed_up_to_their_limit);
+	tcase_add_test(tc, the_builtin_api_has_bare_names_everywhere);
+	tcase_add_test(tc, nobody_can_publish_the_builtin_api);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);
