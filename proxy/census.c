@@ -61,7 +61,7 @@ age_name(uint32_t minutes)
 {
 	size_t i = 0;
 
-	while (minutes >= ages[i].below_minutes && i < ARRAY_LEN(ages) - 1)
+	while (i < ARRAY_LEN(ages) - 1 && minutes >= ages[i].below_minutes)
 		i++;
 	return ages[i].name;
 }
@@ -420,6 +420,7 @@ census_free(struct census *c)
 	struct account *a;
 
 	while ((a = TAILQ_FIRST(&c->accounts)) != NULL)
+		/* It leaves the list: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		close_account(c, a);
 	tally_free(c->live);
 	free(c);

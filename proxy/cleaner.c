@@ -143,13 +143,12 @@ static void
 on_members(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct visit *v = arg;
+	bool came = reply != NULL && reply->type == REDIS_REPLY_ARRAY;
 
 	(void)r;
-	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
-		end_visit(v);
-	else if (reply->elements == 0)
+	if (came && reply->elements == 0)
 		finish_visit(v);
-	else if (!prune(v, reply))
+	else if (!came || !prune(v, reply))
 		end_visit(v);
 }
 

@@ -353,8 +353,9 @@ add_count(struct slice value, int64_t n, void *arg)
 	}
 	rest = cJSON_GetObjectItemCaseSensitive(to, "(other)");
 	if (rest == NULL)
-		rest = cJSON_AddNumberToObject(to, "(other)", 0);
-	cJSON_SetNumberValue(rest, rest->valuedouble + (double)n);
+		cJSON_AddNumberToObject(to, "(other)", (double)n);
+	else
+		cJSON_SetNumberValue(rest, rest->valuedouble + (double)n);
 }
 
 struct copying {

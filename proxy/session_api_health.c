@@ -313,8 +313,9 @@ judge_api(struct job *job, const cJSON *entry)
 	else if (number_in(entry, "oldest_ms") >= OLD_CALL_MS)
 		add_problem(job, "%s: a call has waited or run for %.0f s", api,
 		    number_in(entry, "oldest_ms") / 1000);
-	cJSON_ArrayForEach(worker, workers)
+	cJSON_ArrayForEach(worker, workers) {
 		judge_worker(job, api, worker);
+	}
 }
 
 static void
@@ -367,8 +368,9 @@ complete(struct job *job, bool whole)
 		    job->options->deadline_ms);
 	judge_redis(job);
 	cJSON_ArrayForEach(entry,
-	    cJSON_GetObjectItemCaseSensitive(job->out, "apis"))
+	    cJSON_GetObjectItemCaseSensitive(job->out, "apis")) {
 		judge_api(job, entry);
+	}
 	if (cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(job->out,
 		"problems")) > 0)
 		cJSON_SetValuestring(cJSON_GetObjectItemCaseSensitive(job->out,
