@@ -4,7 +4,7 @@ import subprocess
 
 import pytest
 
-from harness import BIN, Cluster, SseClient, clean_environment, until
+from harness import BIN, Cluster, SseClient, clean_environment, metrics, until
 
 
 def mcpctl(system, *words):
@@ -78,13 +78,35 @@ def test_a_session_keeps_its_record_when_its_client_comes_back(small):
 
 
 def test_a_session_that_ends_is_listed_no_more():
-    with Cluster(proxies=1, threads=1, workers={"calculator": 1},
-                 proxy_env={"SESSION_UNUSED_TTL": "2", "SSE_PING_INTERVAL": "1"}) as system, system.client(0) as client:
+    settings = {"SESSION_UNUSED_TTL": "2", "SSE_PING_INTERVAL": "1"}
+    with Cluster(proxies=1, threads=1, workers={"calculator": 1}, proxy_env=settings) as system, \
+            system.client(0) as client:
         user = user_of(system, client)
         until(lambda: client.session_id in index(system, user), 10, "it is listed")
         client.wait_closed(20)
         until(lambda: client.session_id not in index(system, user), 10, "it is listed no more")
         assert system.redis("EXISTS", f"mcp_user_session:{{{user}}}:{client.session_id}") == 0
+
+
+def test_what_nobody_came_back_for_is_cleared_away():
+    with Cluster(workers={"calculator": 1},
+                 proxy_env={"SESSION_REUSE_WINDOW": "1"}) as system, system.client(0) as stays:
+        user = user_of(system, stays)
+        with system.client(1) as gone:
+            gone.initialize()
+            until(lambda: {gone.session_id, stays.session_id} <= set(index(system, user)), 10,
+                  "they are listed")
+        key = f"mcp_user_session:{{{user}}}:{gone.session_id}"
+        until(lambda: not system.redis("EXISTS", key), 10, "its record has expired")
+        assert gone.session_id in index(system, user)
+        # Its turn would come within ten minutes.
+        system.redis("ZADD", "mcp_users", 1, user)
+        until(lambda: index(system, user) == [stays.session_id], 20, "it is listed no more")
+        assert metrics_sum(system, "mcp_proxy_cleaned_sessions_total") >= 1
+
+
+def metrics_sum(system, name):
+    return sum(metrics(proxy)[name] for proxy in system.proxies)
 
 
 def test_records_come_back_after_a_flush(small):
