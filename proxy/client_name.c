@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+#include "common/utf8.h"
 #include "common/xalloc.h"
 
 struct client_name {
@@ -17,17 +18,6 @@ struct client_name {
 struct client_names {
 	struct client_name *table;
 };
-
-/* Whole characters of UTF-8 alone: the text goes into JSON again. */
-static struct slice
-cut(struct slice text, size_t max)
-{
-	if (text.n <= max)
-		return text;
-	while (max > 0 && ((unsigned char)text.p[max] & 0xc0) == 0x80)
-		max--;
-	return slice_of(text.p, max);
-}
 
 static size_t
 spell(char *buf, struct slice name, struct slice version)
@@ -50,8 +40,8 @@ client_name_get(struct client_names *all, struct slice name,
 
 	if (name.n == 0 && version.n == 0)
 		return NULL;
-	name = cut(name, CLIENT_NAME_MAX);
-	n = spell(text, name, cut(version, CLIENT_VERSION_MAX));
+	name = utf8_cut(name, CLIENT_NAME_MAX);
+	n = spell(text, name, utf8_cut(version, CLIENT_VERSION_MAX));
 	HASH_FIND(hh, all->table, text, n, cn);
 	if (cn == NULL && HASH_COUNT(all->table) >= CLIENT_NAMES_MAX) {
 		name = SLICE("(other)");

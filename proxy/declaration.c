@@ -2,6 +2,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "common/utf8.h"
 #include "proxy/mcp.h"
 #include "proxy/session_script.h"
 
@@ -92,9 +93,7 @@ note_client(const struct declaration *d, struct strbuf *out)
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
 		if (i > 0)
 			strbuf_add_char(out, '\n');
-		strbuf_add_slice(out, slice_of(lines[i].p,
-		    lines[i].n < CLIENT_TEXT_MAX ? lines[i].n :
-						   CLIENT_TEXT_MAX));
+		strbuf_add_slice(out, utf8_cut(lines[i], CLIENT_TEXT_MAX));
 	}
 }
 

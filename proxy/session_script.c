@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "common/strbuf.h"
+#include "common/utf8.h"
 
 #define KEYS 3
 /*
@@ -381,8 +382,7 @@ static const struct redis_script client_script = {
 static struct slice
 cut(struct slice text)
 {
-	return slice_of(text.n > 0 ? text.p : "",
-	    text.n < CLIENT_TEXT_MAX ? text.n : CLIENT_TEXT_MAX);
+	return text.n > 0 ? utf8_cut(text, CLIENT_TEXT_MAX) : SLICE("");
 }
 
 bool

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <uthash.h>
 
+#include "common/utf8.h"
 #include "common/xalloc.h"
 
 #define OTHER "(other)"
@@ -54,17 +55,14 @@ add_counter(struct tally *t, struct slice name, int64_t delta)
 static size_t
 spell(char buf[static TALLY_NAME_MAX], const char *kind, struct slice value)
 {
-	size_t at = strlen(kind), room = TALLY_NAME_MAX - at - 1, n = value.n;
+	size_t at = strlen(kind);
 
+	value = utf8_cut(value, TALLY_NAME_MAX - at - 1);
 	memcpy(buf, kind, at);
 	buf[at++] = ':';
-	if (n > room) {
-		for (n = room; n > 0 && ((unsigned char)value.p[n] & 0xc0) == 0x80;)
-			n--;
-	}
-	if (n > 0)
-		memcpy(buf + at, value.p, n);
-	return at + n;
+	if (value.n > 0)
+		memcpy(buf + at, value.p, value.n);
+	return at + value.n;
 }
 
 /* The counter that stands for all that have none of their own. */
