@@ -38,6 +38,7 @@ LIBS_WORKER := -lcjson -lm -lpthread
 # What one API links besides.
 LIBS.postgres := -lpq -lpg_query
 LIBS.virustotal := -lcurl
+LIBS.openapi := -lcurl -lyaml
 LIBS_CHECK := -lcheck -lsubunit -lrt -lm -lpthread
 
 # Sources --------------------------------------------------------------------
@@ -47,6 +48,8 @@ LIBS_CHECK := -lcheck -lsubunit -lrt -lm -lpthread
 COMMON_SRC := $(wildcard common/*.c)
 PROXY_SRC := $(filter-out proxy/main.c,$(wildcard proxy/*.c))
 RUNTIME_SRC := $(wildcard worker/runtime/*.c)
+# What of an API's folder unit tests and fuzz targets link too.
+OPENAPI_SRC := $(filter-out worker/openapi/openapi.c,$(wildcard worker/openapi/*.c))
 APIS := $(filter-out runtime,$(notdir $(patsubst %/,%,$(wildcard worker/*/))))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -85,6 +88,7 @@ $(OUT)/%.o: %.c | $(DEPS_STAMP)
 $(OUT)/libcommon.a: $(call obj,$(COMMON_SRC))
 $(OUT)/libproxy.a: $(call obj,$(PROXY_SRC))
 $(OUT)/libworker.a: $(call obj,$(RUNTIME_SRC))
+$(OUT)/libopenapi.a: $(call obj,$(OPENAPI_SRC))
 $(OUT)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -109,8 +113,8 @@ $(eval $(call worker_rule,conformance,tests/conformance))
 # Tests ----------------------------------------------------------------------
 
 $(OUT)/libunit.a: $(call obj,$(wildcard tests/unit/*/*.c))
-$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(OUT)/libunit.a $(OUT)/libproxy.a $(OUT)/libworker.a $(OUT)/libcommon.a
-	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS_WORKER) $(LIBS_CHECK) -o $@
+$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(OUT)/libunit.a $(OUT)/libproxy.a $(OUT)/libopenapi.a $(OUT)/libworker.a $(OUT)/libcommon.a
+	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS_WORKER) $(LIBS.openapi) $(LIBS_CHECK) -o $@
 
 UNIT_BIN := $(UNIT:%=$(OUT)/tests/unit/%)
 
@@ -170,7 +174,8 @@ bench-smoke: deps ## a short run of the same, to see that it works
 FUZZ_OUT := build/fuzz
 FUZZ_SECONDS ?= 20
 FUZZ_BIN := $(FUZZ:%=$(FUZZ_OUT)/%)
-FUZZ_SRC := $(COMMON_SRC) $(PROXY_SRC)
+FUZZ_SRC := $(COMMON_SRC) $(PROXY_SRC) $(OPENAPI_SRC) \
+	$(filter-out worker/runtime/main.c,$(RUNTIME_SRC))
 fuzz: deps
 	@.ci/deps fuzz
 	@$(MAKE) --no-print-directory $(FUZZ_BIN)
@@ -182,7 +187,7 @@ $(FUZZ_OUT)/libfuzzed.a: $(FUZZ_SRC:%.c=$(FUZZ_OUT)/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 $(FUZZ_OUT)/fuzz_%: $(FUZZ_OUT)/tests/fuzz/fuzz_%.o $(FUZZ_OUT)/libfuzzed.a
-	clang -fsanitize=fuzzer,address,undefined $^ $(LIBS_COMMON) $(LIBS_PROXY) -o $@
+	clang -fsanitize=fuzzer,address,undefined $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS.openapi) -o $@
 fuzz-smoke: fuzz ## each fuzz target for FUZZ_SECONDS on its corpus
 	@OUT=$(FUZZ_OUT) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/run_tests.py fuzz
 

@@ -44,6 +44,7 @@ from .process import (BIN, ROOT, SCRATCH, Process, clean_environment, free_port,
                       remove_scratch, tails, work_directory)
 from .rawhttp import Chunks, RawHttp, Response, address_of, metrics, request
 from .redis import Redis, RedisClient, RedisError
+from .rest import RestServer
 from .sse import REVISIONS, Event, EventParser, SseClient
 from .steady import ACCEPTED, SteadyClient, SteadyLoad, percentile
 from .system import (ALL_TOOLS, TOOLS, Cluster, LoadBalancer, Program, Proxy, Worker, loop_of,
@@ -54,7 +55,7 @@ __all__ = [
     "ACCEPTED", "ALL_TOOLS", "SteadyClient", "SteadyLoad", "percentile",
     "BIN", "PATIENCE", "REVISIONS", "ROOT", "SCRATCH", "TOOLS", "Chunks", "Cluster", "Event",
     "EventParser", "LoadBalancer", "Postgres", "Process", "Program", "Proxy", "RawHttp", "Redis",
-    "RedisClient", "RedisError", "Response", "SseClient", "Worker", "address_of",
+    "RedisClient", "RedisError", "RestServer", "Response", "SseClient", "Worker", "address_of",
     "clean_environment", "free_port", "loop_of", "metrics", "plain_pod", "port_is_free",
     "remove_scratch", "request", "session_hash", "tails", "template", "until",
     "work_directory",

@@ -86,14 +86,14 @@ class Proxy(Program):
 
 
 class Worker(Program):
-    """bin/mcp-worker-<api>; ready when its heartbeat is in Redis."""
+    """bin/mcp-worker-<program> (the API's name); ready when its heartbeat is in Redis."""
 
-    def __init__(self, api, redis, name=None, settings=None, directory=None):
+    def __init__(self, api, redis, name=None, settings=None, directory=None, program=None):
         self.api, self.redis = api, redis
         name = name or f"{api}-1"
         values = {"POD_NAME": name, "REDIS_URL": redis.url}
         values.update(settings or {})
-        super().__init__(name, [BIN / f"mcp-worker-{api}"], directory,
+        super().__init__(name, [BIN / f"mcp-worker-{program or api}"], directory,
                          clean_environment(**values))
 
     def start(self, ready=True):

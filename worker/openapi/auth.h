@@ -1,0 +1,30 @@
+/*
+ * Who we are to the upstream system: the overlay's auth, put into each request.
+ * What MCP clients show the proxy never comes here.
+ */
+#ifndef MCP_OPENAPI_AUTH_H
+#define MCP_OPENAPI_AUTH_H
+
+#include "worker/openapi/oauth.h"
+#include "worker/openapi/request.h"
+
+struct auth;
+
+/*
+ * Reads the secrets. NULL and the reason when one is missing. Overlay and
+ * upstream are borrowed.
+ */
+struct auth *auth_new(const struct overlay *overlay, struct upstream *upstream,
+    struct strbuf *error) MUST_CHECK;
+void auth_free(struct auth *a);
+
+/* The token that a request needs first and that is not there; NULL: none. */
+struct oauth *auth_lacks(const struct auth *a);
+/* Puts everything into the request. False: a secret that fits no header. */
+bool auth_add(const struct auth *a, struct request *r) MUST_CHECK;
+/* The token that auth_add() would use, NULL without; borrowed. */
+const char *auth_token(const struct auth *a);
+/* The upstream answered 401 to that token. True: another one may help. */
+bool auth_refused(struct auth *a, const char *token) MUST_CHECK;
+
+#endif

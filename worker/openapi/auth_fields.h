@@ -1,0 +1,10 @@
+/* The part of an overlay that says how requests are authenticated. */
+#ifndef MCP_OPENAPI_AUTH_FIELDS_H
+#define MCP_OPENAPI_AUTH_FIELDS_H
+
+#include "worker/openapi/fields.h"
+
+/* Reads the list; to is overlay's auth. */
+bool auth_fields_read(struct fields *f, const struct node *node, void *to);
+
+#endif

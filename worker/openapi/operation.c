@@ -1,0 +1,273 @@
+#include "worker/openapi/operation.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "worker/openapi/spec.h"
+
+/* What models' APIs take as the name of a property. */
+#define ARGUMENT_MAX 64
+#define REASON_MAX 512
+
+bool
+operation_skip(struct operation *op, struct arena *arena, const char *fmt, ...)
+{
+	char text[REASON_MAX];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	op->skipped = arena_dup(arena, slice_str(text));
+	return false;
+}
+
+/* At hand ---------------------------------------------------------------- */
+
+static const char *
+string_at(struct arena *arena, struct place at, const char *name)
+{
+	return arena_dup(arena, node_string(node_get(at.node, name)));
+}
+
+static const char **
+strings_of(struct arena *arena, const struct node *array)
+{
+	size_t count = node_count(array), n = 0;
+	const char **out = arena_alloc(arena, (count + 1) * sizeof(*out));
+
+	for (size_t i = 0; node_is(array, NODE_ARRAY) && i < count; i++) {
+		struct slice text = node_string(node_item(array, i));
+
+		if (text.p != NULL)
+			out[n++] = arena_dup(arena, text);
+	}
+	return out;
+}
+
+static bool
+path_ok(const char *path)
+{
+	unsigned open = 0;
+
+	if (path[0] != '/')
+		return false;
+	for (; *path != '\0'; path++) {
+		unsigned char c = (unsigned char)*path;
+
+		if (c <= ' ' || c == 0x7f || strchr("?#\\", c) != NULL)
+			return false;
+		open += c == '{';
+		if (open > 1 || (c == '}' && open == 0))
+			return false;
+		open -= c == '}';
+	}
+	return open == 0;
+}
+
+void
+operation_read(struct operation *op, struct arena *arena)
+{
+	struct slice id = node_string(node_get(op->at.node, "operationId"));
+
+	op->id = id.n > 0 ? arena_dup(arena, id) : NULL;
+	op->summary = string_at(arena, op->at, "summary");
+	op->description = string_at(arena, op->at, "description");
+	op->tags = strings_of(arena, node_get(op->at.node, "tags"));
+	op->deprecated = node_is_true(node_get(op->at.node, "deprecated"));
+	if (!node_is(op->at.node, NODE_OBJECT))
+		operation_skip(op, arena, "it is not described by an object");
+	else if (!path_ok(op->path))
+		operation_skip(op, arena,
+		    "its path is none: it must begin with /, without query, "
+		    "blanks and unpaired braces");
+}
+
+/* Servers ---------------------------------------------------------------- */
+
+static void
+add_variable(struct strbuf *url, const struct node *server, struct slice name)
+{
+	const struct node *variable =
+	    node_find(node_get(server, "variables"), name);
+
+	strbuf_add_slice(url, node_text(node_get(variable, "default")));
+}
+
+/* The URL with the defaults of its variables. */
+static void
+add_server(struct strbuf *url, const struct node *server)
+{
+	struct slice text = node_string(node_get(server, "url"));
+
+	for (size_t i = 0; i < text.n; i++) {
+		const char *end = text.p[i] == '{'
+				      ? memchr(text.p + i, '}', text.n - i)
+				      : NULL;
+
+		if (end == NULL) {
+			strbuf_add_char(url, text.p[i]);
+			continue;
+		}
+		add_variable(url, server,
+		    slice_of(text.p + i + 1, (size_t)(end - text.p) - i - 1));
+		i = (size_t)(end - text.p);
+	}
+}
+
+/* Swagger 2.0: host, basePath and schemes; https where there is a choice. */
+static void
+add_host(struct strbuf *url, const struct node *root)
+{
+	const struct node *schemes = node_get(root, "schemes");
+	bool plain = node_count(schemes) > 0;
+
+	for (size_t i = 0;
+	     node_is(schemes, NODE_ARRAY) && i < node_count(schemes); i++)
+		plain &= !node_eq(node_item(schemes, i), "https");
+	if (node_string(node_get(root, "host")).n > 0)
+		strbuf_addf(url, "%s://%.*s", plain ? "http" : "https",
+		    SLICE_ARG(node_string(node_get(root, "host"))));
+	strbuf_add_slice(url, node_string(node_get(root, "basePath")));
+}
+
+static bool
+is_absolute(const char *url)
+{
+	return strncmp(url, "https://", 8) == 0 ||
+	       strncmp(url, "http://", 7) == 0;
+}
+
+/* scheme://host of the description's own URL, for a server without. */
+static void
+add_origin(struct strbuf *url, const char *from)
+{
+	const char *host, *slash;
+
+	if (!is_absolute(from))
+		return;
+	host = strstr(from, "://") + 3;
+	slash = strchr(host, '/');
+	strbuf_add(url, from, slash ? (size_t)(slash - from) : strlen(from));
+}
+
+static const struct node *
+first_server(const struct spec *s, const struct operation *op)
+{
+	const struct node *const from[] = { op->at.node, op->item.node,
+		s->root.node };
+
+	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
+		const struct node *servers = node_get(from[i], "servers");
+
+		if (node_is(servers, NODE_ARRAY) && node_count(servers) > 0)
+			return node_item(servers, 0);
+	}
+	return NULL;
+}
+
+/* The schemes that any of its alternatives has. */
+static const char **
+security_of(const struct node *list, struct arena *arena)
+{
+	size_t n = 0, count = 0;
+	const char **out;
+
+	if (!node_is(list, NODE_ARRAY))
+		list = NULL;
+	for (size_t i = 0; i < node_count(list); i++)
+		count += node_count(node_item(list, i));
+	out = arena_alloc(arena, (count + 1) * sizeof(*out));
+	for (size_t i = 0; i < node_count(list); i++) {
+		const struct node *all = node_item(list, i);
+
+		for (size_t k = 0;
+		     node_is(all, NODE_OBJECT) && k < node_count(all); k++)
+			out[n++] =
+			    arena_dup(arena, member_name(node_member(all, k)));
+	}
+	return out;
+}
+
+void
+operation_map_server(struct spec *s, struct operation *op, struct arena *arena)
+{
+	struct strbuf part = STRBUF_INIT(2048), url = STRBUF_INIT(4096);
+	const struct node *own = node_get(op->at.node, "security");
+	size_t n;
+
+	if (s->version == SPEC_2)
+		add_host(&part, s->root.node);
+	else
+		add_server(&part, first_server(s, op));
+	if (!is_absolute(strbuf_str(&part)))
+		add_origin(&url, s->root.document->name);
+	strbuf_add_slice(&url, strbuf_slice(&part));
+	for (n = url.n; n > 0 && url.p[n - 1] == '/';)
+		n--;
+	op->server = strbuf_ok(&url) && is_absolute(strbuf_str(&url))
+			 ? arena_dup(arena, slice_of(url.p, n))
+			 : NULL;
+	op->security =
+	    security_of(own ? own : node_get(s->root.node, "security"), arena);
+	strbuf_release(&part);
+	strbuf_release(&url);
+}
+
+/* Arguments -------------------------------------------------------------- */
+
+const char *
+operation_argument(struct arena *arena, struct slice name)
+{
+	size_t n = name.n < ARGUMENT_MAX ? name.n : ARGUMENT_MAX;
+	char *out = arena_dup(arena, slice_of(name.p, n));
+
+	for (char *p = out; p < out + n; p++) {
+		if (!isalnum((unsigned char)*p) && strchr("_.-", *p) == NULL)
+			*p = '_';
+	}
+	/* isalnum() of the C locale, but a NUL is in every string. */
+	for (char *p = out; p < out + n; p++) {
+		if (*p == '\0')
+			*p = '_';
+	}
+	return out;
+}
+
+bool
+operation_argument_taken(
+    const struct operation *op, const struct parameter *but, const char *name)
+{
+	for (size_t i = 0; i < op->parameter_count; i++) {
+		const struct parameter *p = &op->parameters[i];
+
+		if (p != but && p->argument != NULL &&
+		    strcmp(p->argument, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+struct parameter *
+operation_more(struct operation *op, struct arena *arena, size_t n)
+{
+	struct parameter *all =
+	    arena_alloc(arena, (op->parameter_count + n + 1) * sizeof(*all));
+
+	if (op->parameter_count > 0)
+		memcpy(all, op->parameters, op->parameter_count * sizeof(*all));
+	op->parameters = all;
+	return all + op->parameter_count;
+}
+
+bool
+operation_map(struct spec *s, struct operation *op, struct arena *arena)
+{
+	if (op->skipped != NULL)
+		return false;
+	operation_map_server(s, op, arena);
+	return operation_map_parameters(s, op, arena) &&
+	       operation_map_body(s, op, arena);
+}

@@ -1,0 +1,403 @@
+#include "worker/openapi/overlay.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "common/xalloc.h"
+#include "worker/openapi/auth_fields.h"
+
+#define OVERLAY_BYTES_MAX ((size_t)1 << 20)
+#define JSON_MAX ((size_t)64 << 10)
+
+/* Rules ------------------------------------------------------------------ */
+
+#define RULE(name) offsetof(struct overlay_rule, name)
+
+static const struct field rule_fields[] = {
+	{ "operation", fields_strings, RULE(operations) },
+	{ "tag", fields_strings, RULE(tags) },
+	{ "method", fields_strings, RULE(methods) },
+	{ "path", fields_strings, RULE(paths) },
+	{ .name = NULL },
+};
+
+static bool
+read_rules(struct fields *f, const struct node *node, void *to)
+{
+	struct overlay_rules *rules = to;
+	size_t n = node_count(node);
+	bool ok = true;
+
+	if (!node_is(node, NODE_ARRAY))
+		return fields_wrong(f, node, "must be a list of rules");
+	rules->p = arena_alloc(f->arena, (n + 1) * sizeof(*rules->p));
+	rules->n = n;
+	for (size_t i = 0; i < n; i++) {
+		const struct node *item = node_item(node, i);
+
+		rules->p[i].line = item->line;
+		ok &= fields_read(f, item, "a rule", rule_fields, &rules->p[i]);
+		if (node_is(item, NODE_OBJECT) && node_count(item) == 0)
+			ok = fields_wrong(f, item,
+			    "a rule without a condition; {path: \"*\"} is all");
+	}
+	return ok;
+}
+
+/* Parameters ------------------------------------------------------------- */
+
+/* Any value, as JSON. */
+static bool
+read_json(struct fields *f, const struct node *node, void *to)
+{
+	struct strbuf json = STRBUF_INIT(JSON_MAX);
+	bool ok;
+
+	node_write(&json, node);
+	ok = strbuf_ok(&json) || fields_wrong(f, node, "is too large");
+	if (ok)
+		*(const char **)to = arena_dup(f->arena, strbuf_slice(&json));
+	strbuf_release(&json);
+	return ok;
+}
+
+#define PARAMETER(name) offsetof(struct overlay_parameter, name)
+
+static const struct field parameter_fields[] = {
+	{ "name", fields_string, PARAMETER(rename) },
+	{ "description", fields_string, PARAMETER(description) },
+	{ "default", read_json, PARAMETER(fallback) },
+	{ "fixed", read_json, PARAMETER(fixed) },
+	{ "hidden", fields_bool, PARAMETER(hidden) },
+	{ "required", fields_choice, PARAMETER(required) },
+	{ .name = NULL },
+};
+
+static bool
+read_parameters(struct fields *f, const struct node *node, void *to)
+{
+	struct overlay_parameters *all = to;
+	size_t n = node_count(node);
+	bool ok = true;
+
+	if (!node_is(node, NODE_OBJECT))
+		return fields_wrong(f, node, "must name parameters");
+	all->p = arena_alloc(f->arena, (n + 1) * sizeof(*all->p));
+	all->n = n;
+	for (size_t i = 0; i < n; i++) {
+		const struct member *m = node_member(node, i);
+		struct overlay_parameter *p = &all->p[i];
+
+		p->name = arena_dup(f->arena, member_name(m));
+		p->line = m->value.line;
+		ok &= fields_read(
+		    f, &m->value, "a parameter", parameter_fields, p);
+		if (p->fixed != NULL && p->hidden)
+			ok = fields_wrong(f, &m->value,
+			    "fixed and hidden: a fixed value is sent, a "
+			    "hidden one is not");
+	}
+	return ok;
+}
+
+/* Tools ------------------------------------------------------------------ */
+
+#define TOOL(name) offsetof(struct overlay_tool, name)
+/* Within a part of a tool. */
+#define PART(part, name) (TOOL(part.name) - TOOL(part))
+
+static const struct field annotation_fields[] = {
+	{ "read_only", fields_choice, PART(annotations, read_only) },
+	{ "destructive", fields_choice, PART(annotations, destructive) },
+	{ "idempotent", fields_choice, PART(annotations, idempotent) },
+	{ "open_world", fields_choice, PART(annotations, open_world) },
+	{ .name = NULL },
+};
+
+static const struct field response_fields[] = {
+	{ "select", fields_strings, PART(response, select) },
+	{ "max_bytes", fields_bytes, PART(response, max_bytes) },
+	{ .name = NULL },
+};
+
+static bool
+read_annotations(struct fields *f, const struct node *node, void *to)
+{
+	return fields_read(f, node, "annotations", annotation_fields, to);
+}
+
+static bool
+read_response(struct fields *f, const struct node *node, void *to)
+{
+	return fields_read(f, node, "response", response_fields, to);
+}
+
+static const struct field default_fields[] = {
+	{ "timeout", fields_seconds, TOOL(timeout_s) },
+	{ "idempotency_header", fields_string, TOOL(idempotency_header) },
+	{ "response", read_response, TOOL(response) },
+	{ "parameters", read_parameters, TOOL(parameters) },
+	{ .name = NULL },
+};
+
+static const struct field tool_fields[] = {
+	{ "name", fields_string, TOOL(name) },
+	{ "title", fields_string, TOOL(title) },
+	{ "description", fields_string, TOOL(description) },
+	{ "annotations", read_annotations, TOOL(annotations) },
+	{ "timeout", fields_seconds, TOOL(timeout_s) },
+	{ "idempotency_header", fields_string, TOOL(idempotency_header) },
+	{ "response", read_response, TOOL(response) },
+	{ "parameters", read_parameters, TOOL(parameters) },
+	{ .name = NULL },
+};
+
+static bool
+read_defaults(struct fields *f, const struct node *node, void *to)
+{
+	return fields_read(f, node, "defaults", default_fields, to);
+}
+
+static bool
+read_tools(struct fields *f, const struct node *node, void *to)
+{
+	struct overlay_tools *tools = to;
+	size_t n = node_count(node);
+	bool ok = true;
+
+	if (!node_is(node, NODE_OBJECT))
+		return fields_wrong(f, node,
+		    "must name operations: operationId or \"GET /path\"");
+	tools->p = arena_alloc(f->arena, (n + 1) * sizeof(*tools->p));
+	tools->n = n;
+	for (size_t i = 0; i < n; i++) {
+		const struct member *m = node_member(node, i);
+
+		tools->p[i].operation = arena_dup(f->arena, member_name(m));
+		tools->p[i].line = m->value.line;
+		ok &= fields_read(
+		    f, &m->value, "a tool", tool_fields, &tools->p[i]);
+	}
+	return ok;
+}
+
+/* The file --------------------------------------------------------------- */
+
+static bool
+read_server(struct fields *f, const struct node *node, void *to)
+{
+	const char *url;
+	size_t n;
+
+	if (!fields_string(f, node, &url))
+		return false;
+	if ((strncmp(url, "https://", 8) != 0 &&
+		strncmp(url, "http://", 7) != 0) ||
+	    strpbrk(url, "?#@ {}") != NULL)
+		return fields_wrong(f, node,
+		    "must be an http:// or https:// URL without user, query, "
+		    "fragment and variables");
+	for (n = strlen(url); url[n - 1] == '/';)
+		n--;
+	*(const char **)to = arena_dup(f->arena, slice_of(url, n));
+	return true;
+}
+
+#define OVERLAY(name) offsetof(struct overlay, name)
+
+static const struct field overlay_fields[] = {
+	{ "server", read_server, OVERLAY(server) },
+	{ "expose", read_rules, OVERLAY(expose) },
+	{ "hide", read_rules, OVERLAY(hide) },
+	{ "defaults", read_defaults, OVERLAY(defaults) },
+	{ "tools", read_tools, OVERLAY(tools) },
+	{ "auth", auth_fields_read, OVERLAY(auth) },
+	{ .name = NULL },
+};
+
+static struct overlay *
+overlay_of(struct document *take_document, struct strbuf *errors)
+{
+	struct overlay *o = xcalloc(1, sizeof(*o));
+	struct fields f = {
+		.document = take_document, .arena = &o->arena, .errors = errors
+	};
+
+	o->path = xstrdup(take_document->name);
+	if (!fields_read(
+		&f, take_document->root, "an overlay", overlay_fields, o)) {
+		overlay_free(o);
+		o = NULL;
+	}
+	document_free(take_document);
+	return o;
+}
+
+static struct overlay *
+opened(struct document *take_document, struct strbuf *errors)
+{
+	if (take_document == NULL)
+		strbuf_add_char(errors, '\n');
+	return take_document ? overlay_of(take_document, errors) : NULL;
+}
+
+struct overlay *
+overlay_open(const char *path, struct strbuf *errors)
+{
+	return opened(
+	    document_open(path, OVERLAY_BYTES_MAX, DOCUMENT_STRICT, errors),
+	    errors);
+}
+
+struct overlay *
+overlay_new(const char *path, char *take_text, size_t n, struct strbuf *errors)
+{
+	return opened(
+	    document_new(path, take_text, n, DOCUMENT_STRICT, errors), errors);
+}
+
+void
+overlay_free(struct overlay *o)
+{
+	if (o == NULL)
+		return;
+	arena_release(&o->arena);
+	free(o->path);
+	free(o);
+}
+
+/* Choosing --------------------------------------------------------------- */
+
+static bool
+matches(const char **patterns, const char *text, int flags)
+{
+	if (patterns == NULL)
+		return true;
+	for (; text != NULL && *patterns != NULL; patterns++) {
+		if (fnmatch(*patterns, text, flags) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_tag(const char **patterns, const char **tags)
+{
+	if (patterns == NULL)
+		return true;
+	for (; *tags != NULL; tags++) {
+		if (matches(patterns, *tags, FNM_NOESCAPE))
+			return true;
+	}
+	return false;
+}
+
+static bool
+rule_matches(const struct overlay_rule *rule, const struct operation *op)
+{
+	return matches(rule->operations, op->id, FNM_NOESCAPE) &&
+	       matches(rule->methods, op->method, FNM_CASEFOLD) &&
+	       matches(rule->paths, op->path, FNM_NOESCAPE) &&
+	       has_tag(rule->tags, op->tags);
+}
+
+/* Each rule is asked, so that each knows whether it is of use. */
+static bool
+any_matches(struct overlay_rules *rules, const struct operation *op)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < rules->n; i++) {
+		if (rule_matches(&rules->p[i], op)) {
+			rules->p[i].used = true;
+			any = true;
+		}
+	}
+	return any;
+}
+
+bool
+overlay_exposes(struct overlay *o, const struct operation *op)
+{
+	bool exposed = any_matches(&o->expose, op);
+
+	return !any_matches(&o->hide, op) && exposed;
+}
+
+static bool
+is_route(const char *text, const struct operation *op)
+{
+	size_t n = strlen(op->method);
+
+	return strncasecmp(text, op->method, n) == 0 && text[n] == ' ' &&
+	       strcmp(text + n + 1, op->path) == 0;
+}
+
+struct overlay_tool *
+overlay_tool_of(struct overlay *o, const struct operation *op)
+{
+	for (size_t i = 0; i < o->tools.n; i++) {
+		struct overlay_tool *t = &o->tools.p[i];
+
+		if ((op->id != NULL && strcmp(t->operation, op->id) == 0) ||
+		    is_route(t->operation, op)) {
+			t->used = true;
+			return t;
+		}
+	}
+	return NULL;
+}
+
+static bool
+unused(const struct overlay *o, unsigned line, struct strbuf *problems,
+    const char *what)
+{
+	strbuf_addf(problems, "%s:%u: %s\n", o->path, line, what);
+	return false;
+}
+
+static bool
+rules_used(const struct overlay *o, const struct overlay_rules *rules,
+    struct strbuf *problems)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < rules->n; i++) {
+		if (!rules->p[i].used)
+			ok = unused(o, rules->p[i].line, problems,
+			    "the rule matches no operation");
+	}
+	return ok;
+}
+
+static bool
+parameters_used(const struct overlay *o, const struct overlay_tool *t,
+    struct strbuf *problems)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < t->parameters.n; i++) {
+		if (!t->parameters.p[i].used)
+			ok = unused(o, t->parameters.p[i].line, problems,
+			    "no tool has this parameter");
+	}
+	return ok;
+}
+
+bool
+overlay_all_used(const struct overlay *o, struct strbuf *problems)
+{
+	bool ok = true;
+
+	ok &= rules_used(o, &o->expose, problems);
+	ok &= rules_used(o, &o->hide, problems);
+	for (size_t i = 0; i < o->tools.n; i++) {
+		if (!o->tools.p[i].used)
+			ok = unused(o, o->tools.p[i].line, problems,
+			    "no exposed operation is called that");
+		else
+			ok &= parameters_used(o, &o->tools.p[i], problems);
+	}
+	return parameters_used(o, &o->defaults, problems) && ok;
+}
