@@ -143,6 +143,7 @@ tsan: deps ## worker threads under ThreadSanitizer
 interop: deps ## real MCP clients from npm and PyPI
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/run.py
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/github.py
 
 recovery: deps ## TypeScript SDK clients while proxies are killed and stopped
 	@$(MAKE) --no-print-directory programs
