@@ -300,9 +300,10 @@ static const struct request_field request_fields[] = {
 	TEXT(payload),
 	TEXT(traceparent),
 	TEXT(client),
+	TEXT(headers),
 };
 /* So many of them are left out when they are empty. */
-#define OPTIONAL_FIELDS 2
+#define OPTIONAL_FIELDS 3
 
 _Static_assert(ENV_REQUEST_ARGC == 3 + 2 * ARRAY_LEN(request_fields),
     "ENV_REQUEST_ARGC and the table of fields disagree");

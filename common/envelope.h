@@ -160,9 +160,10 @@ struct env_request {
 	/* From here on a field that is empty is left out. */
 	struct slice traceparent; /* W3C trace context */
 	struct slice client;      /* what the client can, see client_traits.h */
+	struct slice headers;     /* FORWARD_HEADERS: lines "name: value" */
 };
 
-#define ENV_REQUEST_ARGC (3 + 2 * 12)
+#define ENV_REQUEST_ARGC (3 + 2 * 13)
 
 /* Room for numbers that the argv borrows. */
 struct env_request_argv {

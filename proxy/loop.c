@@ -564,6 +564,7 @@ make_posts(struct loop *loop)
 		.queue_max = o->queue_max,
 		.max_answer = ANSWER_MAX,
 		.public_url = o->public_url,
+		.forward_headers = o->forward_headers,
 		.stats = loop->stats,
 	};
 

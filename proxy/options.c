@@ -8,6 +8,7 @@
 
 #include "common/db.h"
 #include "common/xalloc.h"
+#include "proxy/forward.h"
 #include "proxy/tokens.h"
 
 #define FIELD(name) CONFIG_FIELD(struct options, name)
@@ -146,6 +147,9 @@ static const struct config_option proxy_options[] = {
 	{ "ALLOWED_HOSTS", CONFIG_STRING, FIELD(allowed_hosts), NULL, 0, 0,
 	    NULL, "names that clients may call this server by (the Host field), "
 	    "such as mcp.example.com; without it any" },
+	{ "FORWARD_HEADERS", CONFIG_STRING, FIELD(forward_headers), NULL, 0, 0,
+	    NULL, "headers of a client's call that its worker gets to see, with "
+	    "commas between: never credentials for this server" },
 	{ .env = NULL },
 };
 
@@ -281,6 +285,7 @@ proxy_options_check(void *config, struct strbuf *errors)
 	ok &= jwks_ca_ok(o->jwt_jwks_ca, errors);
 	ok &= db_check_url(o->database_url, errors);
 	ok &= public_url_ok(o->public_url, errors);
+	ok &= forward_list_ok(o->forward_headers, errors);
 	complete(o);
 	if (proxy_options_address(o, &addr, &len))
 		return ok;

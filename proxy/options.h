@@ -60,6 +60,7 @@ struct options {
 	char *authorization_servers;
 	char *allowed_origins;
 	char *allowed_hosts;
+	char *forward_headers;
 };
 
 extern const struct config_option *const option_tables[];

@@ -12,12 +12,15 @@
 #include "proxy/cancellation.h"
 #include "proxy/client_answer.h"
 #include "proxy/declaration.h"
+#include "proxy/forward.h"
 #include "proxy/mcp.h"
 #include "proxy/resource.h"
 
 #define RETRY_AFTER "Retry-After: 1\r\n"
 /* What a user is told to wait for one of his calls to end. */
 #define CALLS_WAIT_MS 1000
+/* A request's head is no larger. */
+#define FORWARDED_MAX ((size_t)512 << 10)
 
 enum post_state {
 	POST_SENT,
@@ -40,7 +43,8 @@ struct post {
 	struct scopes *scopes;        /* a reference */
 	enum principal_kind kind;
 	struct strbuf made;           /* an answer that took its time, or empty */
-	struct called called;         /* its host stands behind the body */
+	struct called called;         /* its host stands behind the body, */
+	struct slice headers;         /* and these behind that */
 	uint64_t epoch;               /* of the stream whose client posts */
 	char sid[SID_LEN];
 	char call[CALL_ID_LEN + 1];
@@ -308,6 +312,7 @@ enqueue(struct post *p, const struct owner *owner,
 		.payload = slice_of(p->body, p->body_len),
 		.traceparent = p->msg.traceparent,
 		.client = client_of(owner, client),
+		.headers = p->headers,
 	};
 
 	if (!calls_enqueue(o->commands, slice_str(tool->api), &request,
@@ -714,9 +719,12 @@ post_take(struct posts *all, struct http_conn *c,
     const struct post_target *to)
 {
 	struct slice body = req->body, host = req->head->host;
-	struct post *p = xmalloc(sizeof(*p) + body.n + host.n);
+	struct strbuf headers = STRBUF_INIT(FORWARDED_MAX);
+	struct post *p;
 	int error;
 
+	forward_write(all->options.forward_headers, req->head, &headers);
+	p = xmalloc(sizeof(*p) + body.n + host.n + headers.n);
 	*p = (struct post){ .all = all, .c = c, .attempt = 1,
 		.arrived_ms = clock_mono_ms(), .user = who->user,
 		.kind = who->kind, .made = STRBUF_INIT(all->options.max_answer),
@@ -727,6 +735,10 @@ post_take(struct posts *all, struct http_conn *c,
 	if (p->called.host.n > 0)
 		p->called.host.p = memcpy(p->body + body.n, p->called.host.p,
 		    p->called.host.n);
+	if (headers.n > 0)
+		p->headers = slice_of(memcpy(p->body + body.n + host.n, headers.p,
+		    headers.n), headers.n);
+	strbuf_release(&headers);
 	memcpy(p->sid, to->sid.p, SID_LEN);
 	if (to->api.n > 0)
 		memcpy(p->api, to->api.p, to->api.n);

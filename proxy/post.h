@@ -45,6 +45,7 @@ struct post_options {
 	unsigned queue_max;
 	size_t max_answer;            /* bytes of an answer made here */
 	const char *public_url;       /* borrowed; NULL: see resource.h */
+	const char *forward_headers;  /* borrowed; see forward.h */
 	metric_value *stats;
 };
 

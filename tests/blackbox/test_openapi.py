@@ -10,8 +10,8 @@ import time
 import pytest
 from queues import Queue
 
-from harness import (BIN, PATIENCE, ROOT, Redis, RestServer, Worker, clean_environment, until,
-                     work_directory)
+from harness import (BIN, PATIENCE, ROOT, Proxy, Redis, RestServer, SseClient, Worker,
+                     clean_environment, until, work_directory)
 
 SPECS = ROOT / "tests/specs"
 PROGRAM = BIN / "mcp-worker-openapi"
@@ -490,6 +490,34 @@ def test_token_server_away(redis, server):
         assert "token server was not reached" in failure(queue, "answer", {"kind": "json"})
 
 
+FORWARD = """
+server: {url}
+expose: [{{path: "/answer/*"}}]
+auth: [{{type: forward, name: X-Team}}, {{type: forward, name: X-Secret}}]
+"""
+
+
+def test_forwarded_headers_are_those_that_proxy_and_overlay_name(redis, server):
+    path = overlay(FORWARD.format(url=server.url))
+    with running(redis, "styles.yaml", path), \
+            Proxy(redis, settings={"FORWARD_HEADERS": "x-team, X-Unused"}) as proxy:
+        headers = {"X-Team": "blue; x=1", "X-Secret": "no", "X-Unused": "no", "Cookie": "a=b"}
+        for given, wanted in [(headers, ["X-Team: blue; x=1"]), ({}, [])]:
+            with SseClient(proxy, headers=given) as client:
+                until(lambda: "openapi_answer" in client.tools(), 10, "the tool is listed")
+                before = len(server.requests())
+                client.text("openapi_answer", {"kind": "json"})
+                assert server.requests()[before:] == [request("GET /answer/json", *wanted)]
+
+
+def test_credentials_are_not_forwarded():
+    done = subprocess.run([BIN / "mcp-proxy"], text=True, capture_output=True, check=False,
+                          env=clean_environment(FORWARD_HEADERS="X-Team, Authorization"),
+                          timeout=10 * PATIENCE, cwd=work_directory("forward"))
+    assert done.returncode == 2
+    assert 'FORWARD_HEADERS: "Authorization" is not' in done.stderr
+
+
 # Where it comes from -------------------------------------------------------
 
 def test_description_from_a_url(redis, server):
@@ -623,7 +651,7 @@ def test_check_without_an_overlay_shows_what_there_is():
     ("tools:\n  a: {parameters: {x: {fixed: 1, hidden: true}}}", "fixed and hidden"),
     ("server: ftp://x", "must be an http:// or https:// URL"),
     ("auth: [{type: header, secret_file: x}]", "auth of type header needs name"),
-    ("auth: [{type: magic}]", "must be header, query, basic or client_credentials"),
+    ("auth: [{type: magic}]", "must be header, query, basic, client_credentials or forward"),
     ("auth: [{type: header, name: \"a: b\", secret_file: x}]", "parameter's name"),
     ("a: 1\na: 2", ":2: "), ("[1, 2", "overlay.yaml:"), ("", "it is empty"),
     ("server: &a [*a]", "an alias"), ("just text", "an overlay must be an object")])

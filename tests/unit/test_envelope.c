@@ -189,7 +189,7 @@ START_TEST(test_request_round_trip)
 	redisReply *fields;
 	size_t argc = env_request_xadd(&out, SLICE("key"), &example);
 
-	ck_assert_uint_eq(argc, ENV_REQUEST_ARGC - 2);
+	ck_assert_uint_eq(argc, ENV_REQUEST_ARGC - 4);
 	ck_assert_slice(out.argv[0], "XADD");
 	ck_assert_slice(out.argv[1], "key");
 	ck_assert_slice(out.argv[2], "*");

@@ -28,8 +28,9 @@ auth_new(const struct overlay *overlay, struct upstream *upstream,
 		struct entry *e = &a->entries[a->n];
 
 		e->config = &overlay->auth.p[a->n];
-		e->secret = secret_open(e->config->secret_file, error);
-		if (e->secret == NULL) {
+		if (e->config->secret_file != NULL)
+			e->secret = secret_open(e->config->secret_file, error);
+		if (e->secret == NULL && e->config->type != AUTH_FORWARD) {
 			auth_free(a);
 			return NULL;
 		}
@@ -92,8 +93,17 @@ add_basic(struct request *r, const struct entry *e)
 	return ok;
 }
 
+/* A client that does not send it is not sent away here. */
 static bool
-add(struct request *r, const struct entry *e)
+add_forwarded(struct request *r, const struct call *call, const char *name)
+{
+	struct slice value = call_header(call, name);
+
+	return value.p == NULL || request_add_header(r, name, value);
+}
+
+static bool
+add(struct request *r, const struct call *call, const struct entry *e)
 {
 	const struct overlay_auth *c = e->config;
 	const char *token;
@@ -110,15 +120,17 @@ add(struct request *r, const struct entry *e)
 		token = oauth_token(e->oauth);
 		return token != NULL &&
 		       add_header(r, "Authorization", "Bearer ", token);
+	case AUTH_FORWARD:
+		return add_forwarded(r, call, c->name);
 	}
 	return true;
 }
 
 bool
-auth_add(const struct auth *a, struct request *r)
+auth_add(const struct auth *a, const struct call *call, struct request *r)
 {
 	for (size_t i = 0; i < a->n; i++) {
-		if (!add(r, &a->entries[i]))
+		if (!add(r, call, &a->entries[i]))
 			return false;
 	}
 	return true;

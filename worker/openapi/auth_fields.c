@@ -16,6 +16,7 @@ static const struct {
 	{ "basic", AUTH_BASIC, { "secret_file" } },
 	{ "client_credentials", AUTH_CLIENT_CREDENTIALS,
 	    { "token_url", "client_id", "secret_file" } },
+	{ "forward", AUTH_FORWARD, { "name" } },
 };
 
 static bool
@@ -27,8 +28,8 @@ read_type(struct fields *f, const struct node *node, void *to)
 			return true;
 		}
 	}
-	return fields_wrong(
-	    f, node, "must be header, query, basic or client_credentials");
+	return fields_wrong(f, node,
+	    "must be header, query, basic, client_credentials or forward");
 }
 
 /* Where it is relative, beside the overlay. */

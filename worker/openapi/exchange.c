@@ -102,7 +102,7 @@ complete(struct exchange *x, struct request *r, struct strbuf *error)
 
 	free(x->token);
 	x->token = token ? xstrdup(token) : NULL;
-	if (!auth_add(x->home->auth, r) ||
+	if (!auth_add(x->home->auth, x->call, r) ||
 	    (key_header != NULL && !request_add_header(r, key_header,
 				       call_idempotency_key(x->call)))) {
 		strbuf_add_str(error, "a secret that fits no request: the "

@@ -72,7 +72,8 @@ enum overlay_auth_type {
 	AUTH_HEADER,
 	AUTH_QUERY,
 	AUTH_BASIC,
-	AUTH_CLIENT_CREDENTIALS
+	AUTH_CLIENT_CREDENTIALS,
+	AUTH_FORWARD /* the client's own, see call_header() */
 };
 
 struct overlay_auth {

@@ -58,6 +58,7 @@ call_open(struct call *call, const struct env_request *request,
 	strbuf_add_slice(sb, request->user);
 	strbuf_add_slice(sb, id);
 	strbuf_add_slice(sb, token);
+	strbuf_add_slice(sb, request->headers);
 	ok = strbuf_ok(sb);
 	call->repeated = request->attempt > 1;
 	/* Only now: the bytes moved while they grew. */
@@ -68,6 +69,7 @@ call_open(struct call *call, const struct env_request *request,
 	call->user = next_copy(call, &at, ok ? request->user.n : 0);
 	call->id = next_copy(call, &at, ok ? id.n : 0);
 	call->token = next_copy(call, &at, ok ? token.n : 0);
+	call->headers = next_copy(call, &at, ok ? request->headers.n : 0);
 	if (call->token.n > 0)
 		call->dialogue.begun_ms = clock_mono_ms();
 	call->client = client_traits_read(request->client);
@@ -81,7 +83,7 @@ call_keep_params(struct call *call, struct slice params)
 {
 	struct slice *const kept[] = { &call->entry, &call->call,
 		&call->session, &call->reply_to, &call->user, &call->id,
-		&call->token, &call->raw_params };
+		&call->token, &call->headers, &call->raw_params };
 	size_t at = 0;
 
 	call->raw_params.n = params.n;
@@ -313,6 +315,25 @@ struct slice
 call_user(const struct call *call)
 {
 	return call->user;
+}
+
+struct slice
+call_header(const struct call *call, const char *name)
+{
+	struct slice left = call->headers;
+	size_t n = strlen(name);
+
+	while (left.n > 0) {
+		const char *end = memchr(left.p, '\n', left.n);
+		size_t line = end ? (size_t)(end - left.p) : left.n;
+
+		if (line >= n + 2 && strncasecmp(left.p, name, n) == 0 &&
+		    memcmp(left.p + n, ": ", 2) == 0)
+			return slice_of(left.p + n + 2, line - n - 2);
+		line += end != NULL;
+		left = slice_of(left.p + line, left.n - line);
+	}
+	return SLICE_NONE;
 }
 
 uint64_t

@@ -70,6 +70,7 @@ struct call {
 	struct slice user;
 	struct slice id;             /* raw JSON-RPC id */
 	struct slice token;          /* raw progress token; empty: none */
+	struct slice headers;        /* lines, see call_header() */
 	struct slice raw_params;     /* see call_keep_params() */
 	struct client_traits client;
 	uint64_t deadline_ms;        /* wall clock; 0: none */

@@ -392,6 +392,11 @@ struct slice call_idempotency_key(const struct call *call);
 unsigned call_attempt(const struct call *call);
 /* Who calls: the user's hash; empty when it is not known. Borrowed. */
 struct slice call_user(const struct call *call);
+/*
+ * A header of the client's POST that the proxies were told to pass on
+ * (FORWARD_HEADERS); p is NULL when there is none. Borrowed from the call.
+ */
+struct slice call_header(const struct call *call, const char *name);
 /* When the call is given up: wall clock, Unix time in ms; 0: never. */
 uint64_t call_deadline_ms(const struct call *call);
 /* Until then, for timeouts of one's own; 0: now, UINT64_MAX: never. */
