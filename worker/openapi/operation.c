@@ -133,6 +133,13 @@ add_host(struct strbuf *url, const struct node *root)
 	strbuf_add_slice(url, node_string(node_get(root, "basePath")));
 }
 
+/* A path on the host that the description came from; nothing is its root. */
+static bool
+is_path(const char *url)
+{
+	return *url == '\0' || (url[0] == '/' && url[1] != '/');
+}
+
 static bool
 is_absolute(const char *url)
 {
@@ -202,7 +209,7 @@ operation_map_server(struct spec *s, struct operation *op, struct arena *arena)
 		add_host(&part, s->root.node);
 	else
 		add_server(&part, first_server(s, op));
-	if (!is_absolute(strbuf_str(&part)))
+	if (is_path(strbuf_str(&part)))
 		add_origin(&url, s->root.document->name);
 	strbuf_add_slice(&url, strbuf_slice(&part));
 	for (n = url.n; n > 0 && url.p[n - 1] == '/';)
