@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import time
+import urllib.request
 
 import pytest
 from queues import Queue
@@ -448,8 +449,8 @@ def test_client_credentials(redis):
                 "Content-Type: application/x-www-form-urlencoded\r\n" \
                 f"Authorization: Basic {basic}\r\nContent-Length: {len(body)}\r\n\r\n{body}"
             # Refused once: a new one is asked for, and the call goes again.
-            with RestRevocation(server):
-                text = result(queue, "answer", {"kind": "guarded"})["content"][0]["text"]
+            urllib.request.urlopen(f"{server.url}/revoke", timeout=10).close()
+            text = result(queue, "answer", {"kind": "guarded"})["content"][0]["text"]
             assert json.loads(text) == {"token": "token-2"}
             # Refused for good: an answer, and no loop.
             before = len(server.requests())
@@ -457,20 +458,6 @@ def test_client_credentials(redis):
             assert len(server.requests()) - before <= 3
             assert "token-1" not in queue.worker.log_text()
             assert SECRET not in queue.worker.log_text()
-
-
-class RestRevocation:
-    """The server gives up its newest token."""
-
-    def __init__(self, server):
-        import urllib.request
-        urllib.request.urlopen(f"{server.url}/revoke", timeout=10).close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        pass
 
 
 def test_client_credentials_in_the_body(redis):
@@ -481,6 +468,15 @@ def test_client_credentials_in_the_body(redis):
             (asked,) = [one for one in server.requests() if one.startswith("POST /token")]
             assert asked.endswith("&client_id=id%3A1&client_secret=k%26")
             assert "Authorization" not in asked
+
+
+def test_tokens_that_expire_at_once_are_used_all_the_same(redis):
+    with RestServer() as server:
+        path = overlay(TOKENS.format(url=server.url, more="").replace("/token", "/brief/token"),
+                       key="k")
+        with running(redis, "styles.yaml", path) as queue:
+            assert "isError" not in result(queue, "answer", {"kind": "guarded"})
+            assert len(server.requests()) == 2
 
 
 def test_token_server_away(redis, server):

@@ -3,7 +3,8 @@
 Run as a program: rest.py PORT. It writes one JSON object a line per request on standard
 output: its head and body as they came (latin-1). What it answers goes by the path:
 /answer/<kind> as below, /description/<file> a file of tests/specs, /token an access token
-(token-1, token-2, …; /answer/guarded takes the newest but no revoked one), the rest {"ok": true}.
+(token-1, token-2, …; /answer/guarded takes any but those revoked by /revoke), /brief/token one
+that has expired already, the rest {"ok": true}.
 """
 
 import asyncio
@@ -44,11 +45,11 @@ class Server:
         self.revoked = set()
         self.failures = 0
 
-    def token(self):
+    def token(self, seconds):
         self.tokens += 1
         return 200, "application/json", json.dumps(
             {"access_token": f"token-{self.tokens}", "token_type": "Bearer",
-             "expires_in": 3600}), {}
+             "expires_in": seconds}), {}
 
     def guarded(self, head):
         found = re.search(r"\r\nAuthorization: Bearer (token-\d+)\r\n", head)
@@ -58,8 +59,8 @@ class Server:
 
     def answer(self, method, path, head):
         name = path.rpartition("/")[2]
-        if path == "/token":
-            return self.token()
+        if path in ("/token", "/brief/token"):
+            return self.token(0 if path == "/brief/token" else 3600)
         if path == "/revoke":
             self.revoked.add(f"token-{self.tokens}")
         if path == "/answer/guarded":

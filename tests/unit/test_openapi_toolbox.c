@@ -106,6 +106,9 @@ static const struct {
 	{ V2 "  /a: {post: {parameters: [{in: body, name: b, schema: {type: "
 	     "object, properties: {x: {}}}}]}}",
 	    ALL, "post_a https://a x" },
+	{ V2 "  /a: {parameters: [{in: formData, name: f, type: string}], "
+	     "post: {}}",
+	    ALL, "post_a https://a f" },
 	{ V2 "  /a: {post: {consumes: [text/xml], parameters: [{in: body, name:"
 	     " b, schema: {}}]}}",
 	    ALL, SKIPPED("no body that can be made: it takes no JSON") },

@@ -17,6 +17,8 @@
 #define LIFETIME_MAX_S 86400
 /* A call that begins with it must not end without. */
 #define MARGIN_S 30
+/* Whatever the server says: a token that was never good would be asked for again. */
+#define LIFETIME_MIN_S 5
 #define TOKEN_MAX 16384
 #define BODY_MAX 32768
 
@@ -67,11 +69,11 @@ lifetime_s(const cJSON *root)
 	    cJSON_GetObjectItemCaseSensitive(root, "expires_in");
 	double s = cJSON_IsNumber(item) ? item->valuedouble : LIFETIME_S;
 
-	if (!(s > 0))
-		s = 0;
+	if (!(s > LIFETIME_MIN_S))
+		return LIFETIME_MIN_S;
 	if (s > LIFETIME_MAX_S)
 		s = LIFETIME_MAX_S;
-	return s > 2 * MARGIN_S ? (uint64_t)s - MARGIN_S : (uint64_t)s / 2;
+	return s > 2 * MARGIN_S ? (uint64_t)s - MARGIN_S : (uint64_t)s / 2 + 1;
 }
 
 static bool

@@ -395,5 +395,9 @@ operation_map_body(struct spec *s, struct operation *op, struct arena *arena)
 {
 	if (s->version != SPEC_2)
 		return map_request(s, op, arena);
-	return map_swagger(s, op, arena, place_get(op->at, "parameters"));
+	if (!map_swagger(s, op, arena, place_get(op->at, "parameters")))
+		return false;
+	/* The path's own, where the operation says nothing. */
+	return op->body.kind != BODY_NONE ||
+	       map_swagger(s, op, arena, place_get(op->item, "parameters"));
 }
