@@ -672,7 +672,8 @@ def test_what_concerns_nothing_is_a_problem(text, words):
 
 
 def test_parameters_that_cannot_be_hidden_or_renamed_skip_the_tool():
-    text = "expose: [{tag: user}]\ntools:\n  loginUser: {parameters: {username: {hidden: true}}}\n" \
+    text = "expose: [{tag: user}]\ntools:\n" \
+        "  loginUser: {parameters: {username: {hidden: true}}}\n" \
         "  updateUser: {parameters: {username: {name: body}}}"
     status, printed = check("petstore-3.0.json", overlay(text))
     assert status == 0 and "skipped: 2" in printed

@@ -1,5 +1,5 @@
 /* Schemas of descriptions as the input schemas of tools. */
-#include "worker/openapi/jsonschema.h"
+#include "worker/openapi/input.h"
 
 #include <check.h>
 #include <stdlib.h>
@@ -96,7 +96,7 @@ START_TEST(test_conversion)
 
 	ck_assert_msg(operation_map(s, &op, &arena), "%s", op.skipped);
 	ck_assert_msg(
-	    jsonschema_input(s, &op, &text, &error), "%s", strbuf_str(&error));
+	    input_write(s, &op, &text, &error), "%s", strbuf_str(&error));
 	strbuf_addf(&wanted,
 	    "{\"type\":\"object\",\"properties\":{\"q\":%s},"
 	    "\"additionalProperties\":false}",
@@ -127,7 +127,7 @@ START_TEST(test_broken_reference)
 	struct operation op = s->operations[0];
 
 	ck_assert(operation_map(s, &op, &arena));
-	ck_assert(!jsonschema_input(s, &op, &text, &error));
+	ck_assert(!input_write(s, &op, &text, &error));
 	ck_assert_str_eq(strbuf_str(&error), "the reference #/x leads nowhere");
 	arena_release(&arena);
 	spec_free(s);
@@ -158,7 +158,7 @@ START_TEST(test_explosion_is_cut)
 	op = s->operations[0];
 	ck_assert(operation_map(s, &op, &arena));
 	strbuf_reset(&text);
-	ck_assert(jsonschema_input(s, &op, &text, &error));
+	ck_assert(input_write(s, &op, &text, &error));
 	ck_assert_uint_le(text.n, 24 << 10);
 	ck_assert_ptr_nonnull(strstr(strbuf_str(&text), "(cut here"));
 	arena_release(&arena);

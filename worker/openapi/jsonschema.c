@@ -2,25 +2,8 @@
 
 #include "worker/openapi/spec.h"
 
-/* What a model can be asked to read; beyond, more is cut. */
-#define SCHEMA_GOAL ((size_t)24 << 10)
-#define SCHEMA_MAX ((size_t)256 << 10)
 /* The runtime reads schemas no deeper than 32. */
 #define NESTING_MAX 26
-#define REFS_MAX 16
-
-/* References within references that are written out, less on each attempt. */
-static const unsigned depths[] = { REFS_MAX, 6, 3, 1, 0 };
-
-struct writer {
-	struct spec *spec;
-	struct strbuf *sb;
-	struct strbuf *error; /* not empty: a reference is broken */
-	unsigned refs_max;
-	unsigned nesting;
-	const struct node *stack[REFS_MAX]; /* targets that are open */
-	unsigned depth;
-};
 
 /* One schema that is being written. */
 struct object {
@@ -31,11 +14,8 @@ struct object {
 	bool has_default;
 };
 
-static void write_schema(
-    struct writer *w, struct place at, const struct parameter *says);
-
 static void
-add_name(struct writer *w, struct object *o, const char *name)
+add_name(struct jsonschema *w, struct object *o, const char *name)
 {
 	strbuf_add_char(w->sb, o->empty ? '{' : ',');
 	strbuf_add_json(w->sb, slice_str(name));
@@ -44,13 +24,14 @@ add_name(struct writer *w, struct object *o, const char *name)
 }
 
 static void
-end(struct writer *w, struct object *o)
+end(struct jsonschema *w, struct object *o)
 {
 	strbuf_add_str(w->sb, o->empty ? "{}" : "}");
 }
 
 static void
-add_text(struct writer *w, struct object *o, const char *name, const char *text)
+add_text(
+    struct jsonschema *w, struct object *o, const char *name, const char *text)
 {
 	add_name(w, o, name);
 	strbuf_add_json(w->sb, slice_str(text));
@@ -74,7 +55,7 @@ type_name(const struct node *node)
 }
 
 static void
-write_type(struct writer *w, struct object *o, const struct node *value,
+write_type(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	const char *name = type_name(value);
@@ -103,7 +84,7 @@ write_type(struct writer *w, struct object *o, const struct node *value,
 }
 
 static void
-write_value(struct writer *w, struct object *o, const struct node *value,
+write_value(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	add_name(w, o, as);
@@ -111,7 +92,7 @@ write_value(struct writer *w, struct object *o, const struct node *value,
 }
 
 static void
-write_text(struct writer *w, struct object *o, const struct node *value,
+write_text(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	if (node_is(value, NODE_STRING))
@@ -119,15 +100,15 @@ write_text(struct writer *w, struct object *o, const struct node *value,
 }
 
 static void
-write_description(struct writer *w, struct object *o, const struct node *value,
-    const char *as)
+write_description(struct jsonschema *w, struct object *o,
+    const struct node *value, const char *as)
 {
 	if (!o->described && node_string(value).n > 0)
 		write_value(w, o, value, as);
 }
 
 static void
-write_default(struct writer *w, struct object *o, const struct node *value,
+write_default(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	if (!o->has_default)
@@ -135,7 +116,7 @@ write_default(struct writer *w, struct object *o, const struct node *value,
 }
 
 static void
-write_number(struct writer *w, struct object *o, const struct node *value,
+write_number(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	if (node_is(value, NODE_NUMBER))
@@ -143,7 +124,7 @@ write_number(struct writer *w, struct object *o, const struct node *value,
 }
 
 static void
-write_bool(struct writer *w, struct object *o, const struct node *value,
+write_bool(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	if (node_is_true(value))
@@ -151,7 +132,7 @@ write_bool(struct writer *w, struct object *o, const struct node *value,
 }
 
 static void
-write_enum(struct writer *w, struct object *o, const struct node *value,
+write_enum(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	bool has_null = false;
@@ -179,7 +160,7 @@ is_exclusive(const struct object *o, const char *name)
 }
 
 static void
-write_minimum(struct writer *w, struct object *o, const struct node *value,
+write_minimum(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	write_number(w, o, value,
@@ -187,7 +168,7 @@ write_minimum(struct writer *w, struct object *o, const struct node *value,
 }
 
 static void
-write_maximum(struct writer *w, struct object *o, const struct node *value,
+write_maximum(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	write_number(w, o, value,
@@ -202,7 +183,7 @@ in(const struct object *o, const struct node *node)
 
 /* Only answers have it. */
 static bool
-is_read_only(struct writer *w, struct place at)
+is_read_only(struct jsonschema *w, struct place at)
 {
 	struct strbuf error = STRBUF_INIT(512);
 	bool yes = node_is_true(node_get(at.node, "readOnly"));
@@ -215,8 +196,8 @@ is_read_only(struct writer *w, struct place at)
 }
 
 static void
-write_properties(struct writer *w, struct object *o, const struct node *value,
-    const char *as)
+write_properties(struct jsonschema *w, struct object *o,
+    const struct node *value, const char *as)
 {
 	const char *between = "";
 
@@ -232,7 +213,7 @@ write_properties(struct writer *w, struct object *o, const struct node *value,
 		strbuf_add_str(w->sb, between);
 		strbuf_add_json(w->sb, member_name(m));
 		strbuf_add_char(w->sb, ':');
-		write_schema(w, in(o, &m->value), NULL);
+		jsonschema_write(w, in(o, &m->value), NULL);
 		between = ",";
 	}
 	strbuf_add_char(w->sb, '}');
@@ -240,7 +221,7 @@ write_properties(struct writer *w, struct object *o, const struct node *value,
 
 /* Names; in Swagger 2.0 parameters and old drafts it is a boolean. */
 static void
-write_required(struct writer *w, struct object *o, const struct node *value,
+write_required(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	const struct node *properties = node_get(o->at.node, "properties");
@@ -265,31 +246,31 @@ write_required(struct writer *w, struct object *o, const struct node *value,
 }
 
 static void
-write_sub(struct writer *w, struct object *o, const struct node *value,
+write_sub(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	if (!node_is(value, NODE_OBJECT) && !node_is(value, NODE_BOOL))
 		return;
 	add_name(w, o, as);
-	write_schema(w, in(o, value), NULL);
+	jsonschema_write(w, in(o, value), NULL);
 }
 
 /* False stays false: the runtime takes it here, and it is the usual case. */
 static void
-write_additional(struct writer *w, struct object *o, const struct node *value,
-    const char *as)
+write_additional(struct jsonschema *w, struct object *o,
+    const struct node *value, const char *as)
 {
 	if (node_is(value, NODE_BOOL) || node_is(value, NODE_OBJECT)) {
 		add_name(w, o, as);
 		if (node_count(value) > 0)
-			write_schema(w, in(o, value), NULL);
+			jsonschema_write(w, in(o, value), NULL);
 		else
 			node_write(w->sb, value);
 	}
 }
 
 static void
-write_list(struct writer *w, struct object *o, const struct node *value,
+write_list(struct jsonschema *w, struct object *o, const struct node *value,
     const char *as)
 {
 	if (!node_is(value, NODE_ARRAY) || node_count(value) == 0)
@@ -297,14 +278,14 @@ write_list(struct writer *w, struct object *o, const struct node *value,
 	add_name(w, o, as);
 	for (size_t i = 0; i < node_count(value); i++) {
 		strbuf_add_char(w->sb, i == 0 ? '[' : ',');
-		write_schema(w, in(o, node_item(value, i)), NULL);
+		jsonschema_write(w, in(o, node_item(value, i)), NULL);
 	}
 	strbuf_add_char(w->sb, ']');
 }
 
 static const struct keyword {
 	const char *name;
-	void (*write)(struct writer *w, struct object *o,
+	void (*write)(struct jsonschema *w, struct object *o,
 	    const struct node *value, const char *as);
 } keywords[] = {
 	{ "type", write_type },
@@ -347,7 +328,7 @@ static const struct keyword {
 };
 
 static void
-write_keywords(struct writer *w, struct object *o)
+write_keywords(struct jsonschema *w, struct object *o)
 {
 	for (size_t i = 0; i < ARRAY_LEN(keywords); i++) {
 		const struct node *value =
@@ -362,7 +343,7 @@ write_keywords(struct writer *w, struct object *o)
 
 /* What a parameter says comes before what its schema says. */
 static void
-add_says(struct writer *w, struct object *o, const struct parameter *says)
+add_says(struct jsonschema *w, struct object *o, const struct parameter *says)
 {
 	if (says != NULL && says->description != NULL) {
 		add_text(w, o, "description", says->description);
@@ -376,7 +357,7 @@ add_says(struct writer *w, struct object *o, const struct parameter *says)
 }
 
 static void
-write_cut(struct writer *w, struct place target, struct slice ref,
+write_cut(struct jsonschema *w, struct place target, struct slice ref,
     const struct parameter *says)
 {
 	struct object o = { .at = target, .empty = true };
@@ -394,7 +375,7 @@ write_cut(struct writer *w, struct place target, struct slice ref,
 }
 
 static bool
-is_open(const struct writer *w, const struct node *target)
+is_open(const struct jsonschema *w, const struct node *target)
 {
 	for (unsigned i = 0; i < w->depth; i++) {
 		if (w->stack[i] == target)
@@ -404,7 +385,7 @@ is_open(const struct writer *w, const struct node *target)
 }
 
 static void
-write_ref(struct writer *w, struct place at, const struct parameter *says)
+write_ref(struct jsonschema *w, struct place at, const struct parameter *says)
 {
 	struct slice ref = node_string(node_get(at.node, "$ref"));
 	struct slice text = node_string(node_get(at.node, "description"));
@@ -422,14 +403,14 @@ write_ref(struct writer *w, struct place at, const struct parameter *says)
 		write_cut(w, target, ref, &own);
 	} else {
 		w->stack[w->depth++] = target.node;
-		write_schema(w, target, &own);
+		jsonschema_write(w, target, &own);
 		w->depth--;
 	}
 	strbuf_release(&description);
 }
 
 static bool
-is_nullable(const struct writer *w, struct place at)
+is_nullable(const struct jsonschema *w, struct place at)
 {
 	return w->spec->version != SPEC_3_1 &&
 	       (node_is_true(node_get(at.node, "nullable")) ||
@@ -437,7 +418,8 @@ is_nullable(const struct writer *w, struct place at)
 }
 
 static void
-write_object(struct writer *w, struct place at, const struct parameter *says)
+write_object(
+    struct jsonschema *w, struct place at, const struct parameter *says)
 {
 	struct object o = { .at = at, .empty = true };
 	bool wrap = false;
@@ -455,8 +437,9 @@ write_object(struct writer *w, struct place at, const struct parameter *says)
 		strbuf_add_str(w->sb, ",{\"type\":\"null\"}]}");
 }
 
-static void
-write_schema(struct writer *w, struct place at, const struct parameter *says)
+void
+jsonschema_write(
+    struct jsonschema *w, struct place at, const struct parameter *says)
 {
 	if (!strbuf_ok(w->sb) || w->error->n > 0)
 		return;
@@ -473,81 +456,4 @@ write_schema(struct writer *w, struct place at, const struct parameter *says)
 	else
 		write_object(w, at, says);
 	w->nesting--;
-}
-
-/* A tool's input --------------------------------------------------------- */
-
-static void
-write_required_arguments(struct writer *w, const struct operation *op)
-{
-	const char *between = ",\"required\":[";
-	bool any = false;
-
-	for (size_t i = 0; i < op->parameter_count; i++) {
-		const struct parameter *p = &op->parameters[i];
-		/* A body that may be left out needs none of its properties. */
-		bool needed =
-		    p->required && (p->in != IN_FIELD || op->body.required);
-
-		if (p->argument == NULL || !needed)
-			continue;
-		strbuf_add_str(w->sb, between);
-		strbuf_add_json(w->sb, slice_str(p->argument));
-		between = ",";
-		any = true;
-	}
-	if (any)
-		strbuf_add_char(w->sb, ']');
-}
-
-static void
-write_input(struct writer *w, const struct operation *op)
-{
-	const char *between = "";
-
-	strbuf_add_str(w->sb, "{\"type\":\"object\",\"properties\":{");
-	for (size_t i = 0; i < op->parameter_count; i++) {
-		const struct parameter *p = &op->parameters[i];
-
-		if (p->argument == NULL)
-			continue;
-		strbuf_add_str(w->sb, between);
-		strbuf_add_json(w->sb, slice_str(p->argument));
-		strbuf_add_char(w->sb, ':');
-		write_schema(w, p->schema, p);
-		between = ",";
-	}
-	strbuf_add_char(w->sb, '}');
-	write_required_arguments(w, op);
-	strbuf_add_str(w->sb, ",\"additionalProperties\":false}");
-}
-
-bool
-jsonschema_input(struct spec *s, const struct operation *op, struct strbuf *sb,
-    struct strbuf *error)
-{
-	size_t i;
-
-	for (i = 0; i < ARRAY_LEN(depths); i++) {
-		bool last = i + 1 == ARRAY_LEN(depths);
-		struct strbuf text =
-		    STRBUF_INIT(last ? SCHEMA_MAX : SCHEMA_GOAL);
-		struct writer w = { .spec = s,
-			.sb = &text,
-			.error = error,
-			.refs_max = depths[i] };
-		bool fits;
-
-		write_input(&w, op);
-		fits = strbuf_ok(&text);
-		if (fits && error->n == 0)
-			strbuf_add_slice(sb, strbuf_slice(&text));
-		strbuf_release(&text);
-		if (fits || error->n > 0)
-			break;
-	}
-	if (i == ARRAY_LEN(depths))
-		strbuf_addf(error, "its input schema is larger than %zu bytes",
-		    SCHEMA_MAX);
-	return error->n == 0;
 }

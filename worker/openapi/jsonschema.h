@@ -12,12 +12,25 @@
 
 #include "worker/openapi/operation.h"
 
+#define JSONSCHEMA_REFS_MAX 16
+
+struct jsonschema {
+	struct spec *spec;
+	struct strbuf *sb;    /* where it is written */
+	struct strbuf *error; /* not empty: a reference leads nowhere */
+	unsigned refs_max; /* references within references; the rest is cut */
+	/* jsonschema's own, zeros at first */
+	unsigned nesting;
+	const struct node
+	    *stack[JSONSCHEMA_REFS_MAX]; /* targets that are open */
+	unsigned depth;
+};
+
 /*
- * Appends a tool's input schema: an object with the arguments of the operation.
- * False and the reason when a reference leads nowhere, or it is too large however
- * much is cut.
+ * Appends a schema. What says has (its description and default; may be NULL)
+ * comes before what the schema has.
  */
-bool jsonschema_input(struct spec *s, const struct operation *op,
-    struct strbuf *sb, struct strbuf *error) MUST_CHECK;
+void jsonschema_write(
+    struct jsonschema *w, struct place at, const struct parameter *says);
 
 #endif

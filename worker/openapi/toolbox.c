@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/xalloc.h"
-#include "worker/openapi/jsonschema.h"
+#include "worker/openapi/input.h"
 #include "worker/openapi/name.h"
 #include "worker/openapi/reader.h"
 #include "worker/runtime/schema.h"
@@ -235,7 +235,7 @@ input_of(struct maker *m, struct operation *op)
 	const char *reason = NULL, *out = NULL;
 	struct schema *schema;
 
-	if (!jsonschema_input(m->options->spec, op, &text, &error)) {
+	if (!input_write(m->options->spec, op, &text, &error)) {
 		operation_skip(op, &m->box->arena, "%s", strbuf_str(&error));
 	} else {
 		schema = schema_new(strbuf_str(&text), &reason);
