@@ -71,9 +71,9 @@ read_url(struct fields *f, const struct node *node, void *to)
 	return true;
 }
 
-/* A header's or a parameter's name, and what stands before a secret. */
-static bool
-read_visible(struct fields *f, const struct node *node, void *to)
+/* A header's or a parameter's name, what stands before a secret, or a value. */
+bool
+auth_fields_visible(struct fields *f, const struct node *node, void *to)
 {
 	const char *text;
 
@@ -93,7 +93,7 @@ read_name(struct fields *f, const struct node *node, void *to)
 {
 	const char *text = "";
 
-	if (!read_visible(f, node, &text))
+	if (!auth_fields_visible(f, node, &text))
 		return false;
 	if (*text == '\0' || strpbrk(text, " :,;\"") != NULL)
 		return fields_wrong(
@@ -107,11 +107,11 @@ read_name(struct fields *f, const struct node *node, void *to)
 static const struct field auth_fields[] = {
 	{ "type", read_type, AUTH(type) },
 	{ "name", read_name, AUTH(name) },
-	{ "prefix", read_visible, AUTH(prefix) },
-	{ "user", read_visible, AUTH(user) },
+	{ "prefix", auth_fields_visible, AUTH(prefix) },
+	{ "user", auth_fields_visible, AUTH(user) },
 	{ "secret_file", read_path, AUTH(secret_file) },
 	{ "token_url", read_url, AUTH(token_url) },
-	{ "client_id", read_visible, AUTH(client_id) },
+	{ "client_id", auth_fields_visible, AUTH(client_id) },
 	{ "scopes", fields_strings, AUTH(scopes) },
 	{ "client_in_body", fields_bool, AUTH(in_body) },
 	{ .name = NULL },

@@ -4,6 +4,8 @@
 
 #include "worker/openapi/fields.h"
 
+/* A string that can stand in a header: const char **. */
+bool auth_fields_visible(struct fields *f, const struct node *node, void *to);
 /* Reads the list; to is overlay's auth. */
 bool auth_fields_read(struct fields *f, const struct node *node, void *to);
 

@@ -21,6 +21,7 @@ struct exchange {
 struct exchanges {
 	struct upstream *upstream;
 	struct auth *auth;
+	const struct overlay_headers *headers;
 	LIST_HEAD(, exchange) all;
 };
 
@@ -95,6 +96,18 @@ transmit(struct exchange *x, const struct request *r, const char *url)
 }
 
 static bool
+add_headers(const struct exchanges *e, struct request *r)
+{
+	for (size_t i = 0; i < e->headers->n; i++) {
+		const struct overlay_header *h = &e->headers->p[i];
+
+		if (!request_add_header(r, h->name, slice_str(h->value)))
+			return false;
+	}
+	return true;
+}
+
+static bool
 complete(struct exchange *x, struct request *r, struct strbuf *error)
 {
 	const char *key_header = x->binding->idempotency_header;
@@ -102,7 +115,7 @@ complete(struct exchange *x, struct request *r, struct strbuf *error)
 
 	free(x->token);
 	x->token = token ? xstrdup(token) : NULL;
-	if (!auth_add(x->home->auth, x->call, r) ||
+	if (!add_headers(x->home, r) || !auth_add(x->home->auth, x->call, r) ||
 	    (key_header != NULL && !request_add_header(r, key_header,
 				       call_idempotency_key(x->call)))) {
 		strbuf_add_str(error, "a secret that fits no request: the "
@@ -183,12 +196,14 @@ exchanges_run(struct exchanges *e, struct call *call, const cJSON *args)
 }
 
 struct exchanges *
-exchanges_new(struct upstream *upstream, struct auth *auth)
+exchanges_new(struct upstream *upstream, struct auth *auth,
+    const struct overlay_headers *headers)
 {
 	struct exchanges *e = xcalloc(1, sizeof(*e));
 
 	e->upstream = upstream;
 	e->auth = auth;
+	e->headers = headers;
 	LIST_INIT(&e->all);
 	return e;
 }

@@ -12,9 +12,9 @@
 /* All that are on their way. */
 struct exchanges;
 
-/* Both are borrowed. */
-struct exchanges *exchanges_new(
-    struct upstream *upstream, struct auth *auth) MUST_CHECK;
+/* All are borrowed. */
+struct exchanges *exchanges_new(struct upstream *upstream, struct auth *auth,
+    const struct overlay_headers *headers) MUST_CHECK;
 /* Ends those on their way; their calls are not touched. */
 void exchanges_free(struct exchanges *e);
 /* Runs the call of a tool whose data is a binding. */

@@ -152,7 +152,8 @@ serve(struct openapi *o, struct spec *take_spec, struct strbuf *error)
 	o->auth = auth_new(o->overlay, o->upstream, error);
 	if (o->auth == NULL)
 		return false;
-	o->exchanges = exchanges_new(o->upstream, o->auth);
+	o->exchanges =
+	    exchanges_new(o->upstream, o->auth, &o->overlay->headers);
 	return worker_env_set_tools(o->env, o->toolbox->tools, error);
 }
 

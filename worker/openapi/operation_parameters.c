@@ -1,6 +1,4 @@
-#include <ctype.h>
-#include <strings.h>
-
+#include "worker/openapi/header.h"
 #include "worker/openapi/spec.h"
 
 static const struct {
@@ -42,36 +40,6 @@ static const struct {
 	{ "pipes", STYLE_PIPE, false },
 	{ "multi", STYLE_FORM, true },
 };
-
-/* Set by others: OpenAPI says so of the first three, HTTP of the rest. */
-static const char *const not_ours[] = { "Accept", "Content-Type",
-	"Authorization", "Host", "Content-Length", "Transfer-Encoding",
-	"Connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Expect",
-	"Proxy-Authorization", "Proxy-Connection", "Cookie" };
-
-static bool
-is_ours(const char *header)
-{
-	for (size_t i = 0; i < ARRAY_LEN(not_ours); i++) {
-		if (strcasecmp(not_ours[i], header) == 0)
-			return false;
-	}
-	return true;
-}
-
-/* RFC 9110, section 5.6.2; also what a cookie's name is. */
-static bool
-is_token(const char *text)
-{
-	if (*text == '\0')
-		return false;
-	for (; *text != '\0'; text++) {
-		if (!isalnum((unsigned char)*text) &&
-		    strchr("!#$%&'*+-.^_`|~", *text) == NULL)
-			return false;
-	}
-	return true;
-}
 
 /* How it is written ------------------------------------------------------ */
 
@@ -195,7 +163,7 @@ is_wanted(const struct operation *op, const struct parameter *p)
 {
 	if (p->in == IN_PATH)
 		return in_template(op->path, p->name);
-	return p->in != IN_HEADER || is_ours(p->name);
+	return p->in != IN_HEADER || !header_is_reserved(p->name);
 }
 
 /*
@@ -258,7 +226,7 @@ map_one(
 			   "parameter %s: \"in\" is neither path, query, "
 			   "header nor cookie",
 			   p.name);
-	if ((p.in == IN_HEADER || p.in == IN_COOKIE) && !is_token(p.name))
+	if ((p.in == IN_HEADER || p.in == IN_COOKIE) && !header_name_ok(p.name))
 		wrong = "its name is none for a header or cookie";
 	else if (!read_encoding(s, &p, at))
 		wrong = "its style or content cannot be written";

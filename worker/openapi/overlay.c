@@ -6,6 +6,7 @@
 
 #include "common/xalloc.h"
 #include "worker/openapi/auth_fields.h"
+#include "worker/openapi/header.h"
 
 #define OVERLAY_BYTES_MAX ((size_t)1 << 20)
 #define JSON_MAX ((size_t)64 << 10)
@@ -182,6 +183,33 @@ read_tools(struct fields *f, const struct node *node, void *to)
 	return ok;
 }
 
+/* Headers ---------------------------------------------------------------- */
+
+static bool
+read_headers(struct fields *f, const struct node *node, void *to)
+{
+	struct overlay_headers *all = to;
+	size_t n = node_count(node);
+	bool ok = true;
+
+	if (!node_is(node, NODE_OBJECT))
+		return fields_wrong(f, node, "must name headers");
+	all->p = arena_alloc(f->arena, (n + 1) * sizeof(*all->p));
+	all->n = n;
+	for (size_t i = 0; i < n; i++) {
+		const struct member *m = node_member(node, i);
+
+		all->p[i].name = arena_dup(f->arena, member_name(m));
+		if (!header_name_ok(all->p[i].name) ||
+		    header_is_reserved(all->p[i].name))
+			ok = fields_wrong(f, &m->value,
+			    "\"%s\" is no header that can be set",
+			    all->p[i].name);
+		ok &= auth_fields_visible(f, &m->value, &all->p[i].value);
+	}
+	return ok;
+}
+
 /* The file --------------------------------------------------------------- */
 
 static bool
@@ -213,6 +241,7 @@ static const struct field overlay_fields[] = {
 	{ "defaults", read_defaults, OVERLAY(defaults) },
 	{ "tools", read_tools, OVERLAY(tools) },
 	{ "auth", auth_fields_read, OVERLAY(auth) },
+	{ "headers", read_headers, OVERLAY(headers) },
 	{ .name = NULL },
 };
 
@@ -347,6 +376,32 @@ overlay_tool_of(struct overlay *o, const struct operation *op)
 		}
 	}
 	return NULL;
+}
+
+/* Where a credential goes; the place of those without a name is not described. */
+static bool
+auth_sets(const struct overlay_auth *auth, const struct parameter *p)
+{
+	enum parameter_in in = auth->type == AUTH_QUERY ? IN_QUERY : IN_HEADER;
+
+	if (auth->name == NULL || p->in != in)
+		return false;
+	return in == IN_QUERY ? strcmp(auth->name, p->name) == 0
+			      : strcasecmp(auth->name, p->name) == 0;
+}
+
+bool
+overlay_sets(const struct overlay *o, const struct parameter *p)
+{
+	for (size_t i = 0; i < o->auth.n; i++) {
+		if (auth_sets(&o->auth.p[i], p))
+			return true;
+	}
+	for (size_t i = 0; p->in == IN_HEADER && i < o->headers.n; i++) {
+		if (strcasecmp(o->headers.p[i].name, p->name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool

@@ -89,6 +89,16 @@ struct overlay_auth {
 	unsigned line;
 };
 
+struct overlay_header {
+	const char *name;
+	const char *value;
+};
+
+struct overlay_headers {
+	struct overlay_header *p;
+	size_t n;
+};
+
 struct overlay_auths {
 	struct overlay_auth *p;
 	size_t n;
@@ -99,6 +109,7 @@ struct overlay {
 	struct overlay_rules expose, hide;
 	struct overlay_tools tools;
 	struct overlay_auths auth;
+	struct overlay_headers headers; /* of each request */
 	struct overlay_tool defaults;
 	char *path;
 	/* overlay's own */
@@ -120,6 +131,9 @@ bool overlay_exposes(struct overlay *o, const struct operation *op) MUST_CHECK;
 /* What it says of this operation's tool, or NULL. */
 struct overlay_tool *overlay_tool_of(
     struct overlay *o, const struct operation *op) MUST_CHECK;
+/* Whether auth or headers set that parameter: the model is not asked for it. */
+bool overlay_sets(
+    const struct overlay *o, const struct parameter *p) MUST_CHECK;
 /*
  * Appends a line for what concerns nothing: rules and tools that no operation
  * matched, parameters that none has. False when there is any. After all

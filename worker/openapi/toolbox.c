@@ -119,6 +119,10 @@ adjust_all(struct maker *m, struct operation *op)
 
 		if (own == NULL)
 			own = general;
+		if (overlay_sets(m->options->overlay, p)) {
+			p->argument = NULL;
+			continue;
+		}
 		if (own != NULL && !adjust(m, op, p, own))
 			return false;
 	}
