@@ -158,7 +158,7 @@ step_chunked_body(struct http_conn *c, const char *p, size_t n)
 static size_t
 step(struct http_conn *c, const char *p, size_t n)
 {
-	if (c->state != HTTP_BODY_PART)
+	if (c->body == NULL)
 		return step_head(c, p, n);
 	return c->body->chunked ? step_chunked_body(c, p, n) :
 				  step_sized_body(c, p, n);
@@ -225,7 +225,7 @@ serve(struct http_conn *c, const char *p, size_t n)
 
 	while (at < n && may_read(c)) {
 		used = step(c, p + at, n - at);
-		body_began = used == 0 && c->state == HTTP_BODY_PART &&
+		body_began = used == 0 && c->body != NULL &&
 		    !c->body->looked_at;
 		if (body_began)
 			c->body->looked_at = true;
