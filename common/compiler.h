@@ -57,4 +57,15 @@ slice_eq_str(struct slice a, const char *s)
 	return slice_eq(a, slice_str(s));
 }
 
+/* Without the blanks (spaces and tabs) around it. */
+static inline struct slice
+slice_trim(struct slice s)
+{
+	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = slice_of(s.p + 1, s.n - 1);
+	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
 #endif

@@ -12,16 +12,6 @@ is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static struct slice
-trim(struct slice s)
-{
-	while (s.n > 0 && is_blank(s.p[0]))
-		s = slice_of(s.p + 1, s.n - 1);
-	while (s.n > 0 && is_blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
 /* "export KEY=…" is what shells read: the word is passed over. */
 static struct slice
 without_export(struct slice line)
@@ -30,7 +20,7 @@ without_export(struct slice line)
 
 	if (line.n > word.n && is_blank(line.p[word.n]) &&
 	    memcmp(line.p, word.p, word.n) == 0)
-		return trim(slice_of(line.p + word.n, line.n - word.n));
+		return slice_trim(slice_of(line.p + word.n, line.n - word.n));
 	return line;
 }
 
@@ -69,14 +59,14 @@ static const char escape_meant[] = "\n\r\t\"\\";
 static const char *
 add_bare(struct strbuf *to, struct slice s)
 {
-	strbuf_add_slice(to, trim(without_comment(s)));
+	strbuf_add_slice(to, slice_trim(without_comment(s)));
 	return NULL;
 }
 
 static const char *
 check_after_quote(struct slice rest)
 {
-	if (trim(without_comment(rest)).n > 0)
+	if (slice_trim(without_comment(rest)).n > 0)
 		return "text after the closing quote";
 	return NULL;
 }
@@ -120,7 +110,7 @@ add_double_quoted(struct strbuf *to, struct slice s)
 static const char *
 add_value(struct strbuf *to, struct slice s)
 {
-	struct slice text = trim(s);
+	struct slice text = slice_trim(s);
 	struct slice inner;
 
 	if (text.n == 0)
@@ -141,7 +131,7 @@ add_line(struct strbuf *pairs, struct slice line)
 	const char *reason;
 	struct slice name;
 
-	line = trim(line);
+	line = slice_trim(line);
 	if (line.n == 0 || line.p[0] == '#')
 		return NULL;
 	if (memchr(line.p, '\0', line.n) != NULL)
@@ -150,7 +140,7 @@ add_line(struct strbuf *pairs, struct slice line)
 	equals = memchr(line.p, '=', line.n);
 	if (equals == NULL)
 		return "no \"=\" in the line";
-	name = trim(slice_of(line.p, (size_t)(equals - line.p)));
+	name = slice_trim(slice_of(line.p, (size_t)(equals - line.p)));
 	if (!is_name(name))
 		return "the name before \"=\" must be letters, digits and _, "
 		       "not starting with a digit";

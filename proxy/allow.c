@@ -1,14 +1,8 @@
 #include "proxy/allow.h"
 
-#include <strings.h>
+#include "proxy/http_text.h"
 
 typedef bool match_fn(struct slice entry, struct slice value);
-
-static bool
-same(struct slice a, struct slice b)
-{
-	return a.n == b.n && strncasecmp(a.p, b.p, a.n) == 0;
-}
 
 /* Without ":<port>"; an IPv6 address keeps its brackets. */
 static struct slice
@@ -25,18 +19,20 @@ without_port(struct slice host)
 static bool
 host_matches(struct slice entry, struct slice host)
 {
-	return same(entry, host) || same(entry, without_port(host));
+	return http_same_word(entry, host) ||
+	    http_same_word(entry, without_port(host));
 }
 
 static bool
 origin_matches(struct slice entry, struct slice origin)
 {
-	if (same(entry, origin))
+	if (http_same_word(entry, origin))
 		return true;
 	if (entry.n < 2 || memcmp(entry.p + entry.n - 2, ":*", 2) != 0)
 		return false;
 	entry.n -= 2;
-	return same(entry, origin) || same(entry, without_port(origin));
+	return http_same_word(entry, origin) ||
+	    http_same_word(entry, without_port(origin));
 }
 
 static bool

@@ -1,7 +1,8 @@
 #include "proxy/caller.h"
 
 #include <arpa/inet.h>
-#include <strings.h>
+
+#include "proxy/http_text.h"
 
 #include "proxy/http_query.h"
 
@@ -9,19 +10,6 @@
 #define ENTRY_MAX (INET6_ADDRSTRLEN + 8)
 /* Of what a client may call itself: see transport_sse.c. */
 #define NAME_MAX_BYTES 256
-
-/* Without surrounding blanks. */
-static struct slice
-trim(struct slice s)
-{
-	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
-		s.p++;
-		s.n--;
-	}
-	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-		s.n--;
-	return s;
-}
 
 /* Cuts the last member off a comma-separated list; false at its beginning. */
 static bool
@@ -33,11 +21,11 @@ take_last(struct slice *list, struct slice *out)
 		return false;
 	comma = memrchr(list->p, ',', list->n);
 	if (comma == NULL) {
-		*out = trim(*list);
+		*out = slice_trim(*list);
 		*list = SLICE_NONE;
 		return true;
 	}
-	*out = trim(slice_of(comma + 1,
+	*out = slice_trim(slice_of(comma + 1,
 	    (size_t)(list->p + list->n - comma) - 1));
 	list->n = (size_t)(comma - list->p);
 	return true;
@@ -81,10 +69,7 @@ read_address(struct slice entry, struct in6_addr *out)
 static bool
 is_forwarded_for(const struct http_field *field)
 {
-	static const char name[] = "x-forwarded-for";
-
-	return field->name.n == sizeof(name) - 1 &&
-	    strncasecmp(field->name.p, name, sizeof(name) - 1) == 0;
+	return http_same_word(field->name, SLICE("x-forwarded-for"));
 }
 
 /* Several fields of that name are one list, in their order. */

@@ -1,6 +1,6 @@
 #include "proxy/credential.h"
 
-#include <strings.h>
+#include "proxy/http_text.h"
 
 static const struct {
 	const char *scheme;
@@ -9,12 +9,6 @@ static const struct {
 	{ "bearer", CREDENTIAL_TOKEN },
 	{ "apikey", CREDENTIAL_API_KEY },
 };
-
-static bool
-is_word(struct slice s, const char *word)
-{
-	return s.n == strlen(word) && strncasecmp(s.p, word, s.n) == 0;
-}
 
 /* scheme SP value (RFC 9110, section 11.4). */
 static struct credential
@@ -30,7 +24,7 @@ of_authorization(struct slice field)
 		value = slice_of(blank, (size_t)(field.p + field.n - blank));
 	}
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
-		if (is_word(scheme, schemes[i].scheme))
+		if (http_same_word(scheme, slice_str(schemes[i].scheme)))
 			return (struct credential){ schemes[i].kind, value };
 	}
 	return (struct credential){ CREDENTIAL_UNKNOWN, value };
@@ -57,9 +51,9 @@ credential_read(struct credential *out, const struct http_head *head)
 	for (unsigned i = 0; i < head->field_count; i++) {
 		const struct http_field *f = &head->fields[i];
 
-		if (is_word(f->name, "authorization"))
+		if (http_same_word(f->name, SLICE("authorization")))
 			*out = of_authorization(f->value);
-		else if (is_word(f->name, "x-api-key"))
+		else if (http_same_word(f->name, SLICE("x-api-key")))
 			*out = (struct credential){ CREDENTIAL_API_KEY,
 				f->value };
 		else

@@ -305,7 +305,7 @@ judge_codings(struct slice list)
 	if (list.n == 0 || list.p[list.n - 1] == ',')
 		return 400;
 	while (http_next_part(&rest, ',', &coding)) {
-		coding = http_trim(coding);
+		coding = slice_trim(coding);
 		if (chunked || !http_all_of(coding, CC_TOKEN))
 			return 400;
 		chunked = http_same_word(coding, SLICE("chunked"));
@@ -330,7 +330,7 @@ read_connection(struct reader *r, struct slice value)
 	struct slice option;
 
 	while (http_next_part(&value, ',', &option)) {
-		option = http_trim(option);
+		option = slice_trim(option);
 		if (option.n == 0)
 			continue;
 		if (!http_all_of(option, CC_TOKEN))
@@ -373,7 +373,7 @@ read_field(struct reader *r)
 	name = take_run(r, CC_TOKEN);
 	if (name.n == 0 || !take(r, SLICE(":")))
 		return 400;
-	value = http_trim(take_run(r, CC_VALUE));
+	value = slice_trim(take_run(r, CC_VALUE));
 	if (!take_crlf(r))
 		return 400;
 	if (head->field_count == HTTP_FIELDS_MAX)

@@ -2,13 +2,13 @@
  * What the parts of the HTTP server share. Nobody else includes it.
  *
  *	http_server.c    listens, accepts, keeps the deadlines
- *	http_conn.c      a connection's states, its end, what its socket reports
  *	http_request.c   bytes become requests
- *	http_response.c  answers
  *	http_stream.c    answers without a known end
+ *	http_response.c  answers
+ *	http_conn.c      a connection's states, its end, what its socket reports
  *
- * Calls go down this list; http_conn.c calls up into http_request.c and
- * http_stream.c with what the socket brought.
+ * Each uses those below it. Only news goes up: what the socket brought, that an
+ * answer is out and the next request may be served, that a connection has ended.
  */
 #ifndef MCP_HTTP_PRIVATE_H
 #define MCP_HTTP_PRIVATE_H

@@ -77,24 +77,6 @@ http_hex_value(char c)
 					    lower(c) - 'a' + 10U;
 }
 
-static bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-struct slice
-http_trim(struct slice s)
-{
-	while (s.n > 0 && is_blank(s.p[0])) {
-		s.p++;
-		s.n--;
-	}
-	while (s.n > 0 && is_blank(s.p[s.n - 1]))
-		s.n--;
-	return s;
-}
-
 bool
 http_next_part(struct slice *rest, char separator, struct slice *part)
 {

@@ -57,8 +57,6 @@ http_same_word(struct slice a, struct slice b)
 
 /* Of a byte in CC_HEX. */
 unsigned http_hex_value(char c);
-/* Without the blanks (SP, HTAB) around it. */
-struct slice http_trim(struct slice s);
 /*
  * Takes what stands before the separator, or all that is left, off *rest.
  * False when nothing is left; *part is not written then.

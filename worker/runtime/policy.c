@@ -93,16 +93,6 @@ rule_for(struct policy *p, struct slice name)
 	return rule;
 }
 
-static struct slice
-trim(struct slice s)
-{
-	while (s.n > 0 && s.p[0] == ' ')
-		s = slice_of(s.p + 1, s.n - 1);
-	while (s.n > 0 && s.p[s.n - 1] == ' ')
-		s.n--;
-	return s;
-}
-
 /* Takes what comes before the mark off the front of *rest. */
 static struct slice
 take(struct slice *rest, char mark)
@@ -115,7 +105,7 @@ take(struct slice *rest, char mark)
 	*rest = slice_of(taken.p + taken.n, rest->n - taken.n);
 	if (at != NULL)
 		*rest = slice_of(rest->p + 1, rest->n - 1);
-	return trim(taken);
+	return slice_trim(taken);
 }
 
 static bool
@@ -127,7 +117,7 @@ read_item(struct policy *p, size_t setting, struct slice item)
 
 	if (name.n == 0 || settings[setting].numbered != (item.n > name.n))
 		return false;
-	if (settings[setting].numbered && !env_number(trim(rest), &number))
+	if (settings[setting].numbered && !env_number(slice_trim(rest), &number))
 		return false;
 	return settings[setting].set(rule_for(p, name), number);
 }
