@@ -55,16 +55,28 @@ note_logged(struct session *s, const struct delivery *d, struct slice event_id)
 	b->lag_bytes += d->payload_len;
 }
 
+/*
+ * Is its client too slow? Not one that is not given anything, while its session
+ * is held, nor one that has taken all that it was given.
+ */
+static bool
+lags_too_much(const struct session *s)
+{
+	const struct backlog *b = s->backlog;
+
+	return http_stream_unsent(s->stream) > 0 &&
+	    (b->lag_events > LAG_EVENTS_MAX || b->lag_bytes > LAG_BYTES_MAX);
+}
+
 /* The event is in the log, and stays there until the client has caught up. */
 static void
 logged(struct delivery *d, struct slice event_id)
 {
 	struct session *s = d->session;
-	const struct backlog *b = s->backlog;
 	bool too_much;
 
 	note_logged(s, d, event_id);
-	too_much = b->lag_events > LAG_EVENTS_MAX || b->lag_bytes > LAG_BYTES_MAX;
+	too_much = lags_too_much(s);
 	delivery_take_out(d);
 	delivery_finish(d);
 	if (s->state != SESSION_LIVE)

@@ -79,6 +79,24 @@ def test_session_is_found_by_its_id_and_answers_are_kept(system, client):
         assert again.surprises == []
 
 
+@pytest.mark.parametrize("logged", [False, True], ids=["at once", "after a while"])
+def test_answer_that_a_client_had_part_of_comes_again(system, logged):
+    """More than the kernel takes: the rest is in the proxy when the stream breaks."""
+    text = "half" * 180_000
+    path = f"/sse?client=half-{logged}"
+    with SseClient(system.proxies[0], path, receive_buffer=4096) as session:
+        log = f"mcp_events:{{{session.session_id}}}"
+        id = session.ask("tools/call", echo(text), to=system.proxies[1])
+        until(lambda: system.redis("XLEN", "mcp_requests:{conformance}") == 0, 10, "it has run")
+        if logged:
+            until(lambda: system.redis("XLEN", log) > 1, 10, "the log has the answer")
+    with reopen(system.proxies[1], session, path, RECONNECTED) as again:
+        assert again.session_id == session.session_id
+        assert text_of(again.answer(id)) == text
+        assert again.text("conformance_echo", {"text": "on"}) == "on"
+        assert again.surprises == []
+
+
 @pytest.mark.parametrize("name", ["query", "header", "dashes"])
 def test_session_is_taken_over_from_a_living_pod(system, client, name):
     sid = client.session_id
