@@ -184,7 +184,7 @@ static enum verdict
 take_token(struct gate *g, struct visit *v, const struct in6_addr *address)
 {
 	const struct http_head *head = v->req->head;
-	struct limit_refusal refusal;
+	struct limit_refusal refusal = { .text = "" };
 	uint64_t wait_ms;
 
 	if (v->metered || (head->method == HTTP_GET && caller_may_return(head)))

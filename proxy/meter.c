@@ -264,9 +264,10 @@ meter_free(struct meter *m)
 
 	if (m == NULL)
 		return;
+	HASH_CLEAR(hh, m->table);
 	for (a = TAILQ_FIRST(&m->by_use); a != NULL; a = next) {
 		next = TAILQ_NEXT(a, link);
-		drop(m, a);
+		free(a);
 	}
 	free(m);
 }

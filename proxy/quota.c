@@ -339,7 +339,7 @@ defer(struct quota *q, struct http_conn *c)
 static void
 turn_away(struct quota *q, const struct visit *v, enum limit which)
 {
-	struct limit_refusal refusal;
+	struct limit_refusal refusal = { .text = "" };
 
 	if (v->returns) {
 		defer(q, v->c);
@@ -489,9 +489,10 @@ quota_free(struct quota *q)
 
 	if (q == NULL)
 		return;
+	HASH_CLEAR(hh, q->table);
 	for (h = TAILQ_FIRST(&q->by_written); h != NULL; h = next) {
 		next = TAILQ_NEXT(h, link);
-		drop(q, h);
+		free(h);
 	}
 	free(q);
 }

@@ -298,6 +298,23 @@ def test_streams_of_a_killed_pod_stop_counting(counted):
     victim.start()
 
 
+def test_a_reconnect_storm_meets_no_limit():
+    """All streams of a user at the limit cut at once, with rates that allow almost nothing."""
+    count = 300
+    with Redis() as redis, contextlib.ExitStack() as stack:
+        settings = {"USER_MAX_STREAMS": count, "USER_MAX_SESSIONS": count, "USER_RATE": 1,
+                    "USER_BURST": 1, "IP_RATE": 1, "IP_BURST": 2 * count}
+        victim, left = (stack.enter_context(Proxy(redis, name, 2, settings))
+                        for name in ("pod-a", "pod-b"))
+        open_streams(stack, [victim], count, as_user("storm"))
+        victim.kill()
+        began = time.monotonic()
+        back = open_streams(stack, [left], count, {**as_user("storm"), **PROTOCOL})
+        print(f"{count} streams were back in {time.monotonic() - began:.1f} s")
+        assert all(session.session_id for session in back)
+        assert metrics(left)["mcp_proxy_streams_deferred_total"] == 0
+
+
 def test_counts_come_back_after_a_flush(counted):
     user = as_user("flushed")
     with contextlib.ExitStack() as stack:
