@@ -105,20 +105,20 @@ read_parameters(struct fields *f, const struct node *node, void *to)
 /* Tools ------------------------------------------------------------------ */
 
 #define TOOL(name) offsetof(struct overlay_tool, name)
-/* Within a part of a tool. */
-#define PART(part, name) (TOOL(part.name) - TOOL(part))
+#define ANNOTATION(name) offsetof(struct overlay_annotations, name)
+#define RESPONSE(name) offsetof(struct overlay_response, name)
 
 static const struct field annotation_fields[] = {
-	{ "read_only", fields_choice, PART(annotations, read_only) },
-	{ "destructive", fields_choice, PART(annotations, destructive) },
-	{ "idempotent", fields_choice, PART(annotations, idempotent) },
-	{ "open_world", fields_choice, PART(annotations, open_world) },
+	{ "read_only", fields_choice, ANNOTATION(read_only) },
+	{ "destructive", fields_choice, ANNOTATION(destructive) },
+	{ "idempotent", fields_choice, ANNOTATION(idempotent) },
+	{ "open_world", fields_choice, ANNOTATION(open_world) },
 	{ .name = NULL },
 };
 
 static const struct field response_fields[] = {
-	{ "select", fields_strings, PART(response, select) },
-	{ "max_bytes", fields_bytes, PART(response, max_bytes) },
+	{ "select", fields_strings, RESPONSE(select) },
+	{ "max_bytes", fields_bytes, RESPONSE(max_bytes) },
 	{ .name = NULL },
 };
 

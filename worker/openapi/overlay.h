@@ -42,6 +42,15 @@ struct overlay_parameters {
 	size_t n;
 };
 
+struct overlay_annotations {
+	enum fields_choice read_only, destructive, idempotent, open_world;
+};
+
+struct overlay_response {
+	const char **select; /* paths, see projection.h */
+	size_t max_bytes;
+};
+
 /* Of one tool, or of all (defaults). NULL, 0, CHOICE_OPEN: not said. */
 struct overlay_tool {
 	const char *operation; /* operationId, or "GET /path" */
@@ -50,14 +59,8 @@ struct overlay_tool {
 	const char *description;
 	unsigned timeout_s;
 	const char *idempotency_header;
-	struct {
-		enum fields_choice read_only, destructive, idempotent,
-		    open_world;
-	} annotations;
-	struct {
-		const char **select; /* paths, see projection.h */
-		size_t max_bytes;
-	} response;
+	struct overlay_annotations annotations;
+	struct overlay_response response;
 	struct overlay_parameters parameters;
 	unsigned line;
 	bool used;
