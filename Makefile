@@ -196,7 +196,10 @@ fuzz-smoke: fuzz ## each fuzz target for FUZZ_SECONDS on its corpus
 
 print-cflags: # quoted for a shell, for .ci/lint
 	@:$(info $(CPPFLAGS) $(CFLAGS))
-.PHONY: print-cflags
+print-build: # the same for a test that builds an API of its own: flags, libraries
+	@:$(info $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS))$(info $(OUT)/libworker.a \
+		$(OUT)/libcommon.a $(LIBS_COMMON) $(LIBS_WORKER))
+.PHONY: print-cflags print-build
 lint: deps ## gcc and clang without a warning, clang-tidy, cppcheck, headers alone
 	@.ci/lint
 format: ## rewrite FILES with clang-format

@@ -51,6 +51,8 @@ enum env_key {
 	ENV_REPLIES,      /* mcp_replies:{<pod>}, stream: a pod's inbox */
 	ENV_DEAD,         /* mcp_dead:{<api>}, stream: dead letters */
 	ENV_CANCEL,       /* mcp_cancel:{<api>}, stream: calls nobody waits for */
+	ENV_CHANGES,      /* mcp_changes:{<api>}, stream with TTL: resources whose
+			   * contents have changed */
 	ENV_EXPIRED,      /* mcp_expired:{<api>}, stream: calls that no worker took
 			   * in time, until a proxy has answered them */
 	ENV_JANITOR,      /* mcp_janitor:{<api>}, hash: which pod looks for these */
@@ -192,6 +194,15 @@ bool env_request_read(const redisReply *fields,
 #define ENV_CANCEL_TTL_MS "3600000" /* since the last one */
 #define ENV_FIELD_SESSION "session"
 #define ENV_FIELD_REQUEST "request"
+
+/*
+ * An entry of ENV_CHANGES names a resource. The id of the latest one stands in
+ * the API's record.
+ */
+#define ENV_CHANGES_MAX "1000"          /* entries kept, about */
+#define ENV_CHANGES_TTL_MS "60000"      /* since the last one came */
+#define ENV_FIELD_URI "uri"
+#define ENV_FIELD_CHANGED "changed"
 
 /* What a tool's listing says to proxies, in its _meta. */
 #define ENV_META_SAFE "mcp-relay/safe"              /* bool: may run again */

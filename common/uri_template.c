@@ -92,6 +92,8 @@ uri_template_match(const char *uri_template, struct slice uri,
 		size_t length;
 
 		p = read_part(p, &part);
+		if (p == NULL)
+			return false;
 		length = uri.n > 0 ? value_length(&part, uri) : 0;
 		if (length == 0)
 			return false;

@@ -1,11 +1,9 @@
-#include "proxy/catalog.h"
+#include "proxy/catalog_private.h"
 
-#include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "common/clock.h"
-#include "common/ident.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 
@@ -18,43 +16,6 @@
  * publish anew with their next heartbeat, or the one after it.
  */
 #define KEEP_MS (2 * ENV_HEARTBEAT_EVERY_MS + 1000)
-
-/* A tool, with its JSON under both of its names. All strings are owned. */
-struct listed {
-	UT_hash_handle hh;          /* of catalog->by_name, by full_name */
-	struct catalog_tool tool;
-	char *name;                 /* bare */
-	char *full_name;            /* <api>_<tool>, or bare of a builtin one */
-	char *title;                /* NULL: it has none */
-	char *description;
-	char *bare_json;
-	char *full_json;
-};
-
-struct api {
-	char name[API_NAME_MAX + 1];
-	char digest[SHA256_HEX_LEN + 1];  /* empty: not published (any more) */
-	char refused[SHA256_HEX_LEN + 1]; /* digest of one that is malformed */
-	struct listed *tools;
-	size_t tool_count;
-	uint64_t queue_length;
-	bool seen;                  /* by the reading at hand */
-};
-
-struct catalog {
-	struct redis *commands;
-	unsigned page_size;
-	struct api **apis;          /* ordered by name */
-	size_t api_count;
-	struct api *builtin;        /* NULL, or the API that the proxy serves */
-	struct listed *by_name;
-	struct pod *self;           /* borrowed, or NULL */
-	uint64_t asked_ms;
-	uint64_t lost_ms;           /* when data was last found lost; 0: never */
-	unsigned waiting;           /* replies of the reading at hand */
-	bool failed;                /* one of them did not come */
-	bool loaded;
-};
 
 /* A question about one API on its way. */
 struct query {
@@ -75,23 +36,10 @@ find_api(const struct catalog *c, struct slice name)
 }
 
 static void
-free_tools(struct catalog *c, struct api *api)
+tell(const struct catalog *c, const struct api *api, unsigned changes)
 {
-	for (size_t i = 0; i < api->tool_count; i++) {
-		struct listed *t = &api->tools[i];
-
-		/* NOLINTNEXTLINE(clang-analyzer-core*): all of them are in it. */
-		HASH_DEL(c->by_name, t);
-		free(t->name);
-		free(t->full_name);
-		free(t->title);
-		free(t->description);
-		free(t->bare_json);
-		free(t->full_json);
-	}
-	free(api->tools);
-	api->tools = NULL;
-	api->tool_count = 0;
+	if (changes != 0 && c->news.on_change != NULL)
+		c->news.on_change(slice_str(api->name), changes, c->news.arg);
 }
 
 static bool
@@ -107,7 +55,7 @@ withdraw(struct catalog *c, struct api *api)
 		return;
 	if (api->digest[0] != '\0')
 		log_info("catalogue withdrawn", LF("api", api->name));
-	free_tools(c, api);
+	tell(c, api, lists_free(c, api));
 	api->digest[0] = '\0';
 }
 
@@ -119,8 +67,8 @@ by_name(const void *a, const void *b)
 	return strcmp((*x)->name, (*y)->name);
 }
 
-static bool
-is_builtin(const struct catalog *c, struct slice name)
+bool
+catalog_is_builtin(const struct catalog *c, struct slice name)
 {
 	return c->builtin != NULL && slice_eq_str(name, c->builtin->name);
 }
@@ -131,7 +79,7 @@ add_api(struct catalog *c, struct slice name)
 	struct api *api;
 
 	if (!env_api_name_ok(name) || c->api_count == APIS_MAX ||
-	    is_builtin(c, name))
+	    catalog_is_builtin(c, name))
 		return NULL;
 	api = xcalloc(1, sizeof(*api));
 	memcpy(api->name, name.p, name.n);
@@ -159,114 +107,7 @@ remove_unseen(struct catalog *c)
 	c->api_count = kept;
 }
 
-/* Parsing --------------------------------------------------------------------- */
-
-static bool
-hint(const cJSON *annotations, const char *name)
-{
-	return cJSON_IsTrue(
-	    cJSON_GetObjectItemCaseSensitive(annotations, name));
-}
-
-/* What the worker decided, or else what the annotations say. */
-static bool
-is_safe(const cJSON *tool)
-{
-	const cJSON *annotations =
-	    cJSON_GetObjectItemCaseSensitive(tool, "annotations");
-	const cJSON *decided = cJSON_GetObjectItemCaseSensitive(
-	    cJSON_GetObjectItemCaseSensitive(tool, "_meta"), ENV_META_SAFE);
-
-	if (cJSON_IsBool(decided))
-		return cJSON_IsTrue(decided);
-	return hint(annotations, "readOnlyHint") ||
-	    hint(annotations, "idempotentHint");
-}
-
-static unsigned
-timeout_ms(const cJSON *tool)
-{
-	const cJSON *ms = cJSON_GetObjectItemCaseSensitive(
-	    cJSON_GetObjectItemCaseSensitive(tool, "_meta"),
-	    ENV_META_TIMEOUT_MS);
-
-	if (!cJSON_IsNumber(ms) || ms->valuedouble < 1 ||
-	    ms->valuedouble > UINT32_MAX)
-		return 0;
-	return (unsigned)ms->valuedouble;
-}
-
-/* The tool's JSON under another name; the rest is as the worker wrote it. */
-static char *
-renamed_json(cJSON *tool, const char *name)
-{
-	cJSON_ReplaceItemInObjectCaseSensitive(tool, "name",
-	    cJSON_CreateString(name));
-	return cJSON_PrintUnformatted(tool);
-}
-
-static char *
-copy_member(const cJSON *json, const char *name)
-{
-	const char *text = cJSON_GetStringValue(
-	    cJSON_GetObjectItemCaseSensitive(json, name));
-
-	return text != NULL ? xstrdup(text) : NULL;
-}
-
-static bool
-is_tool(const cJSON *json)
-{
-	const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
-
-	return cJSON_IsString(name) &&
-	    env_tool_name_ok(slice_str(name->valuestring));
-}
-
-static bool
-add_tool(struct catalog *c, struct api *api, cJSON *json)
-{
-	const cJSON *name = cJSON_GetObjectItemCaseSensitive(json, "name");
-	struct listed *t = &api->tools[api->tool_count], *other = NULL;
-
-	if (!is_tool(json))
-		return false;
-	*t = (struct listed){ .name = xstrdup(name->valuestring) };
-	t->full_name = api == c->builtin ? xstrdup(t->name) :
-	    xasprintf("%s_%s", api->name, t->name);
-	HASH_FIND_STR(c->by_name, t->full_name, other);
-	if (other == NULL) {
-		t->bare_json = cJSON_PrintUnformatted(json);
-		t->full_json = renamed_json(json, t->full_name);
-	}
-	if (t->bare_json == NULL || t->full_json == NULL) {
-		free(t->name);
-		free(t->full_name);
-		free(t->bare_json);
-		return false;
-	}
-	t->tool = (struct catalog_tool){ .api = api->name, .name = t->name,
-		.safe = is_safe(json), .builtin = api == c->builtin,
-		.timeout_ms = timeout_ms(json) };
-	t->title = copy_member(json, "title");
-	t->description = copy_member(json, "description");
-	api->tool_count++;
-	HASH_ADD_KEYPTR(hh, c->by_name, t->full_name, strlen(t->full_name), t);
-	return true;
-}
-
-/* None at all is in order; but none that is one is not. */
-static bool
-is_tool_list(const cJSON *tools)
-{
-	const cJSON *tool;
-
-	cJSON_ArrayForEach(tool, tools) {
-		if (is_tool(tool))
-			return true;
-	}
-	return cJSON_IsArray(tools) && tools->child == NULL;
-}
+/* Loading --------------------------------------------------------------------- */
 
 /* A document with a list of tools, or NULL; the caller deletes it. */
 static cJSON *
@@ -275,7 +116,7 @@ parse(struct slice text)
 	cJSON *root = text.n <= CATALOGUE_MAX ?
 	    cJSON_ParseWithLength(text.p, text.n) : NULL;
 
-	if (is_tool_list(cJSON_GetObjectItemCaseSensitive(root, "tools")))
+	if (lists_are_ok(root))
 		return root;
 	cJSON_Delete(root);
 	return NULL;
@@ -300,8 +141,8 @@ refuse(struct api *api, struct slice digest)
 static void
 load(struct catalog *c, struct api *api, struct slice digest, struct slice text)
 {
-	cJSON *root, *tools, *tool;
-	size_t skipped = 0;
+	unsigned changes;
+	cJSON *root;
 
 	if (digest.n > SHA256_HEX_LEN)
 		return;
@@ -310,17 +151,11 @@ load(struct catalog *c, struct api *api, struct slice digest, struct slice text)
 		refuse(api, digest);
 		return;
 	}
-	tools = cJSON_GetObjectItemCaseSensitive(root, "tools");
-	free_tools(c, api);
-	api->tools = xcalloc((size_t)cJSON_GetArraySize(tools),
-	    sizeof(*api->tools));
-	cJSON_ArrayForEach(tool, tools)
-		skipped += !add_tool(c, api, tool);
+	changes = lists_load(c, api, root);
 	cJSON_Delete(root);
 	note_digest(api->digest, digest);
 	api->refused[0] = '\0';
-	log_info("catalogue loaded", LF("api", api->name),
-	    LF_N("tools", api->tool_count), LF_N("skipped", skipped));
+	tell(c, api, changes);
 }
 
 /* Reading --------------------------------------------------------------------- */
@@ -378,26 +213,85 @@ on_catalogue(struct redis *r, const redisReply *reply, void *arg)
 	free(q);
 }
 
+/* Resources whose contents have changed. ---------------------------------------- */
+
 static void
-on_digest(struct redis *r, const redisReply *reply, void *arg)
+on_changes(struct redis *r, const redisReply *reply, void *arg)
+{
+	struct query *q = arg;
+	struct catalog *c = q->catalog;
+	struct env_entry entry;
+
+	(void)r;
+	for (size_t i = 0; env_entry_at(reply, i, &entry); i++) {
+		if (entry.fields != NULL && c->news.on_resource != NULL)
+			c->news.on_resource(slice_str(q->api),
+			    env_field(entry.fields, ENV_FIELD_URI),
+			    c->news.arg);
+	}
+	answered(c, reply != NULL);
+	free(q);
+}
+
+/* What is there at first is no news, and nobody has subscribed yet. */
+static void
+look_for_changes(struct catalog *c, struct api *api, struct slice latest)
+{
+	char from[CHANGED_MAX + 2];
+	struct env_keybuf keybuf;
+	struct slice argv[] = { SLICE("XRANGE"),
+		env_key(&keybuf, ENV_CHANGES, slice_str(api->name)),
+		SLICE_NONE, SLICE("+"), SLICE("COUNT"),
+		SLICE(ENV_CHANGES_MAX) };
+
+	if (latest.n == 0 && api->changed[0] == '\0')
+		latest = SLICE("0-0");
+	if (latest.n == 0 || latest.n > CHANGED_MAX ||
+	    slice_eq_str(latest, api->changed))
+		return;
+	if (api->changed[0] != '\0') {
+		argv[2] = slice_of(from, (size_t)snprintf(from, sizeof(from),
+		    "(%s", api->changed));
+		ask(c, api->name, argv, ARRAY_LEN(argv), on_changes);
+	}
+	memcpy(api->changed, latest.p, latest.n);
+	api->changed[latest.n] = '\0';
+}
+
+static void
+ask_catalogue(struct catalog *c, struct api *api)
+{
+	struct env_keybuf keybuf;
+	const struct slice argv[] = { SLICE("HMGET"),
+		env_key(&keybuf, ENV_API, slice_str(api->name)),
+		SLICE("digest"), SLICE("catalogue") };
+
+	ask(c, api->name, argv, ARRAY_LEN(argv), on_catalogue);
+}
+
+/* The API's record: the catalogue's digest, the latest change. */
+static void
+on_record(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct query *q = arg;
 	struct catalog *c = q->catalog;
 	struct api *api = find_api(c, slice_str(q->api));
-	struct env_keybuf keybuf;
-	struct slice digest = redis_slice(reply);
+	struct slice digest = SLICE_NONE, changed = SLICE_NONE;
+	bool ok = reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
+	    reply->elements == 2;
 
 	(void)r;
-	if (api != NULL && reply != NULL && digest.n == 0) {
+	if (ok) {
+		digest = redis_slice(reply->element[0]);
+		changed = redis_slice(reply->element[1]);
+	}
+	if (api != NULL && ok && digest.n == 0) {
 		withdraw(c, api);
-	} else if (api != NULL && digest.n > 0 &&
-	    !slice_eq_str(digest, api->digest) &&
-	    !slice_eq_str(digest, api->refused)) {
-		struct slice argv[] = { SLICE("HMGET"),
-			env_key(&keybuf, ENV_API, slice_str(q->api)),
-			SLICE("digest"), SLICE("catalogue") };
-
-		ask(c, q->api, argv, ARRAY_LEN(argv), on_catalogue);
+	} else if (api != NULL && ok) {
+		if (!slice_eq_str(digest, api->digest) &&
+		    !slice_eq_str(digest, api->refused))
+			ask_catalogue(c, api);
+		look_for_changes(c, api, changed);
 	}
 	answered(c, reply != NULL);
 	free(q);
@@ -420,12 +314,13 @@ static void
 ask_about(struct catalog *c, const char *name)
 {
 	struct env_keybuf keybuf[2];
-	struct slice digest[] = { SLICE("HGET"),
-		env_key(&keybuf[0], ENV_API, slice_str(name)), SLICE("digest") };
+	struct slice record[] = { SLICE("HMGET"),
+		env_key(&keybuf[0], ENV_API, slice_str(name)),
+		SLICE("digest"), SLICE(ENV_FIELD_CHANGED) };
 	struct slice length[] = { SLICE("XLEN"),
 		env_key(&keybuf[1], ENV_REQUESTS, slice_str(name)) };
 
-	ask(c, name, digest, ARRAY_LEN(digest), on_digest);
+	ask(c, name, record, ARRAY_LEN(record), on_record);
 	ask(c, name, length, ARRAY_LEN(length), on_length);
 }
 
@@ -514,7 +409,16 @@ catalog_has_api(const struct catalog *c, struct slice name)
 {
 	const struct api *api = find_api(c, name);
 
-	return is_builtin(c, name) || (api != NULL && api->digest[0] != '\0');
+	return catalog_is_builtin(c, name) ||
+	    (api != NULL && api->digest[0] != '\0');
+}
+
+const char *
+catalog_instructions(const struct catalog *c, struct slice name)
+{
+	const struct api *api = find_api(c, name);
+
+	return api != NULL ? api->instructions : NULL;
 }
 
 void
@@ -539,36 +443,6 @@ catalog_queue_length(const struct catalog *c, const char *name)
 	return api != NULL ? api->queue_length : 0;
 }
 
-static struct listed *
-find_listed(const struct catalog *c, struct slice api, struct slice name)
-{
-	char full[API_NAME_MAX + 1 + TOOL_NAME_MAX];
-	struct listed *t = NULL;
-	bool builtin = is_builtin(c, api);
-	size_t n = 0;
-
-	if (builtin)
-		api = SLICE_NONE;
-	if (api.n + 1 + name.n > sizeof(full))
-		return NULL;
-	if (api.n > 0) {
-		memcpy(full, api.p, api.n);
-		full[api.n] = '_';
-		n = api.n + 1;
-	}
-	memcpy(full + n, name.p, name.n);
-	HASH_FIND(hh, c->by_name, full, n + name.n, t);
-	return t != NULL && builtin && !t->tool.builtin ? NULL : t;
-}
-
-const struct catalog_tool *
-catalog_find(const struct catalog *c, struct slice api, struct slice name)
-{
-	struct listed *t = find_listed(c, api, name);
-
-	return t != NULL ? &t->tool : NULL;
-}
-
 void
 catalog_add_names(const struct catalog *c, struct strbuf *out)
 {
@@ -589,98 +463,6 @@ catalog_add_names(const struct catalog *c, struct strbuf *out)
 	}
 }
 
-static void
-each_tool(const struct api *api,
-    void (*cb)(const struct catalog_tool *tool,
-	const struct catalog_words *words, void *arg), void *arg)
-{
-	for (size_t i = 0; i < api->tool_count; i++) {
-		const struct listed *t = &api->tools[i];
-		struct catalog_words words = { t->full_name, t->title,
-			t->description };
-
-		cb(&t->tool, &words, arg);
-	}
-}
-
-void
-catalog_each_tool(const struct catalog *c,
-    void (*cb)(const struct catalog_tool *tool,
-	const struct catalog_words *words, void *arg), void *arg)
-{
-	for (size_t i = 0; i < c->api_count; i++)
-		each_tool(c->apis[i], cb, arg);
-	if (c->builtin != NULL)
-		each_tool(c->builtin, cb, arg);
-}
-
-/* Listing ---------------------------------------------------------------------- */
-
-/* A walk over the tools of one page. */
-struct page {
-	const struct catalog *catalog;
-	struct slice api;
-	const struct scopes *granted;
-	const struct listed *after;  /* list what follows this one */
-	const struct listed *last;   /* listed so far */
-	unsigned count;
-	bool more;
-};
-
-static void
-list_api(struct page *page, const struct api *api, struct strbuf *out)
-{
-	for (size_t i = 0; i < api->tool_count; i++) {
-		const struct listed *t = &api->tools[i];
-
-		if (page->after != NULL) {
-			if (page->after == t)
-				page->after = NULL;
-			continue;
-		}
-		if (page->granted != NULL &&
-		    !scopes_allow(page->granted, t->tool.api, t->tool.name))
-			continue;
-		if (page->count == page->catalog->page_size) {
-			page->more = true;
-			return;
-		}
-		if (page->count++ > 0)
-			strbuf_add_char(out, ',');
-		strbuf_add_str(out, page->api.n > 0 ? t->bare_json : t->full_json);
-		page->last = t;
-	}
-}
-
-bool
-catalog_list_tools(const struct catalog *c, struct slice api,
-    const struct scopes *granted, struct slice cursor, struct strbuf *out)
-{
-	struct page page = { .catalog = c, .api = api, .granted = granted };
-
-	if (cursor.n > 0) {
-		page.after = find_listed(c, SLICE_NONE, cursor);
-		if (page.after == NULL ||
-		    (api.n > 0 && !slice_eq_str(api, page.after->tool.api)))
-			return false;
-	}
-	strbuf_add_str(out, "{\"tools\":[");
-	for (size_t i = 0; i < c->api_count && !page.more; i++) {
-		if (api.n == 0 || slice_eq_str(api, c->apis[i]->name))
-			list_api(&page, c->apis[i], out);
-	}
-	if (c->builtin != NULL && !page.more &&
-	    (api.n == 0 || is_builtin(c, api)))
-		list_api(&page, c->builtin, out);
-	strbuf_add_char(out, ']');
-	if (page.more && page.last != NULL) {
-		strbuf_add_str(out, ",\"nextCursor\":");
-		strbuf_add_json(out, slice_str(page.last->full_name));
-	}
-	strbuf_add_char(out, '}');
-	return true;
-}
-
 /* The catalogue ----------------------------------------------------------------- */
 
 struct catalog *
@@ -691,6 +473,12 @@ catalog_new(struct redis *commands, unsigned page_size)
 	c->commands = commands;
 	c->page_size = page_size;
 	return c;
+}
+
+void
+catalog_set_news(struct catalog *c, const struct catalog_news *news)
+{
+	c->news = *news;
 }
 
 void
@@ -711,12 +499,12 @@ void
 catalog_free(struct catalog *c)
 {
 	for (size_t i = 0; i < c->api_count; i++) {
-		free_tools(c, c->apis[i]);
+		lists_free(c, c->apis[i]);
 		free(c->apis[i]);
 	}
 	free(c->apis);
 	if (c->builtin != NULL)
-		free_tools(c, c->builtin);
+		lists_free(c, c->builtin);
 	free(c->builtin);
 	free(c);
 }

@@ -5,9 +5,12 @@
 #include "common/utf8.h"
 #include "proxy/mcp.h"
 #include "proxy/session_script.h"
+#include "proxy/subscriptions.h"
 
 static const struct slice client_is = SLICE("client ");
 static const struct slice level_is = SLICE("level ");
+static const struct slice subscribe_is = SLICE("subscribe ");
+static const struct slice unsubscribe_is = SLICE("unsubscribe ");
 
 /* What a client says of itself is noted up to so many bytes. */
 #define CLIENT_TEXT_MAX 256
@@ -134,6 +137,35 @@ note_level(const struct declaration *d, struct strbuf *out)
 	strbuf_add_slice(out, level_of(d->msg));
 }
 
+/* resources/subscribe and unsubscribe ------------------------------------------------------ */
+
+static bool
+is_on(const struct jsonrpc_msg *msg)
+{
+	return slice_eq(msg->method, SLICE("resources/subscribe"));
+}
+
+static bool
+send_subscription(struct redis *commands, const struct declaration *d,
+    redis_cb *cb, void *arg)
+{
+	return session_subscribe_send(commands, d->sid, d->msg->uri,
+	    is_on(d->msg), cb, arg);
+}
+
+static void
+note_subscription(const struct declaration *d, struct strbuf *out)
+{
+	strbuf_add_slice(out, is_on(d->msg) ? subscribe_is : unsubscribe_is);
+	strbuf_add_slice(out, d->msg->uri);
+}
+
+static bool
+is_uri_ok(const struct jsonrpc_msg *msg)
+{
+	return subscriptions_uri_ok(msg->uri);
+}
+
 /* All of them -------------------------------------------------------------------------- */
 
 static bool
@@ -159,6 +191,10 @@ static const struct kind {
 } kinds[] = {
 	{ "initialize", is_initialize_ok, send_client, note_client },
 	{ "logging/setLevel", is_level_ok, send_level, note_level },
+	{ "resources/subscribe", is_uri_ok, send_subscription,
+	    note_subscription },
+	{ "resources/unsubscribe", is_uri_ok, send_subscription,
+	    note_subscription },
 };
 
 static const struct kind *
@@ -239,4 +275,11 @@ declaration_apply(struct slice note, struct client_traits *client)
 	else if (begins_with(note, level_is, &rest) &&
 	    client_level_read(rest, &level))
 		client->level = (uint8_t)level;
+}
+
+bool
+declaration_subscribes(struct slice note, struct slice *uri, bool *on)
+{
+	*on = begins_with(note, subscribe_is, uri);
+	return *on || begins_with(note, unsubscribe_is, uri);
 }

@@ -1,7 +1,7 @@
 /*
  * Requests by which a client says something of its session that must be known
  * wherever the session's calls arrive: what it can do (initialize) and what it
- * wants to hear of (logging/setLevel).
+ * wants to hear of (logging/setLevel, resources/subscribe and unsubscribe).
  *
  * It goes into the session's record, for pods that look the session up; and, as a
  * note beside the request's answer, to the pod that holds the stream: so that who
@@ -44,6 +44,9 @@ struct declaration_client {
 };
 bool declaration_client(struct slice note,
     struct declaration_client *out) MUST_CHECK;
+/* Is the note of a subscription, or (*on false) of its end? */
+bool declaration_subscribes(struct slice note, struct slice *uri,
+    bool *on) MUST_CHECK;
 
 /* Reads what initialize says. */
 struct client_traits declaration_traits(struct slice params);

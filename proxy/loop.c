@@ -218,6 +218,24 @@ give_up_without_redis(struct loop *loop)
 		    refused ? "redis_lost" : "isolated");
 }
 
+/* News of workers ------------------------------------------------------------ */
+
+static void
+on_lists_changed(struct slice api, unsigned changes, void *arg)
+{
+	struct loop *loop = arg;
+
+	sessions_list_changed(loop->sessions, api, changes);
+}
+
+static void
+on_resource_changed(struct slice api, struct slice uri, void *arg)
+{
+	struct loop *loop = arg;
+
+	sessions_resource_changed(loop->sessions, api, uri);
+}
+
 /* Stopping ------------------------------------------------------------------ */
 
 static void
@@ -574,6 +592,8 @@ make_posts(struct loop *loop)
 	loop->pod = pod_new(loop->redis, slice_str(loop->name),
 	    on_redis_data_lost, loop);
 	catalog_set_pod(loop->catalog, loop->pod);
+	catalog_set_news(loop->catalog, &(struct catalog_news){
+		on_lists_changed, on_resource_changed, loop });
 	loop->janitor = janitor_new(&(struct janitor_options){
 		slice_str(loop->name), loop->redis, loop->catalog, loop->outbox,
 		loop->stats });

@@ -25,13 +25,21 @@ struct mcp_scope {
 	const struct scopes *granted;    /* what is listed; NULL: everything */
 };
 
+/* Where a request goes. */
+struct mcp_target {
+	const struct catalog_item *item;
+	struct slice about;              /* bare name or URI; as item, or the
+					  * request's own */
+};
+
 /*
- * Deals with a request. Returns NULL when the whole JSON-RPC answer has been
- * appended to answer, or the tool whose worker must answer; whether the caller
- * may call it is then still to be checked.
+ * Deals with a request. False when the whole JSON-RPC answer has been appended
+ * to answer; true and the target whose worker must answer: whether the caller
+ * may use it is then still to be checked.
  */
-const struct catalog_tool *mcp_request(const struct mcp_scope *scope,
-    const struct jsonrpc_msg *request, struct strbuf *answer);
+bool mcp_request(const struct mcp_scope *scope,
+    const struct jsonrpc_msg *request, struct strbuf *answer,
+    struct mcp_target *to) MUST_CHECK;
 
 /* The revision that initialize answers to a client that asks for wanted. */
 const char *mcp_negotiate(struct slice wanted);

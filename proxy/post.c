@@ -15,6 +15,7 @@
 #include "proxy/forward.h"
 #include "proxy/mcp.h"
 #include "proxy/resource.h"
+#include "proxy/session_script.h"
 
 #define RETRY_AFTER "Retry-After: 1\r\n"
 /* What a user is told to wait for one of his calls to end. */
@@ -37,6 +38,7 @@ struct post {
 	enum post_state state;
 	bool in_doubt;                /* queued perhaps, by an attempt before */
 	bool declared;                /* see declaration.h */
+	bool declined;                /* the record has no room for it */
 	unsigned attempt;
 	struct jsonrpc_msg msg;       /* points into body */
 	struct user user;
@@ -144,19 +146,19 @@ refuse_unknown_session(struct post *p)
 
 /* RFC 6750, section 3.1: the client may get a token with that scope. */
 static void
-refuse_forbidden(struct post *p, const struct catalog_tool *tool)
+refuse_forbidden(struct post *p, const struct catalog_item *item)
 {
 	struct strbuf scope = STRBUF_INIT(1024), headers = STRBUF_INIT(4096);
 	struct challenge challenge = { .error = "insufficient_scope",
 		.api = slice_str(p->api) };
 
-	strbuf_addf(&scope, "%s:%s", tool->api, tool->name);
+	strbuf_addf(&scope, "%s:%s", item->api, item->name);
 	challenge.scope = strbuf_slice(&scope);
 	resource_challenge(&headers, p->all->options.public_url, &p->called,
 	    &challenge);
 	stat_add(p->all->options.stats, STAT_AUTH_FORBIDDEN, 1);
 	refuse(p, 403, strbuf_str(&headers), MCP_ERROR_FORBIDDEN,
-	    "this tool is outside the scopes that were granted");
+	    "this is outside the scopes that were granted");
 	strbuf_release(&scope);
 	strbuf_release(&headers);
 	free_post(p);
@@ -294,7 +296,7 @@ client_of(const struct owner *owner, char buf[static CLIENT_TRAITS_TEXT_MAX])
 
 static void
 enqueue(struct post *p, const struct owner *owner,
-    const struct catalog_tool *tool)
+    const struct mcp_target *to)
 {
 	const struct post_options *o = &p->all->options;
 	char client[CLIENT_TRAITS_TEXT_MAX];
@@ -304,10 +306,10 @@ enqueue(struct post *p, const struct owner *owner,
 		.user = slice_of(p->user.hash, SHA256_HEX_LEN),
 		.scopes = scopes_text(p->scopes),
 		.method = p->msg.method,
-		.tool = slice_str(tool->name),
+		.tool = to->about,
 		.reply_to = owner->local != NULL ? o->pod : owner->pod,
-		.deadline_ms = clock_wall_ms() + (tool->timeout_ms > 0 ?
-		    tool->timeout_ms : o->call_timeout_ms),
+		.deadline_ms = clock_wall_ms() + (to->item->timeout_ms > 0 ?
+		    to->item->timeout_ms : o->call_timeout_ms),
 		.attempt = p->attempt,
 		.payload = slice_of(p->body, p->body_len),
 		.traceparent = p->msg.traceparent,
@@ -315,7 +317,7 @@ enqueue(struct post *p, const struct owner *owner,
 		.headers = p->headers,
 	};
 
-	if (!calls_enqueue(o->commands, slice_str(tool->api), &request,
+	if (!calls_enqueue(o->commands, slice_str(to->item->api), &request,
 		limits_at_most(o->limits, LIMIT_USER_CALLS), on_queued, p))
 		park(p);
 }
@@ -366,17 +368,17 @@ on_searched(struct redis *r, const redisReply *reply, void *arg)
  */
 static void
 resolve_doubt(struct post *p, const struct owner *owner,
-    const struct catalog_tool *tool)
+    const struct mcp_target *to)
 {
 	struct env_keybuf keybuf;
 	struct slice args[] = { env_key(&keybuf, ENV_REQUESTS,
-				    slice_str(tool->api)),
+				    slice_str(to->item->api)),
 		slice_of(p->call, CALL_ID_LEN) };
 
-	if (tool->safe) {
+	if (to->item->safe) {
 		p->attempt++;
 		p->in_doubt = false;
-		enqueue(p, owner, tool);
+		enqueue(p, owner, to);
 	} else if (!redis_eval(p->all->options.commands, &find_call_script, args,
 		       ARRAY_LEN(args), 1, on_searched, p)) {
 		park(p);
@@ -384,19 +386,19 @@ resolve_doubt(struct post *p, const struct owner *owner,
 }
 
 static void
-call_tool(struct post *p, const struct owner *owner,
-    const struct catalog_tool *tool)
+call_worker(struct post *p, const struct owner *owner,
+    const struct mcp_target *to)
 {
 	const struct post_options *o = &p->all->options;
 
 	if (p->in_doubt) {
-		resolve_doubt(p, owner, tool);
-	} else if (catalog_queue_length(o->catalog, tool->api) >= o->queue_max) {
+		resolve_doubt(p, owner, to);
+	} else if (catalog_queue_length(o->catalog, to->item->api) >= o->queue_max) {
 		stat_add(o->stats, STAT_CALLS_REFUSED, 1);
 		answer_error(p, owner, MCP_ERROR_BUSY,
 		    "too many calls are waiting for this API: try again later");
 	} else {
-		enqueue(p, owner, tool);
+		enqueue(p, owner, to);
 	}
 }
 
@@ -420,7 +422,7 @@ on_made(struct slice result, void *arg)
 }
 
 static void
-run_builtin(struct post *p, const struct catalog_tool *tool)
+run_builtin(struct post *p, const struct catalog_item *tool)
 {
 	struct session_api_call call = {
 		.tool = tool->name,
@@ -478,8 +480,11 @@ on_declared(struct redis *r, const redisReply *reply, void *arg)
 	}
 	if (reply->type == REDIS_REPLY_ERROR)
 		log_warn("declaration not noted", LF("error", reply->str));
-	p->declared = true;
-	update_cache(p);
+	p->declined = reply->type == REDIS_REPLY_INTEGER &&
+	    reply->integer == SESSION_TOO_MANY;
+	p->declared = !p->declined;
+	if (p->declared)
+		update_cache(p);
 	run(p);
 }
 
@@ -516,13 +521,13 @@ static void
 take_answer(struct post *p, const struct owner *owner)
 {
 	const struct post_options *o = &p->all->options;
+	bool known = catalog_is_loaded(o->catalog);
 
-	if (!catalog_is_loaded(o->catalog))
-		park(p);
-	else if (!client_answer_is(o->catalog, slice_str(owner->api), &p->msg))
+	if (known && !client_answer_is(o->catalog, slice_str(owner->api),
+	    &p->msg))
 		accept_post(p);
-	else if (!client_answer_send(o->commands, sid_of(p), &p->msg,
-		     slice_of(p->body, p->body_len), on_answer_taken, p))
+	else if (!known || !client_answer_send(o->commands, sid_of(p), &p->msg,
+	    slice_of(p->body, p->body_len), on_answer_taken, p))
 		park(p);
 }
 
@@ -541,13 +546,25 @@ take_notification(struct post *p, const struct owner *owner)
 /* Running ---------------------------------------------------------------------------- */
 
 static void
+dispatch(struct post *p, const struct owner *owner,
+    const struct mcp_target *to)
+{
+	if (!scopes_allow(p->scopes, to->item->api, to->item->name))
+		refuse_forbidden(p, to->item);
+	else if (to->item->builtin)
+		run_builtin(p, to->item);
+	else
+		call_worker(p, owner, to);
+}
+
+static void
 handle(struct post *p, const struct owner *owner)
 {
 	const struct post_options *o = &p->all->options;
 	struct mcp_scope scope = { o->catalog, slice_str(owner->api),
 		p->scopes };
 	struct strbuf payload = STRBUF_INIT(o->max_answer);
-	const struct catalog_tool *tool;
+	struct mcp_target to;
 
 	if (!slice_eq_str(slice_str(p->api), owner->api)) {
 		refuse_unknown_session(p);
@@ -565,6 +582,11 @@ handle(struct post *p, const struct owner *owner)
 		park(p);
 		return;
 	}
+	if (p->declined) {
+		answer_error(p, owner, MCP_ERROR_BUSY,
+		    "this session has too many subscriptions");
+		return;
+	}
 	if (!p->declared && declaration_is(&p->msg)) {
 		declare(p);
 		return;
@@ -573,18 +595,14 @@ handle(struct post *p, const struct owner *owner)
 		answer(p, owner, strbuf_slice(&p->made));
 		return;
 	}
-	tool = mcp_request(&scope, &p->msg, &payload);
-	if (tool != NULL && !scopes_allow(p->scopes, tool->api, tool->name))
-		refuse_forbidden(p, tool);
-	else if (tool != NULL && tool->builtin)
-		run_builtin(p, tool);
-	else if (tool != NULL)
-		call_tool(p, owner, tool);
-	else if (strbuf_ok(&payload))
+	if (mcp_request(&scope, &p->msg, &payload, &to)) {
+		dispatch(p, owner, &to);
+	} else if (strbuf_ok(&payload)) {
 		answer(p, owner, strbuf_slice(&payload));
-	else
+	} else {
 		answer_error(p, owner, JSONRPC_INTERNAL_ERROR,
 		    "the answer is too long");
+	}
 	strbuf_release(&payload);
 }
 

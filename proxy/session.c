@@ -38,6 +38,7 @@ free_session(struct session *s)
 	session_claim_free(s);
 	session_book_free(s);
 	free(s->given_up);
+	free(s->subscribed);
 	free(s);
 }
 
@@ -354,6 +355,7 @@ sessions_tick(struct sessions *all)
 	if (redis_is_ready(all->options.commands))
 		admit(all);
 	session_drain_tick(all);
+	session_news_tick(all);
 	rebuild_some(all);
 	while ((s = TAILQ_FIRST(&all->lists[SESSION_LIVE])) != NULL &&
 	    now - s->pinged_ms >= all->options.ping_interval_ms)

@@ -119,6 +119,16 @@ const unsigned char *session_user(const struct session *s);
 void session_deliver(struct session *s, const struct env_message *message,
     session_done_cb *done, void *arg);
 
+/*
+ * Lists of an API have changed (enum catalog_change): tells the sessions that
+ * serve it, within some seconds, each kind of list once.
+ */
+void sessions_list_changed(struct sessions *all, struct slice api,
+    unsigned changes);
+/* What a resource holds has changed: tells the sessions that subscribed to it. */
+void sessions_resource_changed(struct sessions *all, struct slice api,
+    struct slice uri);
+
 /* Another pod has taken the session over under that epoch: closes our stream. */
 void sessions_yield(struct sessions *all, struct slice sid, uint64_t epoch);
 

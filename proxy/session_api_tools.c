@@ -49,7 +49,7 @@ begin_api(struct walk *w, const char *api)
 
 /* The tools come API by API. */
 static void
-add_tool(const struct catalog_tool *tool, const struct catalog_words *words,
+add_tool(const struct catalog_item *tool, const struct catalog_words *words,
     void *arg)
 {
 	struct walk *w = arg;

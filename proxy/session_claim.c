@@ -104,6 +104,7 @@ record_of(struct session *s, struct texts *texts)
 		.protocol = slice_str(s->protocol),
 		.can = client_traits_text(texts->can, can),
 		.level = slice_str(client_level_name(s->client_traits.level)),
+		.subscribed = slice_str(s->subscribed),
 		.user = session_user_hash(s, texts->user),
 		.user_kind = slice_str(principal_kind_name(s->user_kind)),
 		.known_epoch = s->epoch,
@@ -264,6 +265,8 @@ adopt(struct session *s, const struct session_reattached *got)
 	s->proven_ms = s->claimed_ms;
 	s->used = true;
 	s->client_traits = client_traits_read(got->can);
+	if (got->subscribed.n > 0)
+		s->subscribed = xstrdup_slice(got->subscribed);
 	if (client_level_read(got->level, &level))
 		s->client_traits.level = (uint8_t)level;
 	s->generation = all->generation;

@@ -2,7 +2,6 @@
 
 #include "common/clock.h"
 #include "common/xalloc.h"
-#include "proxy/declaration.h"
 #include "proxy/sse.h"
 
 /* How long messages wait in an output buffer without a log. */
@@ -208,7 +207,7 @@ session_deliver(struct session *s, const struct env_message *message,
 {
 	session_use(s);
 	if (message->note.n > 0) {
-		declaration_apply(message->note, &s->client_traits);
+		session_note(s, message->note);
 		session_book_introduced(s, message->note);
 	}
 	if (!s->spoken && is_of_this_stream(s, message->call))

@@ -71,7 +71,9 @@ struct session {
 	char api[API_NAME_MAX + 1];
 	char protocol[PROTOCOL_MAX];
 	char client[IDENT_HEX_LEN + 1]; /* digest of the client key, or empty */
+	char *subscribed;              /* see subscriptions.h */
 	struct client_traits client_traits;
+	uint8_t changes;               /* enum catalog_change: to be told of */
 	uint8_t user_kind;             /* enum principal_kind */
 	unsigned char user[SHA256_LEN];
 	struct session_book book;
@@ -97,6 +99,7 @@ struct sessions {
 	unsigned surveys;              /* how many were begun */
 	uint64_t surveyed_ms;
 	unsigned leaving;
+	bool has_news;                 /* some are to be told of changes */
 	bool closing;                  /* all of them are to leave */
 	uint64_t closing_since_ms;
 };
@@ -183,5 +186,12 @@ void session_claim_drop_leads(struct session *s);
 uint64_t session_wait_ms(const struct session *s);
 /* Detaches in Redis what was claimed for a stream that ended meanwhile. */
 void session_detach(struct session *s, uint64_t epoch, bool planned);
+
+/* session_news.c */
+
+/* What a message's note says is so from here on. */
+void session_note(struct session *s, struct slice note);
+/* Tells sessions of lists that have changed, some at a time. */
+void session_news_tick(struct sessions *all);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "common/strbuf.h"
 #include "common/utf8.h"
+#include "proxy/subscriptions.h"
 
 #define KEYS 3
 /*
@@ -61,7 +62,7 @@ static const struct redis_script claim_script = {
 	"redis.call('HSETNX', KEYS[1], 'protocol', ARGV[3])\n"
 	"if ARGV[11] ~= '' then\n"
 	"  redis.call('HSET', KEYS[1], 'can', ARGV[11],\n"
-	"      'log_level', ARGV[12])\n"
+	"      'log_level', ARGV[12], 'subscribed', ARGV[13])\n"
 	"end\n"
 	"redis.call('HSETNX', KEYS[1], 'created_ms', ARGV[5])\n"
 	"redis.call('HSET', KEYS[2], 'pod', ARGV[1], 'epoch', epoch,\n"
@@ -85,7 +86,7 @@ session_claim_send(struct redis *r, const struct session_claim *c,
 		c->protocol, decimal(&n[0], c->known_epoch),
 		decimal(&n[1], c->now_ms), decimal(&n[2], c->ttl_ms),
 		decimal(&n[3], c->log_ttl_ms), decimal(&n[4], c->fresh),
-		c->user, c->user_kind, c->can, c->level };
+		c->user, c->user_kind, c->can, c->level, c->subscribed };
 	return redis_eval(r, &claim_script, args, ARRAY_LEN(args), KEYS, cb, arg);
 }
 
@@ -98,7 +99,7 @@ static const struct redis_script reattach_script = {
 	"session_reattach",
 	"local s = redis.call('HMGET', KEYS[1], 'api', 'user', 'state',\n"
 	"    'detached_ms', 'planned', 'protocol', 'recoveries', 'recovery_ms',\n"
-	"    'can', 'log_level')\n"
+	"    'can', 'log_level', 'subscribed')\n"
 	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'pod', 'fresh',\n"
 	"    'given_up', 'former', 'former_ms')\n"
 	"if t[1] and t[1] ~= ARGV[10] then return 1 end\n"
@@ -129,7 +130,8 @@ static const struct redis_script reattach_script = {
 	"redis.call('PEXPIRE', KEYS[2], ARGV[5])\n"
 	"redis.call('PEXPIRE', KEYS[3], ARGV[6])\n"
 	"return { epoch, tonumber(fresh), t[2], detached and 1 or 0,\n"
-	"    s[6] or '', t[4] or '', former, s[9] or '', s[10] or '' }\n"
+	"    s[6] or '', t[4] or '', former, s[9] or '', s[10] or '',\n"
+	"    s[11] or '' }\n"
 };
 
 bool
@@ -159,7 +161,7 @@ session_reattach_read(const redisReply *reply, struct session_reattached *out)
 	if (reply != NULL && reply->type == REDIS_REPLY_INTEGER)
 		return reply->integer == 0 ? -ENOENT : -EAGAIN;
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY ||
-	    reply->elements != 9)
+	    reply->elements != 10)
 		return -EIO;
 	e = reply->element;
 	if (e[0]->type != REDIS_REPLY_INTEGER ||
@@ -176,6 +178,7 @@ session_reattach_read(const redisReply *reply, struct session_reattached *out)
 		.former = redis_slice(e[6]),
 		.can = redis_slice(e[7]),
 		.level = redis_slice(e[8]),
+		.subscribed = redis_slice(e[9]),
 	};
 	return 0;
 }
@@ -306,6 +309,37 @@ session_give_up_send(struct redis *r, struct slice sid, uint64_t epoch,
 	    NULL);
 }
 
+/* The text is that of subscriptions.h. Keys: session. Arguments: URI, 1 or 0. */
+static const struct redis_script subscribe_script = {
+	"session_subscribe",
+	"if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\n"
+	"local s = redis.call('HGET', KEYS[1], 'subscribed') or ''\n"
+	"if s == '' then s = '\\n' end\n"
+	"local at = string.find(s, '\\n' .. ARGV[1] .. '\\n', 1, true)\n"
+	"if (ARGV[2] == '1') == (at ~= nil) then return 1 end\n"
+	"if at then\n"
+	"  s = string.sub(s, 1, at) .. string.sub(s, at + #ARGV[1] + 2)\n"
+	"elseif #s + #ARGV[1] + 1 > " SUBSCRIPTIONS_MAX_TEXT " then\n"
+	"  return -1\n"
+	"else\n"
+	"  s = s .. ARGV[1] .. '\\n'\n"
+	"end\n"
+	"redis.call('HSET', KEYS[1], 'subscribed', s == '\\n' and '' or s)\n"
+	"return 1\n"
+};
+
+bool
+session_subscribe_send(struct redis *r, struct slice sid, struct slice uri,
+    bool on, redis_cb *cb, void *arg)
+{
+	struct env_keybuf keybuf;
+	struct slice args[] = { env_key(&keybuf, ENV_SESSION, sid), uri,
+		on ? SLICE("1") : SLICE("0") };
+
+	return redis_eval(r, &subscribe_script, args, ARRAY_LEN(args), 1, cb,
+	    arg);
+}
+
 /* Refreshing ------------------------------------------------------------------ */
 
 static const struct redis_script refresh_script = {
@@ -365,7 +399,7 @@ static const struct redis_script client_script = {
 	"if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\n"
 	"redis.call('HSET', KEYS[1], 'protocol', ARGV[2],\n"
 	"    'client', ARGV[3], 'client_version', ARGV[4], 'can', ARGV[5])\n"
-	"redis.call('HDEL', KEYS[1], 'log_level')\n"
+	"redis.call('HDEL', KEYS[1], 'log_level', 'subscribed')\n"
 	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'fresh')\n"
 	"local of = tonumber(ARGV[1])\n"
 	"if not t[1] then return 1 end\n"

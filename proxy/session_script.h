@@ -23,6 +23,7 @@ struct session_claim {
 	uint64_t fresh;         /* rewriting: as last known */
 	struct slice can;       /* rewriting: client_traits.h; empty: not known */
 	struct slice level;
+	struct slice subscribed; /* see subscriptions.h */
 	uint64_t now_ms;        /* wall clock */
 	uint64_t ttl_ms;        /* of the records */
 	uint64_t log_ttl_ms;    /* of the event log; longer than ttl_ms */
@@ -52,6 +53,7 @@ struct session_reattached {
 	struct slice given_up;        /* calls answered with an error: 32 hex each */
 	struct slice can;             /* see client_traits.h */
 	struct slice level;
+	struct slice subscribed;      /* see subscriptions.h */
 };
 
 /*
@@ -125,6 +127,14 @@ bool session_client_send(struct redis *r, const struct session_client *client,
 /* Notes what logging/setLevel wants. Returns as redis_eval(). */
 bool session_level_send(struct redis *r, struct slice sid, struct slice level,
     redis_cb *cb, void *arg) MUST_CHECK;
+
+/*
+ * Notes a subscription, or its end. The reply is SESSION_TOO_MANY when there is
+ * no room for more. Returns as redis_eval().
+ */
+#define SESSION_TOO_MANY (-1)
+bool session_subscribe_send(struct redis *r, struct slice sid, struct slice uri,
+    bool on, redis_cb *cb, void *arg) MUST_CHECK;
 
 /* Adds a call to those that were answered with an error by a stopping owner. */
 void session_give_up_send(struct redis *r, struct slice sid, uint64_t epoch,

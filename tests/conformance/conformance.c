@@ -321,7 +321,9 @@ start(struct worker_env *env, struct strbuf *error)
 	}
 	state = xcalloc(1, sizeof(*state));
 	state->tools = all_tools();
-	if (!worker_env_set_tools(env, state->tools, error)) {
+	if (!worker_env_set_offers(env, &(struct offers){ state->tools,
+		fixture_resources, fixture_templates, fixture_prompts },
+		error)) {
 		state_free(state);
 		return false;
 	}

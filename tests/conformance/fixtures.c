@@ -19,7 +19,8 @@ static const char wav[] =
 	"\x52\x49\x46\x46\x26\x00\x00\x00\x57\x41\x56\x45\x66\x6d\x74"
 	"\x20\x10\x00\x00\x00\x01\x00\x01\x00\x40\x1f\x00\x00\x00\x7d"
 	"\x00\x00\x02\x00\x10\x00\x64\x61\x74\x61\x02\x00\x00\x00\x00\x00";
-#define BYTES(array) slice_of((array), sizeof(array) - 1)
+const struct slice fixture_png = { png, sizeof(png) - 1 };
+static const struct slice fixture_wav = { wav, sizeof(wav) - 1 };
 
 /* Content ------------------------------------------------------------------------ */
 
@@ -32,13 +33,13 @@ run_simple_text(struct call *call, const cJSON *args UNUSED)
 static void
 run_image(struct call *call, const cJSON *args UNUSED)
 {
-	call_image(call, BYTES(png), "image/png");
+	call_image(call, fixture_png, "image/png");
 }
 
 static void
 run_audio(struct call *call, const cJSON *args UNUSED)
 {
-	call_audio(call, BYTES(wav), "audio/wav");
+	call_audio(call, fixture_wav, "audio/wav");
 }
 
 static void
@@ -54,7 +55,7 @@ static void
 run_multiple(struct call *call, const cJSON *args UNUSED)
 {
 	call_add_text(call, SLICE("Multiple content types test:"));
-	call_add_image(call, BYTES(png), "image/png");
+	call_add_image(call, fixture_png, "image/png");
 	call_add_resource(call, &(struct contents){
 		.uri = "test://mixed-content-resource",
 		.mime_type = "application/json",
@@ -294,7 +295,7 @@ static const char schema_2020_12[] =
 	"{\"type\":\"object\",\"properties\":{\"" name                     \
 	"\":{\"type\":\"string\"}},\"required\":[\"" name "\"]}"
 #define FIXTURE(of, says, fn)                                              \
-	.name = of, .description = says, .run = fn, .promises = SAFE
+	.name = (of), .description = (says), .run = (fn), .promises = SAFE
 
 const struct tool fixture_tools[] = {
 	{ FIXTURE("test_simple_text", "A text.", run_simple_text) },
@@ -327,6 +328,11 @@ const struct tool fixture_tools[] = {
 	    "Asks for choices.", run_form), .data = enums },
 	{ FIXTURE("test_elicitation_url", "Sends the user to a URL.",
 	    run_url) },
+	{ FIXTURE("test_touch", "Changes the watched resource.",
+	    fixture_touch) },
+	{ FIXTURE("test_change_lists", "Changes what is listed.",
+	    fixture_change_lists), .input_schema = "{\"type\":\"object\","
+	    "\"properties\":{\"fewer\":{\"type\":\"boolean\"}}}" },
 	{ FIXTURE("test_roots", "Asks for the client's roots.", run_roots) },
 	{ FIXTURE("json_schema_2020_12_tool", "Has a rich schema.",
 	    run_json_schema), .input_schema = schema_2020_12 },

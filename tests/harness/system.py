@@ -23,6 +23,7 @@ TOOLS = {
         "test_tool_with_logging", "test_tool_with_progress", "test_flood", "test_sampling",
         "test_elicitation", "test_elicitation_sep1034_defaults",
         "test_elicitation_sep1330_enums", "test_elicitation_url", "test_roots",
+        "test_touch", "test_change_lists",
         "json_schema_2020_12_tool")},
     # The proxy's own: they have the same names everywhere.
     "session": {"health_check", "get_user_sessions", "get_session_analytics", "list_all_tools"},

@@ -5,7 +5,9 @@ haproxy in front, round robin and without cookies. Each client then connects
 through haproxy, lists the tools, calls them, gets errors, and makes its calls
 in series and at once, on /sse and on /calculator/sse; clients/scenario.mjs and
 clients/scenario.py hold the steps and check each answer. At last the proxies'
-own counters must show that each took its share of the calls.
+own counters must show that each took its share of the calls. The two "dialogue"
+clients try the other direction: what tools tell and ask while they run, and what
+there is besides tools.
 
     run.py [--url http://host:port] [client ...]
 
@@ -84,6 +86,8 @@ CLIENTS = (
     Client("ai-sdk", NPM, "@ai-sdk/mcp", "ai-sdk.mjs"),
     Client("python-sdk", PYPI, "mcp", "python_sdk.py"),
     Client("python-sdk-v2", PYPI_V2, "mcp", "python_sdk_v2.py"),
+    Client("ts-dialogue", NPM, "@modelcontextprotocol/sdk", "dialogue.mjs"),
+    Client("python-dialogue", PYPI, "mcp", "dialogue.py"),
     Client("fastmcp", PYPI, "fastmcp", "fastmcp_client.py"),
 )
 

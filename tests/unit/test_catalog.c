@@ -56,10 +56,10 @@ look(void)
 #define DIV "{\"name\":\"divide\",\"annotations\":{\"readOnlyHint\":false}}"
 #define CALC "{\"tools\":[" ADD "," DIV "]}"
 
-static const struct catalog_tool *
+static const struct catalog_item *
 find(const char *api, const char *name)
 {
-	return catalog_find(catalog, slice_str(api), slice_str(name));
+	return catalog_find(catalog, CATALOG_TOOLS, slice_str(api), slice_str(name));
 }
 
 /* A page of the tools of api after cursor, or NULL when it is refused. */
@@ -67,8 +67,9 @@ static const char *
 list(const char *api, const char *cursor)
 {
 	strbuf_reset(&page);
-	return catalog_list_tools(catalog, slice_str(api), NULL, slice_str(cursor),
-	    &page) ? strbuf_str(&page) : NULL;
+	return catalog_list(catalog, &(struct catalog_query){ CATALOG_TOOLS,
+	    slice_str(api), NULL, slice_str(cursor) }, &page) ?
+	    strbuf_str(&page) : NULL;
 }
 
 START_TEST(nothing_is_known_at_first)
@@ -84,7 +85,7 @@ END_TEST
 
 START_TEST(a_published_tool_is_found_under_both_names)
 {
-	const struct catalog_tool *tool;
+	const struct catalog_item *tool;
 
 	publish("calc", "d1", CALC);
 	look();
@@ -176,18 +177,18 @@ START_TEST(a_listing_shows_what_the_scopes_allow)
 	publish("b", "d2", "{\"tools\":[" T("1") "," T("2") "]}");
 	look();
 	strbuf_reset(&page);
-	ck_assert(catalog_list_tools(catalog, SLICE(""), granted, SLICE(""),
-	    &page));
+	ck_assert(catalog_list(catalog, &(struct catalog_query){
+	    CATALOG_TOOLS, SLICE(""), granted, SLICE("") }, &page));
 	ck_assert_str_eq(strbuf_str(&page), "{\"tools\":[" T("a_2") ","
 	    T("a_4") "," T("b_1") "],\"nextCursor\":\"b_1\"}");
 	strbuf_reset(&page);
-	ck_assert(catalog_list_tools(catalog, SLICE("a"), granted, SLICE(""),
-	    &page));
+	ck_assert(catalog_list(catalog, &(struct catalog_query){
+	    CATALOG_TOOLS, SLICE("a"), granted, SLICE("") }, &page));
 	ck_assert_str_eq(strbuf_str(&page), "{\"tools\":[" T("2") "," T("4")
 	    "]}");
 	strbuf_reset(&page);
-	ck_assert(catalog_list_tools(catalog, SLICE(""), nothing, SLICE(""),
-	    &page));
+	ck_assert(catalog_list(catalog, &(struct catalog_query){
+	    CATALOG_TOOLS, SLICE(""), nothing, SLICE("") }, &page));
 	ck_assert_str_eq(strbuf_str(&page), "{\"tools\":[]}");
 	strbuf_reset(&page);
 	catalog_add_names(catalog, &page);
@@ -482,7 +483,7 @@ END_TEST
 #define OWN "{\"tools\":[{\"name\":\"own\",\"title\":\"Own\"}]}"
 
 static void
-note_tool(const struct catalog_tool *tool, const struct catalog_words *words,
+note_tool(const struct catalog_item *tool, const struct catalog_words *words,
     void *arg)
 {
 	struct strbuf *out = arg;
@@ -534,6 +535,159 @@ START_TEST(nobody_can_publish_the_builtin_api)
 }
 END_TEST
 
+/* Resources and prompts ----------------------------------------------------- */
+
+#define OFFERS(name)                                                         \
+	"{\"tools\":[],\"resources\":[{\"uri\":\"t://both\",\"name\":\"" name  \
+	"\"},{\"uri\":\"t://" name "\",\"name\":\"n\"}],"                      \
+	"\"resourceTemplates\":[{\"uriTemplate\":\"t://" name "/{x}\","       \
+	"\"name\":\"n\"}],\"prompts\":[{\"name\":\"p\"}],\"completions\":true}"
+
+static const char *
+list_of(enum catalog_kind kind, const char *api, const struct scopes *granted)
+{
+	strbuf_reset(&page);
+	ck_assert(catalog_list(catalog, &(struct catalog_query){ kind,
+	    slice_str(api), granted, SLICE("") }, &page));
+	return strbuf_str(&page);
+}
+
+static const struct catalog_item *
+find_uri(const char *api, const char *uri, const struct scopes *granted)
+{
+	return catalog_find_uri(catalog, slice_str(api), granted,
+	    slice_str(uri));
+}
+
+START_TEST(a_uri_is_the_first_api_s)
+{
+	publish("a", "d1", OFFERS("a"));
+	publish("b", "d1", OFFERS("b"));
+	look();
+	ck_assert_str_eq(find_uri("", "t://both", NULL)->api, "a");
+	ck_assert_str_eq(find_uri("b", "t://both", NULL)->api, "b");
+	ck_assert_str_eq(find_uri("", "t://b", NULL)->api, "b");
+	ck_assert_str_eq(find_uri("", "t://b/7", NULL)->name, "t://b/{x}");
+	ck_assert_ptr_null(find_uri("a", "t://b/7", NULL));
+	ck_assert_ptr_null(find_uri("", "t://c", NULL));
+	ck_assert(find_uri("", "t://b", NULL)->safe);
+	ck_assert_str_eq(list_of(CATALOG_RESOURCES, "", NULL),
+	    "{\"resources\":[{\"uri\":\"t://both\",\"name\":\"a\"},"
+	    "{\"uri\":\"t://a\",\"name\":\"n\"},"
+	    "{\"uri\":\"t://b\",\"name\":\"n\"}]}");
+	ck_assert_str_eq(list_of(CATALOG_RESOURCES, "b", NULL),
+	    "{\"resources\":[{\"uri\":\"t://both\",\"name\":\"b\"},"
+	    "{\"uri\":\"t://b\",\"name\":\"n\"}]}");
+	ck_assert_str_eq(list_of(CATALOG_TEMPLATES, "a", NULL),
+	    "{\"resourceTemplates\":[{\"uriTemplate\":\"t://a/{x}\","
+	    "\"name\":\"n\"}]}");
+	ck_assert_str_eq(list_of(CATALOG_PROMPTS, "", NULL),
+	    "{\"prompts\":[{\"name\":\"a_p\"},{\"name\":\"b_p\"}]}");
+	ck_assert_str_eq(catalog_find(catalog, CATALOG_PROMPTS, SLICE(""),
+	    SLICE("b_p"))->name, "p");
+	ck_assert(catalog_completes(catalog, SLICE("")));
+	ck_assert(!catalog_offers(catalog, SLICE("a"), CATALOG_TOOLS));
+}
+END_TEST
+
+START_TEST(scopes_choose_among_apis)
+{
+	struct scopes *granted = scopes_new(SLICE("b"));
+
+	publish("a", "d1", OFFERS("a"));
+	publish("b", "d1", OFFERS("b"));
+	look();
+	ck_assert_str_eq(find_uri("", "t://both", granted)->api, "b");
+	ck_assert_ptr_null(find_uri("", "t://a", granted));
+	ck_assert_ptr_null(find_uri("", "t://a/7", granted));
+	ck_assert_str_eq(list_of(CATALOG_RESOURCES, "", granted),
+	    "{\"resources\":[{\"uri\":\"t://both\",\"name\":\"b\"},"
+	    "{\"uri\":\"t://b\",\"name\":\"n\"}]}");
+	ck_assert_str_eq(list_of(CATALOG_PROMPTS, "", granted),
+	    "{\"prompts\":[{\"name\":\"b_p\"}]}");
+	scopes_unref(granted);
+}
+END_TEST
+
+static struct strbuf heard = STRBUF_INIT(1024);
+
+static void
+on_change(struct slice api, unsigned changes, void *arg)
+{
+	(void)arg;
+	strbuf_addf(&heard, "%.*s:%u ", SLICE_ARG(api), changes);
+}
+
+static void
+on_resource(struct slice api, struct slice uri, void *arg)
+{
+	(void)arg;
+	strbuf_addf(&heard, "%.*s:%.*s ", SLICE_ARG(api), SLICE_ARG(uri));
+}
+
+/* What has been heard since the last look. */
+static const char *
+news(void)
+{
+	catalog_set_news(catalog, &(struct catalog_news){ on_change,
+	    on_resource, NULL });
+	strbuf_reset(&heard);
+	look();
+	return strbuf_str(&heard);
+}
+
+START_TEST(changes_are_told_by_kind)
+{
+	publish("a", "d1", CALC);
+	ck_assert_str_eq(news(), "a:1 ");
+	ck_assert_str_eq(news(), "");
+	publish("a", "d2", CALC);
+	ck_assert_str_eq(news(), "");
+	publish("a", "d3", OFFERS("a"));
+	ck_assert_str_eq(news(), "a:7 ");
+	publish("a", "d4", OFFERS("b"));
+	ck_assert_str_eq(news(), "a:2 ");
+	server_do("DEL mcp_api:{a}");
+	ck_assert_str_eq(news(), "a:6 ");
+	strbuf_release(&heard);
+}
+END_TEST
+
+static void
+change(const char *id, const char *uri)
+{
+	server_do("XADD mcp_changes:{a} %s uri %s", id, uri);
+	server_do("HSET mcp_api:{a} changed %s", id);
+}
+
+START_TEST(changed_resources_are_told_once)
+{
+	publish("a", "d1", OFFERS("a"));
+	change("1-1", "t://before");
+	ck_assert_str_eq(news(), "a:6 ");
+	change("1-2", "t://one");
+	change("2-1", "t://two");
+	ck_assert_str_eq(news(), "a:t://one a:t://two ");
+	ck_assert_str_eq(news(), "");
+	/* A catalogue published anew has no such field at first. */
+	server_do("HDEL mcp_api:{a} changed");
+	ck_assert_str_eq(news(), "");
+	change("3-1", "t://three");
+	ck_assert_str_eq(news(), "a:t://three ");
+	strbuf_release(&heard);
+}
+END_TEST
+
+START_TEST(the_very_first_change_is_told)
+{
+	publish("a", "d1", OFFERS("a"));
+	ck_assert_str_eq(news(), "a:6 ");
+	change("1-1", "t://one");
+	ck_assert_str_eq(news(), "a:t://one ");
+	strbuf_release(&heard);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -571,6 +725,11 @@ main(void)
 	tcase_add_test(tc, names_are_listed_up_to_their_limit);
 	tcase_add_test(tc, the_builtin_api_has_bare_names_everywhere);
 	tcase_add_test(tc, nobody_can_publish_the_builtin_api);
+	tcase_add_test(tc, a_uri_is_the_first_api_s);
+	tcase_add_test(tc, scopes_choose_among_apis);
+	tcase_add_test(tc, changes_are_told_by_kind);
+	tcase_add_test(tc, changed_resources_are_told_once);
+	tcase_add_test(tc, the_very_first_change_is_told);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_ENV);

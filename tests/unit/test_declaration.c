@@ -1,8 +1,9 @@
 /* What clients say of their sessions: read, noted, applied. */
 #include "proxy/declaration.h"
 
-#include <check.h>
 #include <stdlib.h>
+
+#include "tests/unit/support/suite.h"
 
 #define INITIALIZE(capabilities)                                           \
 	"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":" \
@@ -128,10 +129,7 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("declaration");
-	TCase *tc = tcase_create("declaration");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("declaration", NULL, NULL);
 
 	tcase_add_loop_test(tc, what_is_said_is_noted, 0, ARRAY_LEN(notes));
 	tcase_add_loop_test(tc, what_is_not_in_order_changes_nothing, 0,
@@ -139,10 +137,5 @@ main(void)
 	tcase_add_test(tc, notes_are_applied_in_order);
 	tcase_add_test(tc, a_note_says_who_the_client_is);
 	tcase_add_test(tc, traits_survive_as_text);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -37,16 +37,17 @@ teardown(void)
 	wait_teardown();
 }
 
-static const struct catalog_tool *
+static const struct catalog_item *
 ask(const char *api, const char *text)
 {
 	struct mcp_scope scope = { catalog, slice_str(api), NULL };
+	struct mcp_target to;
 	struct jsonrpc_msg m;
 
 	strbuf_reset(&answer);
 	ck_assert_int_eq(jsonrpc_peek(text, strlen(text), &m), 0);
 	ck_assert_int_eq(m.kind, JSONRPC_REQUEST);
-	return mcp_request(&scope, &m, &answer);
+	return mcp_request(&scope, &m, &answer, &to) ? to.item : NULL;
 }
 
 #define REQUEST(id, method) "{\"jsonrpc\":\"2.0\",\"id\":" id                  \
@@ -79,7 +80,7 @@ START_TEST(initialize_negotiates_the_version)
 	    "{\"protocolVersion\":\"%s\"}"), versions[_i].wanted);
 	ck_assert_ptr_null(ask("", text.p));
 	strbuf_addf(&wanted, "\"result\":{\"protocolVersion\":\"%s\","
-	    "\"capabilities\":{\"tools\":{},\"logging\":{}},\"serverInfo\":{\"name\":"
+	    "\"capabilities\":{\"tools\":{\"listChanged\":true},\"logging\":{}},\"serverInfo\":{\"name\":"
 	    "\"mcp-relay\",\"version\":\"" MCP_VERSION "\"}}}",
 	    versions[_i].given);
 	ck_assert_ptr_nonnull(strstr(answer.p, wanted.p));
@@ -183,7 +184,7 @@ END_TEST
 
 START_TEST(calls_go_to_their_tool)
 {
-	const struct catalog_tool *tool = ask("calc",
+	const struct catalog_item *tool = ask("calc",
 	    REQUEST_WITH("1", "tools/call", "{\"name\":\"add\"}"));
 
 	ck_assert_ptr_nonnull(tool);

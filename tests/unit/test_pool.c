@@ -201,7 +201,8 @@ begin(const char *name, const char *text)
 	ck_assert(call_open(call, &(struct env_request){ .attempt = 1 },
 	    &(struct jsonrpc_msg){ .id = SLICE("1") }));
 	cJSON_AddStringToObject(args, "text", text);
-	call_prepare(call, tool_named(name), true, args, args);
+	call_prepare(call, &(struct catalogue_offer){
+	    .item = tool_named(name) }, true, args, args);
 	limiter_take(limiter, call);
 	return call;
 }

@@ -305,9 +305,9 @@ END_TEST
 START_TEST(test_other_method)
 {
 	struct env_request request = request_of(SLICE("x"),
-	    SLICE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"prompts/get\"}"));
+	    SLICE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/cull\"}"));
 
-	request.method = SLICE("prompts/get");
+	request.method = SLICE("tools/cull");
 	hand_in(&request, 1);
 	ck_assert_str_eq(answer_text(),
 	    ERROR("1", -32601, "Method not found"));

@@ -99,7 +99,7 @@ START_TEST(comes_up_at_once)
 	ck_assert_str_eq(worker_env_state_name(env), "up");
 	ck_assert_str_eq(worker_env_name(env), "other");
 	ck_assert_uint_eq(changes, 1);
-	ck_assert_ptr_nonnull(catalogue_find(catalogue, SLICE("first")));
+	ck_assert_ptr_nonnull(catalogue_find(catalogue, OFFER_TOOL, SLICE("first")));
 }
 END_TEST
 
@@ -150,7 +150,7 @@ START_TEST(needs_tools)
 	hands_in = false;
 	worker_env_open(env);
 	ck_assert_str_eq(worker_env_state_name(env), "failed");
-	ck_assert_str_eq(worker_env_error(env), "it has no tools");
+	ck_assert_str_eq(worker_env_error(env), "it offers nothing");
 	ck_assert_uint_eq(stops, 1);
 }
 END_TEST
@@ -164,14 +164,14 @@ START_TEST(changes_its_tools)
 	memcpy(before, catalogue_digest(catalogue), sizeof(before));
 	ck_assert(worker_env_set_tools(env, second, &error));
 	ck_assert_uint_eq(changes, 2);
-	ck_assert_ptr_null(catalogue_find(catalogue, SLICE("first")));
-	ck_assert_ptr_nonnull(catalogue_find(catalogue, SLICE("second")));
+	ck_assert_ptr_null(catalogue_find(catalogue, OFFER_TOOL, SLICE("first")));
+	ck_assert_ptr_nonnull(catalogue_find(catalogue, OFFER_TOOL, SLICE("second")));
 	ck_assert_str_ne(catalogue_digest(catalogue), before);
 	ck_assert(!worker_env_set_tools(env, bad, &error));
 	ck_assert_str_eq(strbuf_str(&error),
 	    "tool \"bad\": description: missing");
 	ck_assert_uint_eq(changes, 2);
-	ck_assert_ptr_nonnull(catalogue_find(catalogue, SLICE("second")));
+	ck_assert_ptr_nonnull(catalogue_find(catalogue, OFFER_TOOL, SLICE("second")));
 	strbuf_release(&error);
 }
 END_TEST

@@ -6,9 +6,45 @@
 #include "worker/runtime/call.h"
 #include "worker/runtime/content.h"
 
+/* Frames -------------------------------------------------------------------- */
+
+/* A tool's result holds content, a resource's contents, a prompt's messages. */
+static void
+open_result(struct call *call)
+{
+	struct strbuf *sb = &call->answer;
+
+	call->dialogue.has_begun = true;
+	jsonrpc_result_open(sb, call->id);
+	switch (call->kind) {
+	case OFFER_TOOL:
+		strbuf_add_slice(sb, SLICE("{\"content\":["));
+		break;
+	case OFFER_RESOURCE:
+	case OFFER_TEMPLATE:
+		strbuf_add_slice(sb, SLICE("{\"contents\":["));
+		break;
+	case OFFER_PROMPT:
+		strbuf_add_char(sb, '{');
+		if (call->description != NULL) {
+			strbuf_add_slice(sb, SLICE("\"description\":"));
+			strbuf_add_json(sb, slice_str(call->description));
+			strbuf_add_char(sb, ',');
+		}
+		strbuf_add_slice(sb, SLICE("\"messages\":["));
+		break;
+	}
+}
+
 /* Part by part --------------------------------------------------------------- */
 
-/* {"jsonrpc":…,"result":{"content":[, or the comma between two parts. */
+static bool
+is_read(const struct call *call)
+{
+	return call->kind == OFFER_RESOURCE || call->kind == OFFER_TEMPLATE;
+}
+
+/* The result's head, or the comma between two parts. */
 static bool
 open_part(struct call *call)
 {
@@ -16,35 +52,72 @@ open_part(struct call *call)
 
 	if (!call_is_open(call))
 		return false;
-	if (call->dialogue.has_begun) {
+	if (call->dialogue.has_begun)
 		strbuf_add_char(sb, ',');
-		return true;
-	}
-	call->dialogue.has_begun = true;
-	jsonrpc_result_open(sb, call->id);
-	strbuf_add_slice(sb, SLICE("{\"content\":["));
+	else
+		open_result(call);
+	if (call->kind == OFFER_PROMPT)
+		strbuf_addf(sb, "{\"role\":\"%s\",\"content\":",
+		    call->role ? call->role : "user");
 	return true;
+}
+
+static void
+close_part(struct call *call)
+{
+	if (call->kind == OFFER_PROMPT)
+		strbuf_add_char(&call->answer, '}');
+}
+
+/* What is read, with that content. */
+static struct contents
+own_contents(const struct call *call, const char *mime_type)
+{
+	return (struct contents){ .uri = call_uri(call),
+		.mime_type = mime_type ? mime_type : call->mime_type };
 }
 
 void
 call_add_text(struct call *call, struct slice text)
 {
-	if (open_part(call))
+	struct contents own = own_contents(call, NULL);
+
+	if (!open_part(call))
+		return;
+	own.text = text;
+	if (is_read(call))
+		content_contents(&call->answer, &own);
+	else
 		content_text(&call->answer, text);
+	close_part(call);
+}
+
+static void
+add_data(struct call *call, const char *type, struct slice bytes,
+    const char *mime_type)
+{
+	struct contents own = own_contents(call, mime_type);
+
+	if (!open_part(call))
+		return;
+	own.blob = slice_of(bytes.n > 0 ? bytes.p : "", bytes.n);
+	if (is_read(call))
+		content_contents(&call->answer, &own);
+	else
+		content_data(&call->answer, type, bytes, mime_type);
+	close_part(call);
 }
 
 void
 call_add_image(struct call *call, struct slice bytes, const char *mime_type)
 {
-	if (open_part(call))
-		content_data(&call->answer, "image", bytes, mime_type);
+	add_data(call, "image", bytes, mime_type);
 }
 
 void
 call_add_audio(struct call *call, struct slice bytes, const char *mime_type)
 {
-	if (open_part(call))
-		content_data(&call->answer, "audio", bytes, mime_type);
+	add_data(call, "audio", bytes, mime_type);
 }
 
 void
@@ -54,23 +127,38 @@ call_add_resource(struct call *call, const struct contents *contents)
 
 	if (!open_part(call))
 		return;
+	if (is_read(call)) {
+		content_contents(sb, contents);
+		return;
+	}
 	strbuf_add_slice(sb, SLICE("{\"type\":\"resource\",\"resource\":"));
 	content_contents(sb, contents);
 	strbuf_add_char(sb, '}');
+	close_part(call);
 }
 
 void
 call_add_link(struct call *call, const struct resource *to)
 {
-	if (open_part(call))
-		content_link(&call->answer, to);
+	if (!open_part(call))
+		return;
+	content_link(&call->answer, to);
+	close_part(call);
 }
 
 void
 call_add_json(struct call *call, struct slice block)
 {
-	if (open_part(call))
-		content_raw(&call->answer, block);
+	if (!open_part(call))
+		return;
+	content_raw(&call->answer, block);
+	close_part(call);
+}
+
+void
+call_as(struct call *call, const char *role)
+{
+	call->role = role;
 }
 
 /* Wholes ------------------------------------------------------------------------ */
@@ -83,10 +171,8 @@ finish(struct call *call, struct slice json, bool is_error)
 
 	if (!call_may_answer(call))
 		return;
-	if (!call->dialogue.has_begun) {
-		jsonrpc_result_open(sb, call->id);
-		strbuf_add_slice(sb, SLICE("{\"content\":["));
-	}
+	if (!call->dialogue.has_begun)
+		open_result(call);
 	strbuf_add_char(sb, ']');
 	if (json.n > 0) {
 		strbuf_add_slice(sb, SLICE(",\"structuredContent\":"));
@@ -145,16 +231,14 @@ call_json(struct call *call, struct slice text, struct slice json)
 	call_done_json(call, json);
 }
 
-/* The runtime answers so too, for calls whose tool has not begun. */
+/* In place of parts added before; also for calls whose tool has not begun. */
 static void
 fail_with(struct call *call, struct slice text)
 {
 	struct strbuf *sb = &call->answer;
 
 	strbuf_reset(sb);
-	jsonrpc_result_open(sb, call->id);
-	strbuf_add_slice(sb, SLICE("{\"content\":["));
-	call->dialogue.has_begun = true;
+	open_result(call);
 	content_text(sb, text);
 	call_failed(call);
 }
@@ -164,16 +248,41 @@ call_error(struct call *call, const char *fmt, ...)
 {
 	char *text = NULL;
 	va_list ap;
-	int n;
 
 	if (!call_may_answer(call))
 		return;
 	va_start(ap, fmt);
-	n = vasprintf(&text, fmt, ap);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
 	va_end(ap);
-	fail_with(call, n < 0 ? SLICE("out of memory") : slice_str(text));
-	if (n >= 0)
-		free(text);
+	if (call->kind == OFFER_TOOL)
+		fail_with(call, slice_str(text));
+	else
+		call_refuse(call, JSONRPC_INTERNAL_ERROR, text ? text : "");
+	free(text);
+}
+
+void
+call_complete(struct call *call, const char *const *values, size_t n,
+    size_t total)
+{
+	struct strbuf *sb = &call->answer;
+	size_t shown = n < CALL_COMPLETE_MAX ? n : CALL_COMPLETE_MAX;
+
+	if (!call_may_answer(call))
+		return;
+	strbuf_reset(sb);
+	jsonrpc_result_open(sb, call->id);
+	strbuf_add_slice(sb, SLICE("{\"completion\":{\"values\":["));
+	for (size_t i = 0; i < shown; i++) {
+		if (i > 0)
+			strbuf_add_char(sb, ',');
+		strbuf_add_json(sb, slice_str(values[i]));
+	}
+	strbuf_addf(sb, "],\"total\":%zu,\"hasMore\":%s}}}",
+	    total > n ? total : n,
+	    total > shown || n > shown ? "true" : "false");
+	call_answered(call);
 }
 
 /* A response with that member, in place of parts added before. */

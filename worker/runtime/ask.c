@@ -457,12 +457,33 @@ asks_new(struct event_base *base, struct redis *commands, struct slice name)
 	return a;
 }
 
+/* The calls of those that still wait are gone by now. */
+static void
+forget_all(struct asks *a)
+{
+	struct ask *ask = a->by_id, *next_ask;
+	struct watch *w = a->watches, *next_watch;
+
+	/* The tables go first; what is in them stays linked. */
+	HASH_CLEAR(hh, a->by_id);
+	HASH_CLEAR(hh, a->watches);
+	for (; ask != NULL; ask = next_ask) {
+		next_ask = ask->hh.next;
+		free(ask);
+	}
+	for (; w != NULL; w = next_watch) {
+		next_watch = w->hh.next;
+		free(w);
+	}
+}
+
 void
 asks_free(struct asks *a)
 {
 	if (a == NULL)
 		return;
 	event_free(a->timer);
+	forget_all(a);
 	free(a);
 }
 

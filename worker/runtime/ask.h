@@ -23,7 +23,7 @@ struct asks;
 /* commands and name, the API's, are borrowed. */
 struct asks *asks_new(struct event_base *base, struct redis *commands,
     struct slice name) MUST_CHECK;
-/* No call waits any more; commands has called back all of its commands. */
+/* After the calls; commands has called back all of its commands. */
 void asks_free(struct asks *a);
 /* Ends what has waited for its time; a few times a second. */
 void asks_tick(struct asks *a);

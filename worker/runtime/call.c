@@ -96,11 +96,37 @@ call_keep_params(struct call *call, struct slice params)
 	return true;
 }
 
+static void
+complete_nothing(struct call *call, const cJSON *args UNUSED)
+{
+	call_complete(call, NULL, 0, 0);
+}
+
+/* In the place of a tool: what the answer needs to know of it. */
+static void
+stand_in(struct call *call, const struct catalogue_offer *offer)
+{
+	const struct prompt *prompt = offer->item;
+
+	call->stand_in = offer->tool;
+	call->tool = &call->stand_in;
+	call->mime_type = offer->mime_type;
+	if (offer->kind == OFFER_PROMPT)
+		call->description = prompt->description;
+	if (call->completes)
+		call->stand_in.run = offer->complete != NULL ?
+		    offer->complete : complete_nothing;
+}
+
 void
-call_prepare(struct call *call, const struct tool *tool, bool safe,
+call_prepare(struct call *call, const struct catalogue_offer *offer, bool safe,
     cJSON *take_params, const cJSON *args)
 {
-	call->tool = tool;
+	call->kind = offer->kind;
+	if (offer->kind == OFFER_TOOL)
+		call->tool = offer->item;
+	else
+		stand_in(call, offer);
 	call->safe = safe;
 	call->params = take_params;
 	call->args = args;
@@ -279,6 +305,14 @@ const struct tool *
 call_tool(const struct call *call)
 {
 	return call->tool;
+}
+
+const char *
+call_uri(const struct call *call)
+{
+	return call->kind != OFFER_RESOURCE && call->kind != OFFER_TEMPLATE ?
+	    NULL : cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(
+	    call->params, "uri"));
 }
 
 struct slice

@@ -14,6 +14,7 @@
 #include "common/envelope.h"
 #include "common/jsonrpc.h"
 #include "common/strbuf.h"
+#include "worker/runtime/catalogue.h"
 #include "worker/runtime/inflight.h"
 #include "worker/runtime/tool.h"
 
@@ -85,7 +86,13 @@ struct call {
 	struct worker_env *env;      /* borrowed */
 	struct talk *talk;           /* borrowed; NULL: nobody to talk to */
 	struct dialogue dialogue;
-	const struct tool *tool;
+	const struct tool *tool;     /* the API's, or stand_in */
+	struct tool stand_in;        /* of what is no tool */
+	enum offer_kind kind;
+	const char *description;     /* of a prompt, borrowed like the next */
+	const char *mime_type;       /* of a resource */
+	const char *role;            /* of a prompt's messages from here on */
+	bool completes;              /* asks what an argument may be */
 	void (*on_cancel)(struct call *call, void *arg);
 	void *on_cancel_arg;
 	cJSON *params;               /* owned; the arguments are in it */
@@ -115,9 +122,12 @@ bool call_open(struct call *call, const struct env_request *request,
     const struct jsonrpc_msg *msg) MUST_CHECK;
 /* Copies the params of a raw tool's call. False: too large. */
 bool call_keep_params(struct call *call, struct slice params) MUST_CHECK;
-/* What the tool will get: parsed params (owned from here) with args in it. */
-void call_prepare(struct call *call, const struct tool *tool, bool safe,
-    cJSON *take_params, const cJSON *args);
+/*
+ * What the tool will get: parsed params (owned from here) with args in it. offer
+ * may go before the call does, its item not.
+ */
+void call_prepare(struct call *call, const struct catalogue_offer *offer,
+    bool safe, cJSON *take_params, const cJSON *args);
 /* Its tool has it from here, until it answers. */
 void call_hold(struct call *call);
 /* The same, and runs it. */

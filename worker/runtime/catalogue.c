@@ -7,7 +7,7 @@
 #include "common/envelope.h"
 #include "common/log.h"
 #include "common/xalloc.h"
-#include "worker/runtime/content.h"
+#include "worker/runtime/listing.h"
 
 /* A listing that models read: far larger ones no client can use. */
 #define CATALOGUE_MAX ((size_t)16 << 20)
@@ -15,13 +15,13 @@
 #define ERROR_MAX 1024
 
 struct entry {
-	struct catalogue_tool tool;
-	UT_hash_handle hh;
+	struct catalogue_offer offer;
+	UT_hash_handle hh;       /* by its key, which the API's table has */
 };
 
-/* One state of the tools: made as a whole, replaced as a whole. */
+/* One state of what the API has: made as a whole, replaced as a whole. */
 struct listing {
-	struct entry *by_name;   /* uthash, keyed by tool->name */
+	struct entry *by_key[OFFER_KINDS];   /* uthash */
 	struct strbuf json;
 };
 
@@ -33,197 +33,216 @@ struct catalogue {
 	char digest[SHA256_HEX_LEN + 1];
 };
 
-static const struct {
-	const char *hint;
-	enum tool_promise promise;
-	bool when_promised;
-} annotations[] = {
-	{ "readOnlyHint", TOOL_READ_ONLY, true },
-	{ "destructiveHint", TOOL_NOT_DESTRUCTIVE, false },
-	{ "idempotentHint", TOOL_IDEMPOTENT, true },
-	{ "openWorldHint", TOOL_CLOSED_WORLD, false },
-};
-
 /* Checking --------------------------------------------------------------- */
 
-static const char *
-input_schema(const struct tool *tool)
-{
-	return tool->input_schema ? tool->input_schema :
-	    "{\"type\":\"object\",\"additionalProperties\":false}";
-}
+static const char *const kind_names[OFFER_KINDS] = {
+	[OFFER_TOOL] = "tool",
+	[OFFER_RESOURCE] = "resource",
+	[OFFER_TEMPLATE] = "resource template",
+	[OFFER_PROMPT] = "prompt",
+};
 
 static bool
-refuse(struct strbuf *error, const struct tool *tool, const char *what,
-    const char *reason)
+refuse(struct strbuf *error, const struct catalogue_offer *offer,
+    const char *what, const char *reason)
 {
-	strbuf_addf(error, "tool \"%s\": %s: %s", tool->name, what, reason);
+	strbuf_addf(error, "%s \"%s\": %s: %s", kind_names[offer->kind],
+	    offer->tool.name, what, reason);
 	return false;
 }
 
-static bool
-output_schema_ok(const struct tool *tool, struct strbuf *error)
-{
-	const char *reason = NULL;
-	struct schema *s;
-
-	if (tool->output_schema == NULL || tool->raw)
-		return true;
-	s = schema_new(tool->output_schema, &reason);
-	if (s == NULL)
-		return refuse(error, tool, "output_schema", reason);
-	schema_free(s);
-	return true;
-}
-
 static struct entry *
-find(const struct listing *l, struct slice name)
+find(const struct listing *l, enum offer_kind kind, struct slice key)
 {
 	struct entry *e;
 
-	HASH_FIND(hh, l->by_name, name.p, name.n, e);
+	HASH_FIND(hh, l->by_key[kind], key.p, key.n, e);
 	return e;
+}
+
+/* Adds an offer with the schema of its arguments; NULL: any will do. */
+static bool
+add(struct listing *l, const struct catalogue_offer *offer, const char *schema,
+    struct strbuf *error)
+{
+	const char *key = offer->tool.name, *reason = NULL;
+	struct schema *input = NULL;
+	struct entry *e;
+
+	if (find(l, offer->kind, slice_str(key)) != NULL)
+		return refuse(error, offer, "name", "taken");
+	if (schema != NULL && (input = schema_new(schema, &reason)) == NULL)
+		return refuse(error, offer, "input_schema", reason);
+	e = xcalloc(1, sizeof(*e));
+	e->offer = *offer;
+	e->offer.input = input;
+	HASH_ADD_KEYPTR(hh, l->by_key[offer->kind], key, strlen(key), e);
+	return true;
+}
+
+static bool
+output_schema_ok(const struct catalogue_offer *offer, struct strbuf *error)
+{
+	const char *text = offer->tool.output_schema, *reason = NULL;
+	struct schema *s;
+
+	if (text == NULL || offer->tool.raw)
+		return true;
+	s = schema_new(text, &reason);
+	if (s == NULL)
+		return refuse(error, offer, "output_schema", reason);
+	schema_free(s);
+	return true;
 }
 
 static bool
 add_tool(struct listing *l, const struct tool *tool, struct strbuf *error)
 {
-	const char *reason = NULL;
-	struct schema *input = NULL;
-	struct entry *e;
+	const struct catalogue_offer offer = { .kind = OFFER_TOOL,
+		.tool = *tool, .item = tool };
 
 	if (!env_tool_name_ok(slice_str(tool->name)))
-		return refuse(error, tool, "name",
+		return refuse(error, &offer, "name",
 		    "not 1 to 128 of A-Za-z0-9_.-");
-	if (tool->description == NULL)
-		return refuse(error, tool, "description", "missing");
+	if (tool->description == NULL && !tool->raw)
+		return refuse(error, &offer, "description", "missing");
 	if ((tool->run == NULL) == (tool->compute == NULL))
-		return refuse(error, tool, "run or compute", "not one of them");
-	if (find(l, slice_str(tool->name)) != NULL)
-		return refuse(error, tool, "name", "taken");
-	if (!output_schema_ok(tool, error))
-		return false;
-	if (!tool->raw)
-		input = schema_new(input_schema(tool), &reason);
-	if (input == NULL && !tool->raw)
-		return refuse(error, tool, "input_schema", reason);
-	e = xcalloc(1, sizeof(*e));
-	e->tool = (struct catalogue_tool){ tool, input };
-	HASH_ADD_KEYPTR(hh, l->by_name, e->tool.tool->name,
-	    strlen(e->tool.tool->name), e);
-	return true;
+		return refuse(error, &offer, "run or compute",
+		    "not one of them");
+	return output_schema_ok(&offer, error) && add(l, &offer,
+	    tool->raw ? NULL : listing_input_schema(tool), error);
+}
+
+/* What stands in for those that are no tools; name is the key. */
+static struct tool
+stand_in(const char *name, void (*run)(struct call *call, const cJSON *args),
+    const void *data, bool raw)
+{
+	return (struct tool){ .name = name, .promises = TOOL_READ_ONLY |
+	    TOOL_IDEMPOTENT, .run = run, .data = data, .raw = raw };
+}
+
+static bool
+add_resource(struct listing *l, const struct resource *r, struct strbuf *error)
+{
+	const struct catalogue_offer offer = { .kind = OFFER_RESOURCE,
+		.tool = stand_in(r->uri, r->read, r->data, r->raw),
+		.item = r, .mime_type = r->mime_type };
+
+	if (r->name == NULL || r->read == NULL)
+		return refuse(error, &offer, "name or read", "missing");
+	return add(l, &offer, NULL, error);
+}
+
+static bool
+add_template(struct listing *l, const struct resource_template *t,
+    struct strbuf *error)
+{
+	const struct catalogue_offer offer = { .kind = OFFER_TEMPLATE,
+		.tool = stand_in(t->uri_template, t->read, t->data, t->raw),
+		.complete = t->complete, .item = t,
+		.mime_type = t->mime_type };
+
+	if (t->name == NULL || t->read == NULL)
+		return refuse(error, &offer, "name or read", "missing");
+	if (!t->raw && !uri_template_ok(t->uri_template))
+		return refuse(error, &offer, "uri_template", "not understood");
+	return add(l, &offer, NULL, error);
+}
+
+/* Strings, some of which must be there. */
+static void
+argument_schema(const struct prompt *p, struct strbuf *out)
+{
+	const struct prompt_argument *a;
+	const char *comma = "";
+
+	strbuf_add_str(out, "{\"type\":\"object\",\"properties\":{");
+	for (a = p->arguments; a && a->name; a++, comma = ",") {
+		strbuf_add_str(out, comma);
+		strbuf_add_json(out, slice_str(a->name));
+		strbuf_add_str(out, ":{\"type\":\"string\"}");
+	}
+	strbuf_add_str(out, "},\"required\":[");
+	comma = "";
+	for (a = p->arguments; a && a->name; a++) {
+		if (!a->required)
+			continue;
+		strbuf_add_str(out, comma);
+		strbuf_add_json(out, slice_str(a->name));
+		comma = ",";
+	}
+	strbuf_add_str(out, "]}");
+}
+
+static bool
+add_prompt(struct listing *l, const struct prompt *p, struct strbuf *error)
+{
+	const struct catalogue_offer offer = { .kind = OFFER_PROMPT,
+		.tool = stand_in(p->name, p->get, p->data, p->raw),
+		.complete = p->complete, .item = p };
+	struct strbuf schema = STRBUF_INIT(CATALOGUE_MAX);
+	bool ok;
+
+	if (!env_tool_name_ok(slice_str(p->name)))
+		return refuse(error, &offer, "name",
+		    "not 1 to 128 of A-Za-z0-9_.-");
+	if (p->get == NULL)
+		return refuse(error, &offer, "get", "missing");
+	argument_schema(p, &schema);
+	ok = add(l, &offer, p->raw ? NULL : strbuf_str(&schema), error);
+	strbuf_release(&schema);
+	return ok;
+}
+
+static bool
+add_all(struct listing *l, const struct offers *o, struct strbuf *error)
+{
+	bool ok = true;
+
+	for (const struct tool *t = o->tools; ok && t && t->name; t++)
+		ok = add_tool(l, t, error);
+	for (const struct resource *r = o->resources; ok && r && r->uri; r++)
+		ok = add_resource(l, r, error);
+	for (const struct resource_template *t = o->templates;
+	    ok && t && t->uri_template; t++)
+		ok = add_template(l, t, error);
+	for (const struct prompt *p = o->prompts; ok && p && p->name; p++)
+		ok = add_prompt(l, p, error);
+	return ok;
 }
 
 /* The listing ------------------------------------------------------------ */
 
-/* A schema on one line, its numbers and order as written. */
 static void
-add_schema(struct strbuf *sb, const char *name, const char *text)
+free_entries(struct entry **table)
 {
-	char *line;
+	/* The table goes first; its entries stay linked to each other. */
+	struct entry *e = *table, *next;
 
-	if (text == NULL)
-		return;
-	line = xstrdup(text);
-	cJSON_Minify(line);
-	strbuf_addf(sb, ",\"%s\":%s", name, line);
-	free(line);
-}
-
-static void
-add_annotations(struct strbuf *sb, unsigned promises)
-{
-	const char *between = ",\"annotations\":{";
-
-	for (size_t i = 0; i < ARRAY_LEN(annotations); i++) {
-		bool promised = promises & annotations[i].promise;
-		bool value = promised == annotations[i].when_promised;
-
-		strbuf_addf(sb, "%s\"%s\":%s", between, annotations[i].hint,
-		    value ? "true" : "false");
-		between = ",";
+	HASH_CLEAR(hh, *table);
+	for (; e != NULL; e = next) {
+		next = e->hh.next;
+		schema_free(e->offer.input);
+		free(e);
 	}
-	strbuf_add_char(sb, '}');
-}
-
-/* What proxies need to know beyond the annotations, which are for clients. */
-static void
-add_meta(struct strbuf *sb, const struct tool *tool,
-    const struct policy *policy)
-{
-	unsigned timeout_ms = policy_timeout_ms(policy, tool);
-	bool overrides = policy_overrides_safe(policy, tool);
-
-	if (timeout_ms == 0 && !overrides)
-		return;
-	strbuf_add_str(sb, ",\"_meta\":{");
-	if (overrides)
-		strbuf_addf(sb, "\"%s\":%s", ENV_META_SAFE,
-		    policy_safe(policy, tool) ? "true" : "false");
-	if (timeout_ms > 0)
-		strbuf_addf(sb, "%s\"%s\":%u", overrides ? "," : "",
-		    ENV_META_TIMEOUT_MS, timeout_ms);
-	strbuf_add_char(sb, '}');
-}
-
-static void
-list_tool(struct strbuf *sb, const struct tool *tool,
-    const struct policy *policy)
-{
-	strbuf_add_str(sb, "{\"name\":");
-	strbuf_add_json(sb, slice_str(tool->name));
-	content_member(sb, "title", tool->title);
-	content_member(sb, "description", tool->description);
-	add_schema(sb, "inputSchema", input_schema(tool));
-	add_schema(sb, "outputSchema", tool->output_schema);
-	add_annotations(sb, tool->promises);
-	add_meta(sb, tool, policy);
-	if (tool->more != NULL) {
-		strbuf_add_char(sb, ',');
-		content_raw(sb, slice_str(tool->more));
-	}
-	strbuf_add_char(sb, '}');
-}
-
-static void
-list(const struct catalogue *c, struct strbuf *sb, const struct tool *tools)
-{
-	strbuf_add_str(sb, "{\"instructions\":");
-	strbuf_add_json(sb, slice_str(c->api->instructions));
-	strbuf_add_str(sb, ",\"tools\":[");
-	for (const struct tool *t = tools; t->name != NULL; t++) {
-		if (t != tools)
-			strbuf_add_char(sb, ',');
-		list_tool(sb, t, c->policy);
-	}
-	strbuf_add_str(sb, "],\"resources\":[],\"resourceTemplates\":[],"
-	    "\"prompts\":[]}");
 }
 
 static void
 listing_release(struct listing *l)
 {
-	/* The table goes first; its entries stay linked to each other. */
-	struct entry *e = l->by_name, *next;
-
-	HASH_CLEAR(hh, l->by_name);
-	for (; e != NULL; e = next) {
-		next = e->hh.next;
-		schema_free(e->tool.input);
-		free(e);
-	}
+	for (size_t kind = 0; kind < OFFER_KINDS; kind++)
+		free_entries(&l->by_key[kind]);
 	strbuf_release(&l->json);
 }
 
 static bool
 listing_fill(const struct catalogue *c, struct listing *l,
-    const struct tool *tools, struct strbuf *error)
+    const struct offers *offers, struct strbuf *error)
 {
-	for (const struct tool *t = tools; t->name != NULL; t++) {
-		if (!add_tool(l, t, error))
-			return false;
-	}
-	list(c, &l->json, tools);
+	if (!add_all(l, offers, error))
+		return false;
+	listing_write(&l->json, c->api->instructions, offers, c->policy);
 	if (!strbuf_ok(&l->json))
 		strbuf_add_str(error, "the catalogue is too large");
 	return strbuf_ok(&l->json);
@@ -232,12 +251,12 @@ listing_fill(const struct catalogue *c, struct listing *l,
 /* The object ------------------------------------------------------------- */
 
 bool
-catalogue_set_tools(struct catalogue *c, const struct tool *tools,
+catalogue_set(struct catalogue *c, const struct offers *offers,
     struct strbuf *error)
 {
 	struct listing made = { .json = STRBUF_INIT(CATALOGUE_MAX) };
 
-	if (!listing_fill(c, &made, tools, error)) {
+	if (!listing_fill(c, &made, offers, error)) {
 		listing_release(&made);
 		return false;
 	}
@@ -250,13 +269,18 @@ catalogue_set_tools(struct catalogue *c, const struct tool *tools,
 static bool
 fill(struct catalogue *c, struct strbuf *error)
 {
+	const struct offers own = { c->api->tools, c->api->resources,
+		c->api->templates, c->api->prompts };
+
 	if (!env_api_name_ok(slice_str(c->name))) {
 		strbuf_add_str(error, "its name: not lower-case letters, digits "
 		    "and hyphens");
 		return false;
 	}
-	return c->api->tools == NULL ||
-	    catalogue_set_tools(c, c->api->tools, error);
+	if (own.tools == NULL && own.resources == NULL &&
+	    own.templates == NULL && own.prompts == NULL)
+		return true;
+	return catalogue_set(c, &own, error);
 }
 
 struct catalogue *
@@ -295,12 +319,27 @@ catalogue_is_set(const struct catalogue *c)
 	return c->now.json.n > 0;
 }
 
-const struct catalogue_tool *
-catalogue_find(const struct catalogue *c, struct slice name)
+const struct catalogue_offer *
+catalogue_find(const struct catalogue *c, enum offer_kind kind,
+    struct slice key)
 {
-	struct entry *e = find(&c->now, name);
+	struct entry *e = find(&c->now, kind, key);
 
-	return e ? &e->tool : NULL;
+	return e ? &e->offer : NULL;
+}
+
+const struct catalogue_offer *
+catalogue_match(const struct catalogue *c, struct slice uri,
+    struct uri_variable variables[static URI_VARIABLES_MAX], size_t *count)
+{
+	const struct entry *e = c->now.by_key[OFFER_TEMPLATE];
+
+	for (; e != NULL; e = e->hh.next) {
+		if (uri_template_match(e->offer.tool.name, uri, variables,
+		    count))
+			return &e->offer;
+	}
+	return NULL;
 }
 
 const char *

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/jsonrpc.h"
 #include "common/log.h"
+#include "worker/runtime/arguments.h"
 #include "worker/runtime/call.h"
 #include "worker/runtime/reclaim.h"
 
@@ -12,20 +13,6 @@
 #define PROBLEMS_MAX_BYTES 4096
 /* Longer names are cut in error messages. */
 #define NAME_SHOWN 128
-
-static void
-refuse_unknown_tool(struct call *call, struct slice name)
-{
-	char message[sizeof("Unknown tool: ") + NAME_SHOWN];
-	size_t n = name.n < NAME_SHOWN ? name.n : NAME_SHOWN;
-
-	/* Not within a character of UTF-8: back to where one starts. */
-	while (n > 0 && n < name.n && ((unsigned char)name.p[n] & 0xc0) == 0x80)
-		n--;
-	snprintf(message, sizeof(message), "Unknown tool: %.*s", (int)n,
-	    n > 0 ? name.p : "");
-	call_refuse(call, JSONRPC_INVALID_PARAMS, message);
-}
 
 static void
 refuse_malformed(struct call *call, const char *reason)
@@ -39,94 +26,138 @@ refuse_malformed(struct call *call, const char *reason)
 		call_drop(call);
 }
 
-/*
- * cJSON ends a string at an escaped NUL, so that a tool would see less than the
- * client sent: such arguments are refused. A \u after an escaped backslash is
- * plain text.
- */
-static bool
-holds_nul(struct slice json)
+/* Not within a character of UTF-8: back to where one starts. */
+static struct slice
+shown(struct slice name)
 {
-	const char *p = json.p, *end;
+	size_t n = name.n < NAME_SHOWN ? name.n : NAME_SHOWN;
 
-	if (json.n == 0)
-		return false;
-	end = json.p + json.n;
-	while ((p = memmem(p, (size_t)(end - p), "\\u0000", 6)) != NULL) {
-		const char *first = p;
+	while (n > 0 && n < name.n && ((unsigned char)name.p[n] & 0xc0) == 0x80)
+		n--;
+	return slice_of(n > 0 ? name.p : "", n);
+}
 
-		while (first > json.p && first[-1] == '\\')
-			first--;
-		if ((p - first) % 2 == 0)
-			return true;
-		p++;
+/* What requests of a method are about, and how their arguments are found. */
+struct method {
+	const char *name;
+	const struct catalogue_offer *(*find)(const struct catalogue *c,
+	    struct slice key);
+	arguments_fn *arguments;
+	const char *unknown;     /* what to say when there is no such thing */
+	int code;
+	bool completes;
+};
+
+static const struct catalogue_offer *
+find_tool(const struct catalogue *c, struct slice key)
+{
+	return catalogue_find(c, OFFER_TOOL, key);
+}
+
+static const struct catalogue_offer *
+find_prompt(const struct catalogue *c, struct slice key)
+{
+	return catalogue_find(c, OFFER_PROMPT, key);
+}
+
+static const struct catalogue_offer *
+find_resource(const struct catalogue *c, struct slice uri)
+{
+	const struct catalogue_offer *offer =
+	    catalogue_find(c, OFFER_RESOURCE, uri);
+	struct uri_variable variables[URI_VARIABLES_MAX];
+	size_t count;
+
+	return offer ? offer : catalogue_match(c, uri, variables, &count);
+}
+
+/* A prompt's name cannot be a URI template. */
+static const struct catalogue_offer *
+find_completed(const struct catalogue *c, struct slice key)
+{
+	const struct catalogue_offer *offer = find_prompt(c, key);
+
+	return offer ? offer : catalogue_find(c, OFFER_TEMPLATE, key);
+}
+
+static const struct method methods[] = {
+	{ "tools/call", find_tool, arguments_given, "Unknown tool: ",
+	    JSONRPC_INVALID_PARAMS, false },
+	{ "resources/read", find_resource, arguments_of_uri,
+	    "Resource not found: ", CALL_NOT_FOUND, false },
+	{ "prompts/get", find_prompt, arguments_given, "Unknown prompt: ",
+	    JSONRPC_INVALID_PARAMS, false },
+	{ "completion/complete", find_completed, arguments_of_completion,
+	    "Nothing to complete: ", JSONRPC_INVALID_PARAMS, true },
+};
+
+static const struct method *
+find_method(struct slice name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+		if (slice_eq_str(name, methods[i].name))
+			return &methods[i];
 	}
-	return false;
+	return NULL;
 }
 
-static cJSON *
-parse_params(struct slice json)
+/* What does not fit: of tools an answer that models see, as MCP asks (SEP-1303). */
+static void
+refuse_arguments(struct call *call, const struct catalogue_offer *offer,
+    const char *problems)
 {
-	const char *end = NULL;
-	cJSON *params = cJSON_ParseWithLengthOpts(json.p, json.n, &end, false);
-
-	if (params != NULL && end != json.p + json.n) {
-		cJSON_Delete(params);
-		return NULL;
-	}
-	return params;
+	if (offer->kind == OFFER_TOOL)
+		call_error(call, "%s", problems);
+	else
+		call_refuse(call, JSONRPC_INVALID_PARAMS, problems);
 }
 
-/* The arguments in params, made when the client left them out. */
-static const cJSON *
-arguments_of(cJSON *params)
-{
-	cJSON *args = cJSON_GetObjectItemCaseSensitive(params, "arguments");
-
-	return args ? args : cJSON_AddObjectToObject(params, "arguments");
-}
-
-/* Answers what does not fit the schema, as MCP asks (SEP-1303): isError. */
 static void
 run_checked(const struct dispatch *d, struct call *call,
-    const struct catalogue_tool *tool, cJSON *take_params, const cJSON *args)
+    const struct catalogue_offer *offer, cJSON *take_params, const cJSON *args)
 {
 	struct strbuf problems = STRBUF_INIT(PROBLEMS_MAX_BYTES);
 
-	if (tool->input == NULL || schema_check(tool->input, args, &problems)) {
-		call_prepare(call, tool->tool,
-		    policy_safe(d->policy, tool->tool), take_params, args);
+	if (offer->input == NULL || call->completes ||
+	    schema_check(offer->input, args, &problems)) {
+		call_prepare(call, offer, policy_safe(d->policy, &offer->tool),
+		    take_params, args);
 		limiter_take(d->limiter, call);
 	} else {
-		call_error(call, "%s", strbuf_str(&problems));
+		refuse_arguments(call, offer, strbuf_str(&problems));
 		cJSON_Delete(take_params);
 	}
 	strbuf_release(&problems);
 }
 
 static void
-run_tool(const struct dispatch *d, struct call *call,
-    const struct catalogue_tool *tool, const struct jsonrpc_msg *msg)
+run_offer(const struct dispatch *d, struct call *call,
+    const struct method *method, const struct catalogue_offer *offer,
+    const struct jsonrpc_msg *msg)
 {
+	bool raw = offer->tool.raw;
 	cJSON *params;
 	const cJSON *args;
 
-	if (tool->tool->raw && !call_keep_params(call, msg->params)) {
+	call->completes = method->completes;
+	if (raw && !call_keep_params(call, msg->params)) {
 		refuse_malformed(call, "too large");
 		return;
 	}
-	if (!tool->tool->raw && holds_nul(msg->params)) {
-		call_error(call, "arguments: \\u0000 is not allowed in strings");
+	if (!raw && arguments_hold_nul(msg->params)) {
+		refuse_arguments(call, offer,
+		    "arguments: \\u0000 is not allowed in strings");
 		return;
 	}
-	params = parse_params(msg->params);
-	args = arguments_of(params);
-	if (cJSON_IsObject(args)) {
-		run_checked(d, call, tool, params, args);
+	params = arguments_parse(msg->params);
+	args = method->arguments(params, offer);
+	if (args != NULL) {
+		run_checked(d, call, offer, params, args);
 		return;
 	}
 	cJSON_Delete(params);
-	call_refuse(call, JSONRPC_INVALID_PARAMS,
+	call_refuse(call, JSONRPC_INVALID_PARAMS, method->completes ?
+	    "Invalid params: argument must have a name and a value" :
 	    "Invalid params: arguments must be an object");
 }
 
@@ -163,21 +194,38 @@ too_late(const struct call *call)
 }
 
 static void
-call_a_tool(const struct dispatch *d, struct call *call,
+refuse_unknown(struct call *call, const struct method *method,
+    struct slice name)
+{
+	char message[64 + NAME_SHOWN];
+
+	snprintf(message, sizeof(message), "%s%.*s", method->unknown,
+	    SLICE_ARG(shown(name)));
+	call_refuse(call, method->code, message);
+}
+
+static void
+begin_offer(const struct dispatch *d, struct call *call,
     const struct env_request *request, const struct jsonrpc_msg *msg,
     const struct arrival *arrival)
 {
-	const struct catalogue_tool *tool =
-	    catalogue_find(d->catalogue, request->tool);
+	const struct method *method = find_method(request->method);
+	const struct catalogue_offer *offer;
 
-	if (tool == NULL)
-		refuse_unknown_tool(call, request->tool);
-	else if (!may_begin_again(d, call, tool->tool, arrival))
+	if (method == NULL) {
+		call_refuse(call, JSONRPC_METHOD_NOT_FOUND,
+		    "Method not found");
+		return;
+	}
+	offer = method->find(d->catalogue, request->tool);
+	if (offer == NULL)
+		refuse_unknown(call, method, request->tool);
+	else if (!may_begin_again(d, call, &offer->tool, arrival))
 		return;
 	else if (too_late(call))
 		call_expire(call);
 	else
-		run_tool(d, call, tool, msg);
+		run_offer(d, call, method, offer, msg);
 }
 
 /* Begins an opened call whose request and message were read. */
@@ -190,11 +238,8 @@ begin(const struct dispatch *d, struct call *call,
 		refuse_malformed(call, "not a JSON-RPC request");
 	else if (d->cancels != NULL && cancels_has(d->cancels, call))
 		call_drop(call);
-	else if (slice_eq(request->method, SLICE("tools/call")))
-		call_a_tool(d, call, request, msg, arrival);
 	else
-		call_refuse(call, JSONRPC_METHOD_NOT_FOUND,
-		    "Method not found");
+		begin_offer(d, call, request, msg, arrival);
 }
 
 /* Each further delivery is a further attempt. */

@@ -1,6 +1,7 @@
 /*
  * From a stream entry to a running tool: reads the envelope and the JSON-RPC
- * request in it, finds the tool, holds its arguments against the schema.
+ * request in it, finds the tool (resource, template, prompt), holds its arguments
+ * against the schema.
  * Whatever is wrong with an entry ends as an answer, never as a crash.
  *
  * An entry that was delivered before may have begun then. If its tool is safe it

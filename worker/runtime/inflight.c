@@ -144,6 +144,9 @@ recycle(struct inflight *f, struct call *call)
 	empty(&call->copies);
 	empty(&call->answer);
 	call->tool = NULL;
+	call->kind = OFFER_TOOL;
+	call->description = call->mime_type = call->role = NULL;
+	call->completes = false;
 	call->params = NULL;
 	call->on_cancel = NULL;
 	call->failed = call->added = call->repeated = false;

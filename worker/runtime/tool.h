@@ -240,6 +240,8 @@ void worker_env_set_state(struct worker_env *env, void *state);
  * told that lists have changed. Tables are borrowed, as long as the API is up,
  * because calls that run point to them. False and the reason when they are not
  * fit to be listed: nothing has changed.
+ * This is about one worker: those of an API should come to offer the same, for
+ * any of them gets the calls. Listed is what the one offers that started last.
  */
 bool worker_env_set_offers(struct worker_env *env, const struct offers *offers,
     struct strbuf *error) MUST_CHECK;

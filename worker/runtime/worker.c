@@ -19,6 +19,7 @@
 #include "worker/runtime/call.h"
 #include "worker/runtime/cancels.h"
 #include "worker/runtime/catalogue.h"
+#include "worker/runtime/change.h"
 #include "worker/runtime/consume.h"
 #include "worker/runtime/dead.h"
 #include "worker/runtime/dispatch.h"
@@ -362,6 +363,16 @@ on_api_change(void *arg)
 	heartbeat_beat(w->heartbeat);
 }
 
+static void
+on_resource_changed(const char *uri, void *arg)
+{
+	struct worker *w = arg;
+
+	if (redis_is_ready(w->commands))
+		change_publish(w->commands,
+		    slice_str(catalogue_name(w->catalogue)), slice_str(uri));
+}
+
 /* Room -------------------------------------------------------------------- */
 
 static void
@@ -656,6 +667,7 @@ make_env(struct worker *w, const struct api *of, const void *own)
 		.settings = own,
 		.catalogue = w->catalogue,
 		.on_change = on_api_change,
+		.on_resource_changed = on_resource_changed,
 		.arg = w,
 	});
 }

@@ -96,7 +96,7 @@ come_up(struct worker_env *env)
 {
 	if (!catalogue_is_set(env->options.catalogue)) {
 		take_down(env);
-		strbuf_add_str(&env->error, "it has no tools");
+		strbuf_add_str(&env->error, "it offers nothing");
 		failed(env);
 		return;
 	}
@@ -202,11 +202,26 @@ bool
 worker_env_set_tools(struct worker_env *env, const struct tool *tools,
     struct strbuf *error)
 {
-	if (!catalogue_set_tools(env->options.catalogue, tools, error))
+	return worker_env_set_offers(env, &(struct offers){ .tools = tools },
+	    error);
+}
+
+bool
+worker_env_set_offers(struct worker_env *env, const struct offers *offers,
+    struct strbuf *error)
+{
+	if (!catalogue_set(env->options.catalogue, offers, error))
 		return false;
 	if (env->state == STATE_UP)
 		changed(env);
 	return true;
+}
+
+void
+worker_env_resource_changed(struct worker_env *env, const char *uri)
+{
+	if (env->options.on_resource_changed != NULL)
+		env->options.on_resource_changed(uri, env->options.arg);
 }
 
 /* What the worker asks ----------------------------------------------------- */

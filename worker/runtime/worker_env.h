@@ -23,6 +23,8 @@ struct worker_env_options {
 	struct catalogue *catalogue;
 	/* It came up, it failed, or its tools changed. */
 	void (*on_change)(void *arg);
+	/* May be NULL. */
+	void (*on_resource_changed)(const char *uri, void *arg);
 	void *arg;
 };
 

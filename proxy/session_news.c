@@ -1,0 +1,136 @@
+/*
+ * What sessions are told of by themselves: lists that have changed, resources
+ * that they have subscribed to.
+ *
+ * That a list has changed goes straight to the streams of the sessions that serve
+ * the API and whose client has said initialize, some of them per tick: all of
+ * them will ask for the list. It is not kept for those without a stream, and needs
+ * no proof of ownership: told twice, or by a pod that has just been replaced, it
+ * is as true. While messages wait before it, it waits too.
+ */
+#include "proxy/session_private.h"
+
+#include <stdlib.h>
+
+#include "common/xalloc.h"
+#include "proxy/catalog.h"
+#include "proxy/declaration.h"
+#include "proxy/sse.h"
+#include "proxy/subscriptions.h"
+
+/* Sessions told of changed lists per tick, of which there are four a second. */
+#define TOLD_PER_TICK 1000
+
+static const struct {
+	enum catalog_change change;
+	struct slice message;
+} lists[] = {
+	{ CATALOG_TOOLS_CHANGED, SLICE("{\"jsonrpc\":\"2.0\",\"method\":"
+	    "\"notifications/tools/list_changed\"}") },
+	{ CATALOG_RESOURCES_CHANGED, SLICE("{\"jsonrpc\":\"2.0\",\"method\":"
+	    "\"notifications/resources/list_changed\"}") },
+	{ CATALOG_PROMPTS_CHANGED, SLICE("{\"jsonrpc\":\"2.0\",\"method\":"
+	    "\"notifications/prompts/list_changed\"}") },
+};
+
+void
+session_note(struct session *s, struct slice note)
+{
+	struct slice uri;
+	bool on;
+
+	if (!declaration_subscribes(note, &uri, &on))
+		declaration_apply(note, &s->client_traits);
+	else if (on)
+		(void)!subscriptions_add(&s->subscribed, uri);
+	else
+		subscriptions_remove(&s->subscribed, uri);
+}
+
+static bool
+serves(const struct session *s, struct slice api)
+{
+	return s->api[0] == '\0' || slice_eq_str(api, s->api);
+}
+
+void
+sessions_list_changed(struct sessions *all, struct slice api, unsigned changes)
+{
+	struct session *s;
+
+	TAILQ_FOREACH(s, &all->lists[SESSION_LIVE], link) {
+		if ((s->client_traits.can & CLIENT_INITIALIZED) == 0 ||
+		    !serves(s, api))
+			continue;
+		s->changes |= (uint8_t)changes;
+		all->has_news = true;
+	}
+}
+
+static void
+tell_of_lists(struct session *s)
+{
+	unsigned changes = s->changes;
+
+	s->changes = 0;
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		/* A stream that breaks has nothing to lose by it. */
+		if ((changes & lists[i].change) != 0)
+			(void)!sse_message(s->stream, lists[i].message);
+	}
+}
+
+void
+session_news_tick(struct sessions *all)
+{
+	unsigned left = TOLD_PER_TICK;
+	struct session *s, *next;
+
+	if (!all->has_news)
+		return;
+	all->has_news = false;
+	for (s = TAILQ_FIRST(&all->lists[SESSION_LIVE]); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->changes == 0)
+			continue;
+		if (left == 0 || s->backlog != NULL ||
+		    http_stream_unsent(s->stream) > 0) {
+			all->has_news = true;
+			continue;
+		}
+		left--;
+		tell_of_lists(s);
+	}
+}
+
+static void
+on_told(void *arg)
+{
+	(void)arg;
+}
+
+/* A delivery ends no session but its own, if any. */
+void
+sessions_resource_changed(struct sessions *all, struct slice api,
+    struct slice uri)
+{
+	struct strbuf payload = STRBUF_INIT(4 * SUBSCRIPTION_URI_MAX);
+	struct env_message message = { .attempt = SLICE("1") };
+	struct session *s, *next;
+
+	strbuf_add_str(&payload, "{\"jsonrpc\":\"2.0\",\"method\":"
+	    "\"notifications/resources/updated\",\"params\":{\"uri\":");
+	strbuf_add_json(&payload, uri);
+	strbuf_add_str(&payload, "}}");
+	message.payload = strbuf_slice(&payload);
+	for (s = TAILQ_FIRST(&all->lists[SESSION_LIVE]);
+	    s != NULL && strbuf_ok(&payload); s = next) {
+		next = TAILQ_NEXT(s, link);
+		if (s->subscribed == NULL || !serves(s, api) ||
+		    !subscriptions_have(s->subscribed, uri))
+			continue;
+		message.session = session_sid(s);
+		session_deliver(s, &message, on_told, NULL);
+	}
+	strbuf_release(&payload);
+}

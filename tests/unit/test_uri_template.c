@@ -1,0 +1,82 @@
+/* Which URIs come from which templates, and with what. */
+#include "common/uri_template.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/unit/support/suite.h"
+
+static const struct {
+	const char *uri_template, *uri;
+	const char *found;   /* "name=value;" for each; NULL: no match */
+} matches[] = {
+	{ "a://b", "a://b", "" },
+	{ "a://b", "a://bc", NULL },
+	{ "a://b", "a://", NULL },
+	{ "a://{x}", "a://1", "x=1;" },
+	{ "a://{x}", "a://", NULL },
+	{ "a://{x}", "a://1/2", NULL },
+	{ "a://{x}", "a://1?y", NULL },
+	{ "a://{x}", "a://1#y", NULL },
+	{ "a://{+x}", "a://1/2?3#4", "x=1/2?3#4;" },
+	{ "a://{+x}", "a://", NULL },
+	{ "a://{x}/data", "a://1/data", "x=1;" },
+	{ "a://{x}/data", "a://1/date", NULL },
+	{ "a://{x}/data", "a:///data", NULL },
+	{ "a://{x}/data", "a://1/data/more", NULL },
+	{ "a://{x}/{y}", "a://1/2", "x=1;y=2;" },
+	{ "a://{x}/{y}", "a://1/", NULL },
+	{ "a://{x}-{y}.{z}", "a://1-2.3", "x=1;y=2;z=3;" },
+	{ "a://{x}-{y}", "a://1-2-3", "x=1;y=2-3;" },
+	{ "{+all}", "what:ever", "all=what:ever;" },
+	{ "a://{x}", "", NULL },
+	{ "a://{x}", "a://%2f%00", "x=%2f%00;" },
+	/* Not templates that are understood. */
+	{ "a://{x}{y}", "a://12", NULL },
+	{ "a://{", "a://{", NULL },
+	{ "a://{}", "a://1", NULL },
+	{ "a://{?x}", "a://?x=1", NULL },
+	{ "a://{x*}", "a://1", NULL },
+	{ "a://{x,y}", "a://1,2", NULL },
+};
+
+START_TEST(a_uri_is_taken_apart)
+{
+	struct uri_variable v[URI_VARIABLES_MAX];
+	char found[256] = "";
+	size_t count = 0, n = 0;
+	bool matched = uri_template_match(matches[_i].uri_template,
+	    slice_str(matches[_i].uri), v, &count);
+
+	ck_assert_int_eq(matched, matches[_i].found != NULL);
+	for (size_t i = 0; matched && i < count; i++)
+		n += (size_t)snprintf(found + n, sizeof(found) - n,
+		    "%.*s=%.*s;", SLICE_ARG(v[i].name), SLICE_ARG(v[i].value));
+	if (matched)
+		ck_assert_str_eq(found, matches[_i].found);
+}
+END_TEST
+
+START_TEST(there_are_not_too_many_variables)
+{
+	static const char one[] = "/{x}";
+	char text[sizeof(one) * (URI_VARIABLES_MAX + 1)];
+	size_t n = 0;
+
+	for (unsigned i = 0; i < URI_VARIABLES_MAX; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s", one);
+	ck_assert(uri_template_ok(text));
+	snprintf(text + n, sizeof(text) - n, "%s", one);
+	ck_assert(!uri_template_ok(text));
+}
+END_TEST
+
+int
+main(void)
+{
+	TCase *tc = new_case("uri_template", NULL, NULL);
+
+	tcase_add_loop_test(tc, a_uri_is_taken_apart, 0, ARRAY_LEN(matches));
+	tcase_add_test(tc, there_are_not_too_many_variables);
+	return run_cases(tc);
+}
