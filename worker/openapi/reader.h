@@ -37,7 +37,5 @@ bool yaml_read(struct reading *r, const char *text, size_t n,
 size_t utf8_length(const char *p, size_t n);
 /* Whether all of it is UTF-8. */
 bool utf8_ok(struct slice s);
-/* The most bytes, at most max, that end where a character ends. */
-size_t utf8_cut(struct slice s, size_t max);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include <openssl/evp.h>
 
+#include "common/utf8.h"
 #include "common/xalloc.h"
 #include "worker/openapi/reader.h"
 
@@ -57,7 +58,7 @@ is_text(struct slice s)
 static void
 add_cut(struct strbuf *text, struct slice s, size_t max)
 {
-	size_t n = utf8_cut(s, max);
+	size_t n = utf8_cut(s, max).n;
 
 	strbuf_add(text, s.p, n);
 	if (n < s.n)

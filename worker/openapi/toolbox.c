@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/utf8.h"
 #include "common/xalloc.h"
 #include "worker/openapi/input.h"
 #include "worker/openapi/name.h"
@@ -190,7 +191,7 @@ description_of(const struct maker *m, const struct operation *op)
 	    op->description);
 	if (text.n == 0)
 		strbuf_addf(&text, "%s %s", op->method, op->path);
-	n = utf8_cut(strbuf_slice(&text), DESCRIPTION_MAX);
+	n = utf8_cut(strbuf_slice(&text), DESCRIPTION_MAX).n;
 	if (n < text.n) {
 		text.n = n;
 		strbuf_add_str(&text, "…");

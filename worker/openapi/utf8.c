@@ -61,15 +61,3 @@ utf8_ok(struct slice s)
 	}
 	return true;
 }
-
-size_t
-utf8_cut(struct slice s, size_t max)
-{
-	size_t n = s.n < max ? s.n : max;
-
-	if (n == s.n)
-		return n;
-	while (n > 0 && ((unsigned char)s.p[n] & 0xc0) == 0x80)
-		n--;
-	return n;
-}
