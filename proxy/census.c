@@ -324,14 +324,18 @@ publish(struct census *c)
 static void
 index_detached(struct census *c, struct slice id)
 {
-	char digits[20];
+	char now[20], ttl[20];
 	struct slice zadd[] = { SLICE("ZADD"), SLICE(ENV_DETACHED_KEY), id, id };
 	struct slice trim[] = { SLICE("ZREMRANGEBYSCORE"),
 		SLICE(ENV_DETACHED_KEY), SLICE("-inf"),
-		slice_of(digits, u64_decimal(digits, clock_wall_ms())) };
+		slice_of(now, u64_decimal(now, clock_wall_ms())) };
+	/* No time that is listed lies further ahead. */
+	struct slice pexpire[] = { SLICE("PEXPIRE"), SLICE(ENV_DETACHED_KEY),
+		slice_of(ttl, u64_decimal(ttl, (SPANS + 2) * c->span_ms)) };
 
 	(void)!redis_send(c->commands, zadd, ARRAY_LEN(zadd), NULL, NULL);
 	(void)!redis_send(c->commands, trim, ARRAY_LEN(trim), NULL, NULL);
+	(void)!redis_send(c->commands, pexpire, ARRAY_LEN(pexpire), NULL, NULL);
 }
 
 /*

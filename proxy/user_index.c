@@ -10,6 +10,11 @@
 
 /* Users that one command puts into the cleaner's list. */
 #define USERS_MAX 64
+/*
+ * Longer than any session goes without a record being written: a quarter of the
+ * longest SESSION_TTL there can be.
+ */
+#define USERS_TTL_MS "172800000"
 
 struct user_index {
 	struct redis *commands;
@@ -82,6 +87,8 @@ send_users(struct user_index *x)
 	char digits[20];
 	struct slice argv[4 + 2 * USERS_MAX] = { SLICE("ZADD"),
 		SLICE(ENV_USERS_KEY), SLICE("NX") };
+	struct slice pexpire[] = { SLICE("PEXPIRE"), SLICE(ENV_USERS_KEY),
+		SLICE(USERS_TTL_MS) };
 	struct slice next = slice_of(digits, u64_decimal(digits,
 	    clock_wall_ms() + USER_INDEX_CLEAN_MS));
 	size_t n = 3;
@@ -91,8 +98,11 @@ send_users(struct user_index *x)
 		argv[n++] = slice_of(x->users[i], SHA256_HEX_LEN);
 	}
 	/* Failing, the next record of the user does it. */
-	if (x->user_count > 0)
+	if (x->user_count > 0) {
 		(void)!redis_send(x->commands, argv, n, NULL, NULL);
+		(void)!redis_send(x->commands, pexpire, ARRAY_LEN(pexpire), NULL,
+		    NULL);
+	}
 	x->user_count = 0;
 }
 

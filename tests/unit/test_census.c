@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/envelope.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define POD "pod-a.0.abcd"
@@ -262,13 +263,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("census");
-	TCase *tc = tcase_create("census");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("census", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, who_is_here_is_published);
 	tcase_add_loop_test(tc, sessions_grow_older, 0, (int)ARRAY_LEN(ages));
 	tcase_add_loop_test(tc, one_that_came_back_has_its_age, 0,
@@ -279,10 +275,5 @@ main(void)
 	tcase_add_test(tc, the_history_adds_up);
 	tcase_add_test(tc, changes_wait_for_redis);
 	tcase_add_test(tc, leaving_takes_the_counters_back);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

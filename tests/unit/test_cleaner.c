@@ -10,6 +10,7 @@
 #include "common/ident.h"
 #include "proxy/user_index.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define POD "pod-a.0.abcd"
@@ -270,13 +271,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("cleaner");
-	TCase *tc = tcase_create("cleaner");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("cleaner", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_record_is_listed_and_lives_as_long_as_its_session);
 	tcase_add_test(tc, an_owner_that_was_replaced_writes_nothing);
 	tcase_add_test(tc, a_damaged_record_is_replaced);
@@ -285,10 +281,5 @@ main(void)
 	tcase_add_test(tc, one_that_is_not_due_is_left_alone);
 	tcase_add_test(tc, only_who_has_the_lock_cleans);
 	tcase_add_test(tc, consumers_of_dead_workers_go);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 static struct client_names *names;
 
 static void
@@ -84,20 +86,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("client_name");
-	TCase *tc = tcase_create("client_name");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("client_name", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, the_same_name_is_kept_once);
 	tcase_add_test(tc, who_says_nothing_has_no_name);
 	tcase_add_test(tc, long_texts_are_cut_between_characters);
 	tcase_add_test(tc, too_many_names_are_one);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

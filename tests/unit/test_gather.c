@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define LONG_MS 30000
@@ -187,13 +188,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("gather");
-	TCase *tc = tcase_create("gather");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("gather", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, the_end_comes_after_all_replies);
 	tcase_add_test(tc, without_a_question_the_end_comes_at_once);
 	tcase_add_test(tc, replies_lead_to_further_questions);
@@ -202,10 +198,5 @@ main(void)
 	tcase_add_test(tc, the_deadline_is_kept);
 	tcase_add_test(tc, a_lost_connection_ends_it);
 	tcase_add_test(tc, nothing_is_asked_while_redis_is_away);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 #define NAMES_MAX 4
 
 static struct tally *t;
@@ -108,22 +110,13 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("tally");
-	TCase *tc = tcase_create("tally");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("tally", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, it_counts_by_kind_and_value);
 	tcase_add_test(tc, what_is_back_at_nothing_is_gone);
 	tcase_add_test(tc, the_largest_come_first);
 	tcase_add_test(tc, further_names_count_together);
 	tcase_add_test(tc, a_long_value_is_cut);
 	tcase_add_test(tc, names_that_are_none_do_not_count);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 static const struct user_session sample = {
 	.epoch = 3,
 	.api = SLICE("calculator"),
@@ -156,12 +158,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *s = suite_create("user_session");
-	TCase *tc = tcase_create("record");
-	SRunner *sr;
-	int failed;
+	TCase *tc = new_case("user_session", NULL, teardown);
 
-	tcase_add_checked_fixture(tc, NULL, teardown);
 	tcase_add_test(tc, what_was_packed_comes_back);
 	tcase_add_test(tc, the_epoch_is_the_second_element);
 	tcase_add_test(tc, a_cut_record_is_none);
@@ -169,10 +167,5 @@ main(void)
 	tcase_add_test(tc, a_later_version_is_read);
 	tcase_add_loop_test(tc, other_values_are_none, 0, ARRAY_LEN(none));
 	tcase_add_test(tc, each_member_has_a_name);
-	suite_add_tcase(s, tc);
-	sr = srunner_create(s);
-	srunner_run_all(sr, CK_NORMAL);
-	failed = srunner_ntests_failed(sr);
-	srunner_free(sr);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }
