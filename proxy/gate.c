@@ -9,6 +9,7 @@
 #include "proxy/allow.h"
 #include "proxy/api_keys.h"
 #include "proxy/credential.h"
+#include "proxy/kept_request.h"
 #include "proxy/resource.h"
 #include "proxy/tokens.h"
 
@@ -27,16 +28,11 @@ enum verdict {
 	VERDICT_ANSWERED   /* refused */
 };
 
-/* A request that waits, with a copy of its bytes. */
 struct waiting {
 	TAILQ_ENTRY(waiting) link;   /* of gate->waiting, oldest first */
-	struct http_conn *c;         /* held */
+	struct kept_request *request;
 	uint64_t since_ms;
 	bool metered;                /* has its token: see limits.h */
-	size_t head_len;
-	size_t body_len;
-	char api[API_NAME_MAX + 1];  /* of the path */
-	char bytes[];                /* head, then body */
 };
 
 struct gate {
@@ -278,25 +274,18 @@ refuse_unavailable(struct http_conn *c)
 static void
 wait_for_answer(struct gate *g, const struct visit *v)
 {
-	const struct http_request *req = v->req;
-	struct http_conn *c = v->c;
-	size_t n = req->head_bytes.n + req->body.n;
+	size_t n = v->req->head_bytes.n + v->req->body.n;
 	struct waiting *w;
 
 	if (g->waiting_count >= WAITING_MAX ||
 	    g->waiting_bytes + n > WAITING_BYTES_MAX) {
-		refuse_unavailable(c);
+		refuse_unavailable(v->c);
 		return;
 	}
-	w = xmalloc(sizeof(*w) + n);
-	*w = (struct waiting){ .c = c, .since_ms = clock_mono_ms(),
-		.metered = v->metered, .head_len = req->head_bytes.n, .body_len = req->body.n };
-	if (v->api.n > 0 && v->api.n <= API_NAME_MAX)
-		memcpy(w->api, v->api.p, v->api.n);
-	memcpy(w->bytes, req->head_bytes.p, w->head_len);
-	if (w->body_len > 0)
-		memcpy(w->bytes + w->head_len, req->body.p, w->body_len);
-	http_hold(c);
+	w = xcalloc(1, sizeof(*w));
+	w->request = kept_request_new(v->c, v->req, v->api);
+	w->since_ms = clock_mono_ms();
+	w->metered = v->metered;
 	TAILQ_INSERT_TAIL(&g->waiting, w, link);
 	g->waiting_count++;
 	g->waiting_bytes += n;
@@ -308,8 +297,8 @@ forget(struct gate *g, struct waiting *w)
 {
 	TAILQ_REMOVE(&g->waiting, w, link);
 	g->waiting_count--;
-	g->waiting_bytes -= w->head_len + w->body_len;
-	http_release(w->c);
+	g->waiting_bytes -= kept_request_bytes(w->request);
+	kept_request_free(w->request);
 	free(w);
 }
 
@@ -317,19 +306,18 @@ static void
 look_again(struct gate *g, struct waiting *w)
 {
 	struct http_head head;
-	struct http_request req = { &head, slice_of(w->bytes, w->head_len),
-		slice_of(w->bytes + w->head_len, w->body_len) };
-	struct visit v = { w->c, &req, slice_str(w->api), w->metered };
+	struct http_request req;
+	struct visit v = { kept_request_conn(w->request), &req,
+		kept_request_api(w->request), w->metered };
 	enum verdict verdict = VERDICT_ANSWERED;
 
-	if (http_head_parse(w->bytes, w->head_len, &g->options.limits,
-		&head) == 0)
+	if (kept_request_read(w->request, &g->options.limits, &head, &req))
 		verdict = decide(g, &v);
 	w->metered = v.metered;
 	if (verdict == VERDICT_WAIT)
 		return;
 	if (verdict == VERDICT_ADMIT)
-		g->options.admitted(w->c, &req, &g->who, g->options.arg);
+		g->options.admitted(v.c, &req, &g->who, g->options.arg);
 	forget(g, w);
 }
 
@@ -368,7 +356,7 @@ gate_tick(struct gate *g)
 		next = TAILQ_NEXT(w, link);
 		if (now - w->since_ms < g->options.wait_ms)
 			break;
-		refuse_unavailable(w->c);
+		refuse_unavailable(kept_request_conn(w->request));
 		forget(g, w);
 	}
 	gate_retry(g);
@@ -461,7 +449,7 @@ gate_free(struct gate *g)
 
 	for (w = TAILQ_FIRST(&g->waiting); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, link);
-		refuse_unavailable(w->c);
+		refuse_unavailable(kept_request_conn(w->request));
 		forget(g, w);
 	}
 	tokens_free(g->tokens);

@@ -9,6 +9,7 @@
 #include "common/envelope.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "proxy/kept_request.h"
 #include "proxy/sse.h"
 
 /* How far above its limits a client that reconnects is let in. */
@@ -40,18 +41,15 @@ struct quota {
 	bool stopping;
 };
 
-/* A GET that waits for Redis's answer, with a copy of its head. */
+/* A GET that waits for Redis's answer. */
 struct visit {
 	struct quota *quota;
-	struct http_conn *c;          /* held */
+	struct kept_request *request;
 	struct principal who;         /* with a reference to its scopes */
 	quota_admitted_cb *cb;
 	void *arg;
 	unsigned place;               /* among this user's streams here */
 	bool returns;
-	char api[API_NAME_MAX + 1];
-	size_t head_len;
-	char head[];
 };
 
 struct user_keys {
@@ -339,33 +337,33 @@ defer(struct quota *q, struct http_conn *c)
 static void
 turn_away(struct quota *q, const struct visit *v, enum limit which)
 {
+	struct http_conn *c = kept_request_conn(v->request);
 	struct limit_refusal refusal = { .text = "" };
 
 	if (v->returns) {
-		defer(q, v->c);
+		defer(q, c);
 		return;
 	}
 	limits_refuse(q->options.limits, which, REFUSED_MS, &v->who.user, NULL,
 	    &refusal);
-	http_respond_status(v->c, 429, refusal.headers, refusal.text);
+	http_respond_status(c, 429, refusal.headers, refusal.text);
 }
 
-/* The bytes of the request at hand are gone by now. */
 static void
 let_in(struct quota *q, struct visit *v)
 {
 	struct http_head head;
-	struct http_request req = { &head, slice_of(v->head, v->head_len),
-		SLICE("") };
+	struct http_request req;
 
-	if (http_head_parse(v->head, v->head_len, &q->options.heads, &head) == 0)
-		v->cb(v->c, &req, &v->who, slice_str(v->api), v->arg);
+	if (kept_request_read(v->request, &q->options.heads, &head, &req))
+		v->cb(kept_request_conn(v->request), &req, &v->who,
+		    kept_request_api(v->request), v->arg);
 }
 
 static void
 free_visit(struct visit *v)
 {
-	http_release(v->c);
+	kept_request_free(v->request);
 	scopes_unref(v->who.scopes);
 	free(v);
 }
@@ -391,7 +389,7 @@ on_entered(struct redis *r, const redisReply *reply, void *arg)
 		log_warn("limits cannot be kept", LF_S("error", redis_slice(reply)));
 	}
 	if (q->stopping)
-		http_respond_status(v->c, 503, "Retry-After: 1\r\n",
+		http_respond_status(kept_request_conn(v->request), 503, "Retry-After: 1\r\n",
 		    "the server is stopping");
 	else if (passed == LIMITS)
 		let_in(q, v);
@@ -407,17 +405,12 @@ static struct visit *
 new_visit(struct quota *q, const struct quota_visit *visit,
     quota_admitted_cb *cb, void *arg)
 {
-	struct slice head = visit->req->head_bytes;
-	struct visit *v = xmalloc(sizeof(*v) + head.n);
+	struct visit *v = xmalloc(sizeof(*v));
 
-	*v = (struct visit){ .quota = q, .c = visit->c, .who = *visit->who,
-		.cb = cb, .arg = arg, .returns = visit->returns,
-		.head_len = head.n };
-	memcpy(v->head, head.p, head.n);
-	if (visit->api.n > 0)
-		memcpy(v->api, visit->api.p, visit->api.n);
+	*v = (struct visit){ .quota = q, .who = *visit->who, .cb = cb,
+		.arg = arg, .returns = visit->returns };
+	v->request = kept_request_new(visit->c, visit->req, visit->api);
 	scopes_ref(v->who.scopes);
-	http_hold(v->c);
 	return v;
 }
 

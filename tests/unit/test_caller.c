@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 #define PEER "192.0.2.1"
 
 static const struct http_limits limits = { 16384, 2048, 1024 };
@@ -135,17 +137,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("caller");
-	TCase *tc = tcase_create("caller");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *caller = new_case("caller", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
-	tcase_add_loop_test(tc, test_address, 0, ARRAY_LEN(rows));
-	tcase_add_test(tc, test_user_agent);
-	tcase_add_loop_test(tc, test_may_return, 0, ARRAY_LEN(returning));
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	tcase_add_loop_test(caller, test_address, 0, ARRAY_LEN(rows));
+	tcase_add_test(caller, test_user_agent);
+	tcase_add_loop_test(caller, test_may_return, 0, ARRAY_LEN(returning));
+	return run_cases(caller);
 }

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define RATE 10
@@ -180,23 +181,14 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("meter");
-	TCase *tc = tcase_create("meter");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *meter = new_case("meter", setup, teardown);
 
-	suite_add_tcase(suite, tc);
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
-	tcase_add_test(tc, test_a_burst_passes_and_no_more);
-	tcase_add_test(tc, test_loops_share_a_bucket);
-	tcase_add_test(tc, test_a_light_user_waits_for_nothing);
-	tcase_add_test(tc, test_without_redis_everything_passes);
-	tcase_add_test(tc, test_a_lost_answer_lets_those_who_wait_pass);
-	tcase_add_test(tc, test_more_subjects_than_are_remembered);
-	tcase_add_test(tc, test_a_bucket_goes_when_it_would_be_full);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	tcase_add_test(meter, test_a_burst_passes_and_no_more);
+	tcase_add_test(meter, test_loops_share_a_bucket);
+	tcase_add_test(meter, test_a_light_user_waits_for_nothing);
+	tcase_add_test(meter, test_without_redis_everything_passes);
+	tcase_add_test(meter, test_a_lost_answer_lets_those_who_wait_pass);
+	tcase_add_test(meter, test_more_subjects_than_are_remembered);
+	tcase_add_test(meter, test_a_bucket_goes_when_it_would_be_full);
+	return run_cases(meter);
 }
