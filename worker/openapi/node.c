@@ -140,6 +140,9 @@ node_write(struct strbuf *sb, const struct node *node)
 
 /* Building --------------------------------------------------------------- */
 
+/* Members that merging may add to a document: a file of aliases is small. */
+#define MERGED_MAX 100000
+
 struct frame {
 	size_t from;      /* its first value on the stack */
 	struct member as; /* its own name and line */
@@ -156,6 +159,7 @@ struct builder {
 	struct frame *frames;
 	size_t frame_count, frame_cap;
 	struct slice name;
+	size_t merged;
 };
 
 struct builder *
@@ -280,6 +284,67 @@ close_object(struct builder *b, struct member *from, size_t n)
 		*slot_of(members, index, slots, member_name(&members[i]),
 		    members[i].hash) = (uint32_t)i;
 	return members;
+}
+
+static bool
+has_member(const struct builder *b, size_t from, const struct member *m)
+{
+	for (size_t i = from; i < b->value_count; i++) {
+		if (is_named(&b->values[i], member_name(m), m->hash))
+			return true;
+	}
+	return false;
+}
+
+static bool
+merge_object(struct builder *b, size_t from, const struct node *object)
+{
+	for (size_t i = 0; i < node_count(object); i++) {
+		const struct member *m = node_member(object, i);
+
+		if (b->merged++ == MERGED_MAX)
+			return false;
+		if (!has_member(b, from, m))
+			push(b, *m);
+	}
+	return true;
+}
+
+static bool
+merge_value(struct builder *b, size_t from, struct node value)
+{
+	if (value.type == NODE_OBJECT)
+		return merge_object(b, from, &value);
+	for (size_t i = 0; value.type == NODE_ARRAY && i < value.n; i++) {
+		struct node one = *node_item(&value, i);
+
+		if (one.type == NODE_OBJECT && !merge_object(b, from, &one))
+			return false;
+	}
+	return true;
+}
+
+bool
+builder_merge(struct builder *b)
+{
+	size_t from = b->frames[b->frame_count - 1].from;
+	size_t count = b->value_count - from;
+
+	for (size_t i = from; count > 0; count--) {
+		struct member m = b->values[i];
+
+		if (!slice_eq(member_name(&m), SLICE("<<"))) {
+			i++;
+			continue;
+		}
+		/* What is added stands behind what is still to be looked at. */
+		memmove(&b->values[i], &b->values[i + 1],
+		    (b->value_count - i - 1) * sizeof(m));
+		b->value_count--;
+		if (!merge_value(b, from, m.value))
+			return false;
+	}
+	return true;
 }
 
 struct node

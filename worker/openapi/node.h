@@ -126,6 +126,12 @@ void builder_open(struct builder *b, enum node_type type, unsigned line);
  * counts; *twice becomes the later one (p NULL: there is none). Returns the node.
  */
 struct node builder_close(struct builder *b, struct member *twice);
+/*
+ * Before builder_close() of an object: replaces its members named "<<" by those of
+ * their values, an object or a list of some, where it has none of that name
+ * itself (YAML's merge keys). False: there are more than it takes.
+ */
+bool builder_merge(struct builder *b) MUST_CHECK;
 /* Arrays and objects that are open. */
 size_t builder_depth(const struct builder *b);
 /* Whether the whole value is there; then *root is it. */

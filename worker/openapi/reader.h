@@ -1,7 +1,7 @@
 /*
  * Reads the text of a document into a tree: JSON (RFC 8259, strictly, with or
  * without a byte order mark) and YAML (by libyaml, with the core schema of YAML
- * 1.2: yes, no and dates are strings).
+ * 1.2: yes, no and dates are strings; and with merge keys, "<<").
  *
  * Both refuse invalid UTF-8 and nesting deeper than READER_DEPTH_MAX.
  */

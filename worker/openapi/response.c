@@ -153,6 +153,7 @@ static const struct {
 	int status;
 	const char *meaning;
 } meanings[] = {
+	{ 304, "not modified" },
 	{ 400, "the request was not understood" },
 	{ 401, "the API did not accept the worker's credentials: the operator "
 	       "must check them" },

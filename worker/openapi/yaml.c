@@ -271,11 +271,16 @@ close_one(struct yaml *y)
 {
 	char *anchor = innermost(y)->anchor;
 	struct member twice;
+	bool merged = !innermost(y)->object || builder_merge(y->builder);
+	struct node made;
 
 	innermost(y)->anchor = NULL;
-	set_anchor(y, anchor, builder_close(y->builder, &twice));
+	made = builder_close(y->builder, &twice);
+	set_anchor(y, anchor, made);
 	free(anchor);
 	value_done(y);
+	if (!merged)
+		return fail(y, made.line - 1, "too many merge keys");
 	if (twice.p == NULL || !y->reading->unique)
 		return true;
 	strbuf_addf(y->reading->error, "\"%.*s\" is given twice",
