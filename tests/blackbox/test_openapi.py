@@ -309,6 +309,13 @@ def test_errors(styles, server, kind, words):
         assert word in text
 
 
+def test_timeouts_are_the_overlays(redis, server):
+    path = overlay(f"server: {server.url}\nexpose: [{{operation: answer}}]\n"
+                   "tools: {answer: {timeout: 1}}")
+    with running(redis, "styles.yaml", path) as queue:
+        assert "no answer in time" in failure(queue, "answer", {"kind": "stuck"})
+
+
 def test_error_bodies_are_trimmed(styles):
     text = failure(styles, "answer", {"kind": "long"})
     assert len(text) < 2300 and "[cut: 2048 of 9000 bytes" in text

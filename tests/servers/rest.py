@@ -2,9 +2,9 @@
 
 Run as a program: rest.py PORT. It writes one JSON object a line per request on standard
 output: its head and body as they came (latin-1). What it answers goes by the path:
-/answer/<kind> as below, /description/<file> a file of tests/specs, /token an access token
-(token-1, token-2, …; /answer/guarded takes any but those revoked by /revoke), /brief/token one
-that has expired already, the rest {"ok": true}.
+/answer/<kind> as below (/answer/stuck: nothing), /slow after a second, /description/<file> a
+file of tests/specs, /token an access token (token-1, token-2, …; /answer/guarded takes any but
+those revoked by /revoke), /brief/token one that has expired already, the rest {"ok": true}.
 """
 
 import asyncio
@@ -82,8 +82,7 @@ class Server:
         print(json.dumps({"head": head, "body": body.decode("latin-1")}), flush=True)
         method, target, _ = head.split("\r\n")[0].split(" ")
         path = target.split("?")[0]
-        if path == "/slow":
-            await asyncio.sleep(1)
+        await asyncio.sleep({"/slow": 1, "/answer/stuck": 3600}.get(path, 0))
         status, kind, content, headers = self.answer(method, path, head)
         data = content.encode() if isinstance(content, str) else content
         lines = [f"HTTP/1.1 {status} Status"]
