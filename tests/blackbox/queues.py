@@ -77,6 +77,19 @@ def running(redis, api="conformance", **settings):
         yield worker, Queue(redis, api)
 
 
+def run_at_once(queue, fields, seconds=60):
+    """Lets the frozen worker find all these calls; the time it took, its peak in bytes."""
+    queue.worker.freeze()
+    queue.redis.client.pipeline([("XADD", queue.key, "*", *each) for each in fields])
+    began = time.monotonic()
+    queue.worker.thaw()
+    peak = 0
+    while queue.redis("XLEN", queue.key) > 0 and time.monotonic() - began < seconds:
+        peak = max(peak, queue.worker.rss_bytes())
+        time.sleep(0.01)
+    return time.monotonic() - began, peak
+
+
 def name_of(queue):
     """The name that the only worker gave itself."""
     (name,) = queue.redis("ZRANGE", f"mcp_workers:{{{queue.api}}}", 0, -1)

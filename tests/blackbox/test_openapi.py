@@ -5,11 +5,10 @@ import contextlib
 import json
 import re
 import subprocess
-import time
 import urllib.request
 
 import pytest
-from queues import Queue
+from queues import Queue, run_at_once
 
 from harness import (BIN, PATIENCE, ROOT, Proxy, Redis, RestServer, SseClient, Worker,
                      clean_environment, until, work_directory)
@@ -578,16 +577,7 @@ def test_a_thousand_at_once(redis):
         with running(redis, str(slow_spec()), path, LOG_LEVEL="warn", WORKER_BATCH=1024,
                      WORKER_CONCURRENCY=1024) as queue:
             result(queue, "slow", {})
-            queue.worker.freeze()
-            fields = [queue.fields("slow", {}) for _ in range(1000)]
-            redis.client.pipeline([("XADD", queue.key, "*", *each) for each in fields])
-            began = time.monotonic()
-            queue.worker.thaw()
-            peak = 0
-            while redis("XLEN", queue.key) > 0 and time.monotonic() - began < 60:
-                peak = max(peak, queue.worker.rss_bytes())
-                time.sleep(0.01)
-            seconds = time.monotonic() - began
+            seconds, peak = run_at_once(queue, [queue.fields("slow", {}) for _ in range(1000)])
             good = [one for one in queue.messages() if "isError" not in one["payload"]]
             print(f"{len(good)} answers in {seconds:.2f} s, {peak / 1e6:.0f} MB")
             assert len(good) == 1001

@@ -9,10 +9,10 @@ import sys
 import time
 
 import pytest
+from queues import Queue, run_at_once
 
 from harness import (PATIENCE, ROOT, Cluster, Process, Redis, Worker, free_port, until,
                      work_directory)
-from test_worker import Queue
 
 KEY = "k" * 60 + "SECRET"
 
@@ -355,24 +355,17 @@ def test_a_thousand_at_once(redis):
     with VirusTotal() as server, running(redis, server, LOG_LEVEL="warn",
                                          **CONCURRENCY) as queue:
         result(queue, "get_ip_report", "8.8.8.8")
-        queue.worker.freeze()
-        fields = [queue.fields("get_domain_report", {"domain": f"slow.n{n}.example"})
-                  for n in range(1000)]
-        redis.client.pipeline([("XADD", queue.key, "*", *each) for each in fields])
-        began = time.monotonic()
-        queue.worker.thaw()
-        peak = 0
-        while redis("XLEN", queue.key) > 0 and time.monotonic() - began < 60:
-            peak = max(peak, queue.worker.rss_bytes())
-            time.sleep(0.01)
-        seconds = time.monotonic() - began
+        seconds, peak = run_at_once(queue, [
+            queue.fields("get_domain_report", {"domain": f"slow.n{n}.example"})
+            for n in range(1000)])
         payloads = [json.loads(message["payload"]) for message in queue.messages()]
         good = [one for one in payloads if "isError" not in one["result"]]
         print(f"{len(good)} answers in {seconds:.2f} s, {peak / 1e6:.0f} MB")
         assert len(good) == 1001
         assert max(one["active"] for one in server.requests()) >= 900
+        assert seconds < 20 * PATIENCE  # on a machine with other work
         if PATIENCE == 1:  # not under sanitizers
-            assert seconds < 2 and peak < 100e6
+            assert peak < 100e6
 
 
 CONCURRENCY = {"WORKER_BATCH": 1024, "WORKER_CONCURRENCY": 1024}
