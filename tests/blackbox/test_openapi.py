@@ -743,6 +743,13 @@ def test_documented_overlays_are_right(name, count):
     assert f"tools: {count}\n" in text and "skipped: 0\n" in text
 
 
+def test_the_guides_own_example_is_right():
+    guide = (ROOT / "docs/apis/openapi.md").read_text()
+    text = re.search(r"```yaml\n(.*?)```", guide, re.S)[1]
+    status, printed = check("petstore-3.0.json", overlay(text))
+    assert status == 0 and "tools: 4\n" in printed, printed
+
+
 def example(name, server):
     """That overlay, against our server."""
     text = (ROOT / f"docs/apis/overlays/{name}.yaml").read_text()
