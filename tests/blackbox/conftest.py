@@ -1,29 +1,16 @@
 """Fixtures of the black-box tests: real programs, real Redis, no mocks."""
 
 import pathlib
-import resource
 import sys
 
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness import Cluster, Redis, tails  # noqa: E402
+from harness import Cluster, Redis  # noqa: E402
+from harness.plugin import pytest_runtest_makereport  # noqa: E402, F401
 
-pytest.register_assert_rewrite("load", "queues", "opener")
-
-# Tests open thousands of sockets, and the programs inherit the limit.
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item, call):
-    """A failed test shows the ends of the logs of what runs at that moment."""
-    outcome = yield
-    report = outcome.get_result()
-    if report.failed:
-        report.sections.append(("programs", tails()))
+pytest.register_assert_rewrite("load", "queues", "opener", "recovering")
 
 
 @pytest.fixture(scope="session")

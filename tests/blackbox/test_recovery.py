@@ -1,49 +1,14 @@
 """Sessions outlive streams and pods: kills, stops, freezes and flushes."""
 
 import contextlib
-import threading
-import time
 
 import pytest
 
 from harness import (PATIENCE, Cluster, SseClient, SteadyClient, SteadyLoad, percentile, request,
                      session_hash, until)
-
-# A client is hit by many kills in a row here, faster than in real life.
-OFTEN = {"SESSION_RECOVERY_MAX": 1000, "SSE_RETRY_MS": 600}
-RECONNECTED = {"mcp-protocol-version": "2024-11-05"}
-
-
-def alive(system):
-    """The proxies that a load balancer would choose from."""
-    return lambda: [proxy for proxy in system.proxies if proxy.alive()] or system.proxies
-
-
-def keyed(system, count, path="/sse"):
-    return [SteadyClient(f"client-{n}", alive(system), f"{path}?client=key-{n}")
-            for n in range(count)]
-
-
-def echo(text):
-    return {"name": "conformance_echo", "arguments": {"text": text}}
-
-
-def reopen(proxy, before, path="/sse", headers=None):
-    """The same client once more, on that proxy: ids count on."""
-    session = SseClient(proxy, path, headers=headers)
-    session.asked, session.next_id = set(before.asked), before.next_id
-    return session
-
-
-def text_of(answer):
-    return answer["result"]["content"][0]["text"]
-
-
-def settle(clients):
-    """Lets each client wait for what it is still owed."""
-    for client in clients:
-        for id in client.unanswered():
-            client.wait(id)
+from harness.ledger import APPEND, ECHO
+from recovering import (OFTEN, RECONNECTED, alive, check_a_frozen_pod, echo, keyed, reopen, settle,
+                        text_of)
 
 
 # One client ---------------------------------------------------------------
@@ -201,8 +166,11 @@ def test_window_and_recoveries_are_bounded():
 
 # Kills --------------------------------------------------------------------
 
-def test_kills_under_load_with_client_keys():
-    with Cluster(proxies=3, workers={"conformance": 2}, proxy_env=OFTEN) as system:
+def test_kills_under_load_with_client_keys(tmp_path):
+    book = tmp_path / "ledger"
+    book.touch()
+    with Cluster(proxies=3, workers={"conformance": 2}, proxy_env=OFTEN,
+                 worker_env={"LEDGER_FILE": book}) as system:
         clients = keyed(system, 12)
         with SteadyLoad(clients) as load:
             until(lambda: load.answered() > 200 or load.failed, 30, "calls go on")
@@ -214,7 +182,7 @@ def test_kills_under_load_with_client_keys():
                       "calls go on without it")
                 proxy.start()
         settle(clients)
-        load.check()
+        load.check(written=book.read_text().splitlines())
         for client in clients:
             assert len(set(client.sessions)) == 1, client.sessions
             assert set(client.statuses) == {200}
@@ -287,40 +255,7 @@ def test_dead_pods_inbox_is_swept():
 
 
 def test_frozen_pod_writes_nothing_into_sessions_that_moved_on():
-    """It sleeps past its heartbeat's life, with answers in its inbox."""
-    with Cluster(proxies=2, workers={"conformance": 2}, proxy_env=OFTEN) as system:
-        first, second = system.proxies
-        stale = [SseClient(first, f"/sse?client=sleeper-{n}") for n in range(10)]
-        left = [SseClient(first, f"/sse?client=waiter-{n}") for n in range(5)]
-        for session in stale + left:
-            session.initialize()
-        first.freeze()
-        asked = [session.ask("tools/call", echo(f"moved {n}"), to=second)
-                 for n, session in enumerate(stale)]
-        waiting = [session.ask("tools/call", echo(f"waits {n}"), to=second)
-                   for n, session in enumerate(left)]
-        events = [len(session.events) for session in stale]
-        moved = [reopen(second, session, session.path, RECONNECTED) for session in stale]
-        for n, (session, id) in enumerate(zip(moved, asked)):
-            assert text_of(session.answer(id)) == f"moved {n}"
-        asleep = time.monotonic()
-        pod = system.redis.hash(f"mcp_transport:{{{left[0].session_id}}}")["pod"]
-        until(lambda: not system.redis("EXISTS", f"mcp_pod:{{{pod}}}"), 30, "it is held for dead")
-        until(lambda: time.monotonic() - asleep > 20, 30, "it slept long enough")
-        first.thaw()
-        for session in stale + left:
-            session.wait_closed(15)
-        assert [len(session.events) for session in stale] == events
-        # Those that did not move hear their answer once, after they reconnect.
-        for n, (session, id) in enumerate(zip(left, waiting)):
-            with reopen(second, session, session.path, RECONNECTED) as again:
-                assert again.session_id == session.session_id
-                if str(id) not in session.answers:
-                    assert text_of(again.answer(id)) == f"waits {n}"
-        for session in moved:
-            assert session.text("conformance_echo", {"text": "on"}, to=first) == "on"
-            assert session.surprises == []
-            session.close()
+    check_a_frozen_pod(20)
 
 
 def test_flushed_redis_under_500_sessions():
@@ -348,43 +283,15 @@ def test_flushed_redis_under_500_sessions():
             session.close()
 
 
-def test_streams_cut_at_once_come_back():
-    count = 2000
-    with Cluster(proxies=2, workers={"conformance": 1}, proxy_env=OFTEN) as system:
-        first, second = system.proxies
-        before = [SseClient(first, f"/sse?client=storm-{n}") for n in range(count)]
-        first.checked_kill()
-        began = time.monotonic()
-        came, failed = [], []
-
-        def come_back(part):
-            for session in part:
-                try:
-                    again = SseClient(second, session.path, headers=RECONNECTED, timeout=30)
-                    came.append((again, again.session_id == session.session_id))
-                except Exception as error:  # a thread's end must not go unseen
-                    failed.append(repr(error))
-
-        threads = [threading.Thread(target=come_back, args=(before[n::16],)) for n in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        seconds = time.monotonic() - began
-        print(f"{len(came)} of {count} streams came back in {seconds:.1f} s")
-        assert failed == []
-        assert all(same for _, same in came)
-        assert seconds < 30 * PATIENCE
-        for session in before + [session for session, _ in came]:
-            session.close()
-
-
 # Stops --------------------------------------------------------------------
 
-def test_rolling_stops_fail_no_call():
+def test_rolling_stops_fail_no_call(tmp_path):
     """A new pod is ready before an old one stops, and takes its clients."""
     env = {"SSE_RETRY_MS": 300, "DRAIN_DELAY": 1}
-    with Cluster(proxies=3, workers={"conformance": 2}, proxy_env=env) as system:
+    book = tmp_path / "ledger"
+    book.touch()
+    with Cluster(proxies=3, workers={"conformance": 2}, proxy_env=env,
+                 worker_env={"LEDGER_FILE": book}) as system:
         ready = set(system.proxies)
 
         def servers():
@@ -392,7 +299,8 @@ def test_rolling_stops_fail_no_call():
 
         system.proxies[2].stop()
         ready.discard(system.proxies[2])
-        clients = [SteadyClient(f"client-{n}", servers, f"/sse?client=key-{n}") for n in range(12)]
+        clients = [SteadyClient(f"client-{n}", servers, f"/sse?client=key-{n}",
+                                tools=(ECHO, APPEND)) for n in range(12)]
         with SteadyLoad(clients) as load:
             until(lambda: load.answered() > 100 or load.failed, 30, "calls go on")
             for n in range(6):
@@ -404,7 +312,7 @@ def test_rolling_stops_fail_no_call():
                 goal = load.answered() + 50
                 until(lambda goal=goal: load.answered() > goal or load.failed, 30, "calls go on")
         settle(clients)
-        load.check(repeats=0)
+        load.check(repeats=0, written=book.read_text().splitlines())
         for client in clients:
             assert set(client.statuses) == {200} and client.errors == {}
             assert len(set(client.sessions)) == 1, client.sessions

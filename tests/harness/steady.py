@@ -12,25 +12,27 @@ import re
 import threading
 import time
 
+from . import ledger
+from .ledger import ACCEPTED, REFUSED, UNKNOWN
 from .rawhttp import Chunks, RawHttp, address_of, readable
 from .sse import EventParser
 from .wait import PATIENCE
-
-ACCEPTED, REFUSED, UNKNOWN = "accepted", "refused", "unknown"
 
 
 class SteadyClient:
     """servers(): the servers that may be tried now, for streams and POSTs."""
 
-    def __init__(self, name, servers, path="/sse", headers=None, tool="conformance_echo",
+    def __init__(self, name, servers, path="/sse", headers=None, tools=(ledger.ECHO,),
                  answer_s=30):
         self.name, self.servers, self.path = name, servers, path
         self.answer_s = answer_s  # how long an answer is waited for
         self.headers = dict(headers or {})
-        self.tool = tool
+        self.tools = tools   # called in turn
         self.next_id = 0
         self.calls = {}      # id: what became of its POST
-        self.texts = {}      # id: what was asked
+        self.texts = {}      # id: the text that its answer has
+        self.asked = {}      # id: tool and nonce of a call
+        self.heard = []      # every answer to a call, as the ledger oracle wants it
         self.answers = {}    # id: how often it was answered right
         self.wrong = []      # anything that is not as it must be
         self.errors = {}     # id: its JSON-RPC error
@@ -117,6 +119,11 @@ class SteadyClient:
 
     def _message(self, message):
         id = message.get("id")
+        if id in self.asked or id not in self.texts:
+            result, error = message.get("result", {}), message.get("error")
+            self.heard.append(ledger.Answer(
+                self.name, id, None if error else result["content"][0]["text"],
+                error["message"] if error else None))
         if id not in self.texts:
             self.wrong.append(f"{self.name}: not asked for: {message}")
         elif "error" in message:
@@ -175,9 +182,15 @@ class SteadyClient:
         return ACCEPTED
 
     def call(self):
-        """POSTs a call with a text that no other call has; returns its id."""
-        text = f"{self.name} call {self.next_id}"
-        return self.post("tools/call", {"name": self.tool, "arguments": {"text": text}}, text)
+        """POSTs a call with a nonce that no other call has; returns its id."""
+        id = self.next_id
+        nonce, tool = f"{self.name} call {id}", self.tools[id % len(self.tools)]
+        self.asked[id] = tool, nonce
+        if tool == ledger.ECHO:
+            arguments, text = {"text": nonce}, nonce
+        else:
+            arguments, text = {"nonce": nonce, "delay_ms": 10}, "appended"
+        return self.post("tools/call", {"name": tool, "arguments": arguments}, text)
 
     def wait(self, id):
         """Until the call is answered, across streams; whether it was."""
@@ -214,6 +227,11 @@ class SteadyClient:
 
     def unanswered(self):
         return [id for id in self.accepted() if id not in self.answers]
+
+    def records(self):
+        """Its calls and what it heard, for the ledger oracle."""
+        return [ledger.Call(self.name, id, tool, nonce, self.calls[id])
+                for id, (tool, nonce) in self.asked.items()], self.heard
 
     def repeats(self):
         return sum(count - 1 for count in self.answers.values())
@@ -261,9 +279,15 @@ class SteadyLoad:
     def resumes(self):
         return sorted(second for client in self.clients for second in client.resumes)
 
-    def check(self, repeats=2):
-        """Every accepted call was answered once, but for so many repeats in all."""
+    def check(self, repeats=2, written=None):
+        """Every accepted call was answered once, but for so many repeats in all.
+        written: the ledger's lines."""
         assert not self.failed, self.failed
+        records = [client.records() for client in self.clients]
+        answers = [answer for _, heard in records for answer in heard]
+        assert ledger.violations([call for calls, _ in records for call in calls], answers,
+                                 written) == []
+        assert ledger.repeats(answers) <= repeats
         assert [wrong for client in self.clients for wrong in client.wrong] == []
         lost = {client.name: client.unanswered() for client in self.clients
                 if client.unanswered()}
