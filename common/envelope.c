@@ -166,6 +166,12 @@ env_client_key(struct env_keybuf *buf, struct slice user, struct slice digest)
 }
 
 struct slice
+env_alike_key(struct env_keybuf *buf, struct slice user, struct slice digest)
+{
+	return member_key(buf, SLICE("mcp_alike:{"), user, digest);
+}
+
+struct slice
 env_user_calls_key(struct env_keybuf *buf, struct slice api, struct slice user)
 {
 	return member_key(buf, SLICE("mcp_user_calls:{"), api, user);

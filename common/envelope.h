@@ -105,6 +105,13 @@ struct slice env_user_calls_key(struct env_keybuf *buf, struct slice api,
 struct slice env_user_session_key(struct env_keybuf *buf, struct slice user,
     struct slice sid);
 
+/*
+ * mcp_alike:{<user hash>}:<digest>, zset: sessions whose clients look the same
+ * (see proxy/alike.h), by when they expire (ms).
+ */
+struct slice env_alike_key(struct env_keybuf *buf, struct slice user,
+    struct slice digest);
+
 #define ENV_GROUP "workers"          /* consumer group of request streams */
 #define ENV_APIS_KEY "mcp_apis"      /* set: APIs with a catalogue or a queue */
 #define ENV_PODS_KEY "mcp_pods"      /* zset: pods by heartbeat expiry (ms) */

@@ -33,10 +33,10 @@ struct question {
 static const struct redis_script lookup_script = {
 	"session_lookup",
 	"local s = redis.call('HMGET', KEYS[1], 'api', 'user', 'state',\n"
-	"    'can', 'log_level')\n"
+	"    'can', 'log_level', 'alias', 'alias_epoch')\n"
 	"local t = redis.call('HMGET', KEYS[2], 'pod', 'epoch', 'since_ms')\n"
 	"return { s[1], s[2], t[1], t[2], t[3], s[3], s[4] or '',\n"
-	"    s[5] or '' }\n"
+	"    s[5] or '', s[6] or '', s[7] or '' }\n"
 };
 
 static void
@@ -121,7 +121,7 @@ judge(const redisReply *reply, struct directory_entry *out)
 
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
 		return DIRECTORY_AWAY;
-	if (reply->elements != 8 ||
+	if (reply->elements != 10 ||
 	    !copy_text(out->api, sizeof(out->api), reply->element[0]) ||
 	    !hex_decode(out->user, SHA256_LEN, redis_slice(reply->element[1])) ||
 	    !copy_text(out->pod, sizeof(out->pod), reply->element[2]) ||
@@ -132,6 +132,9 @@ judge(const redisReply *reply, struct directory_entry *out)
 	out->client = client_traits_read(redis_slice(reply->element[6]));
 	if (client_level_read(redis_slice(reply->element[7]), &level))
 		out->client.level = (uint8_t)level;
+	if (!copy_text(out->alias, sizeof(out->alias), reply->element[8]) ||
+	    !env_number(redis_slice(reply->element[9]), &out->alias_epoch))
+		out->alias[0] = '\0';
 	return DIRECTORY_FOUND;
 }
 

@@ -26,6 +26,12 @@ struct directory_entry {
 	bool detached;               /* no stream: it waits for its client */
 	uint64_t epoch;
 	uint64_t since_ms;           /* wall clock: when the pod took it */
+	/*
+	 * Not empty: this session turned out to be that one, and what concerns it
+	 * concerns the stream that has that one under alias_epoch.
+	 */
+	char alias[SID_LEN + 1];
+	uint64_t alias_epoch;
 };
 
 enum directory_result {

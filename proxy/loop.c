@@ -461,6 +461,7 @@ make_sessions(struct loop *loop)
 		.retry_ms = o->retry_ms,
 		.max_buffer = o->max_buffer,
 		.inbox = inbox_reading(loop->inbox),
+		.fleet = loop->fleet,
 		.stats = loop->stats,
 		.stray = on_stray,
 		.taken_over = on_taken_over,
@@ -588,7 +589,7 @@ make_posts(struct loop *loop)
 
 	loop->survey = survey_new(loop->redis, loop->catalog,
 	    slice_str(loop->name));
-	sessions_set_survey(loop->sessions, loop->survey);
+	sessions_set_survey(loop->sessions, loop->survey, loop->catalog);
 	loop->pod = pod_new(loop->redis, slice_str(loop->name),
 	    on_redis_data_lost, loop);
 	catalog_set_pod(loop->catalog, loop->pod);

@@ -657,6 +657,21 @@ doubt_session(struct post *p)
 		park(p);
 }
 
+/* The session turned out to be another one: so do the posts to it. */
+static bool
+follow_alias(struct post *p, const struct directory_entry *entry)
+{
+	if (entry->alias[0] == '\0')
+		return false;
+	memcpy(p->sid, entry->alias, SID_LEN);
+	p->epoch = entry->alias_epoch;
+	/* One that may be queued already keeps the id by which it is found. */
+	if (!p->in_doubt)
+		env_call_stamp(p->call, p->epoch);
+	run(p);
+	return true;
+}
+
 static void
 on_looked_up(enum directory_result result, const struct directory_entry *entry,
     void *arg)
@@ -664,6 +679,9 @@ on_looked_up(enum directory_result result, const struct directory_entry *entry,
 	struct post *p = arg;
 	struct owner owner;
 
+	if (result == DIRECTORY_FOUND && is_theirs(p, entry->user) &&
+	    follow_alias(p, entry))
+		return;
 	if (result == DIRECTORY_FOUND &&
 	    (!is_theirs(p, entry->user) || is_abandoned(p, entry)))
 		result = DIRECTORY_UNKNOWN;
@@ -703,6 +721,8 @@ run(struct post *p)
 	entry = directory_find(o->directory, sid_of(p));
 	if (entry != NULL && is_theirs(p, entry->user)) {
 		stat_add(o->stats, STAT_LOOKUP_HITS, 1);
+		if (follow_alias(p, entry))
+			return;
 		owner.pod = slice_str(entry->pod);
 		owner.api = entry->api;
 		owner.client = entry->client;

@@ -37,6 +37,8 @@ free_session(struct session *s)
 	TAILQ_REMOVE(&s->all->lists[SESSION_ENDED], s, link);
 	session_claim_free(s);
 	session_book_free(s);
+	session_seek_free(s);
+	free(s->alias);
 	free(s->given_up);
 	free(s->subscribed);
 	free(s);
@@ -76,7 +78,7 @@ refresh(struct session *s)
 		ttl + LOG_EXTRA_TTL_MS, clock_wall_ms()))
 		return;
 	s->refreshed_ms = clock_mono_ms();
-	session_claim_refresh_leads(s);
+	session_leads_refresh(s);
 	session_book_mark(s);
 }
 
@@ -124,7 +126,7 @@ settle_records(struct session *s, enum session_end how)
 		session_detach(s, s->epoch, how == END_PLANNED);
 		break;
 	case END_RELEASED:
-		session_claim_drop_leads(s);
+		session_leads_drop(s);
 		session_release_send(s->all->options.commands, session_sid(s),
 		    s->epoch);
 		break;
@@ -149,6 +151,7 @@ session_end(struct session *s, const char *reason, enum session_end how)
 	HASH_DEL(all->table, s);
 	s->stream = NULL;
 	s->refs++;
+	session_seek_stop(s);
 	session_set_state(s, SESSION_ENDED);
 	if (stream != NULL)
 		http_stream_end(stream, reason);
@@ -259,6 +262,8 @@ sessions_new(const struct session_options *options)
 	for (size_t i = 0; i < SESSION_STATES; i++)
 		TAILQ_INIT(&all->lists[i]);
 	TAILQ_INIT(&all->backlogs);
+	TAILQ_INIT(&all->unnoted);
+	TAILQ_INIT(&all->seeking);
 	all->claims_left = CLAIMS_PER_TICK;
 	sessions_book_init(all);
 	return all;
@@ -354,6 +359,7 @@ sessions_tick(struct sessions *all)
 	sessions_delivery_tick(all);
 	if (redis_is_ready(all->options.commands))
 		admit(all);
+	session_seek_tick(all);
 	session_drain_tick(all);
 	session_news_tick(all);
 	rebuild_some(all);
@@ -383,9 +389,11 @@ sessions_end_all(struct sessions *all, const char *reason)
 }
 
 void
-sessions_set_survey(struct sessions *all, struct survey *survey)
+sessions_set_survey(struct sessions *all, struct survey *survey,
+    const struct catalog *catalog)
 {
 	all->survey = survey;
+	all->catalog = catalog;
 }
 
 unsigned

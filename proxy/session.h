@@ -28,6 +28,7 @@
 #include "common/envelope.h"
 #include "common/redis.h"
 #include "proxy/directory.h"
+#include "proxy/fleet.h"
 #include "proxy/http.h"
 #include "proxy/inbox.h"
 #include "proxy/outbox.h"
@@ -47,6 +48,7 @@ struct session_options {
 	struct directory *directory;
 	struct outbox *outbox;
 	struct quota *quota;           /* is told of streams; may be NULL */
+	struct fleet *fleet;           /* borrowed; NULL: none is found by looks */
 	struct slice pod;              /* this loop's name, borrowed */
 	unsigned ttl_ms;               /* of the records, sliding */
 	unsigned unused_ttl_ms;        /* of a stream on which nobody posts */
@@ -88,7 +90,8 @@ struct session_request {
 /*
  * Answers the GET at hand with a stream and claims a session for it: the one
  * that it names, by id or by the client's key, if that is this user's, on this
- * path, and still there; else a new one. The endpoint event follows as soon as
+ * path, and still there; else, for users who say who they are, the one that must
+ * be its client's (alike.h), maybe some time later; else a new one. The endpoint event follows as soon as
  * Redis has the claim, whose number per tick is bounded.
  */
 void session_open(struct sessions *all, struct http_conn *c,
@@ -138,8 +141,12 @@ void sessions_on_ready(struct sessions *all);
 void sessions_rebuild(struct sessions *all);
 /* Pings, refreshed records, streams never used; a few times a second. */
 void sessions_tick(struct sessions *all);
-/* What tells busy sessions from idle ones; to be set once, borrowed. */
-void sessions_set_survey(struct sessions *all, struct survey *survey);
+/*
+ * What tells busy sessions from idle ones, and which APIs there are; to be set
+ * once, borrowed.
+ */
+void sessions_set_survey(struct sessions *all, struct survey *survey,
+    const struct catalog *catalog);
 /*
  * Ends the streams in order: the idle ones spread over some seconds, the busy
  * ones after their last answer.

@@ -26,63 +26,13 @@ struct claim {
 	uint64_t epoch;                 /* of the session found */
 	bool key_asked;
 	bool reconnected;               /* the GET has a protocol version */
+	bool sought;                    /* by looks */
+	bool by_looks;                  /* what is being tried was found by them */
 	char named[SID_LEN + 1];        /* the GET's session id, or empty */
 	char found[SID_LEN + 1];        /* what is being tried */
 };
 
 static void next_step(struct session *s);
-
-/* Leads: keys by which a client finds its session --------------------------- */
-
-static struct slice
-client_key(struct session *s, struct env_keybuf *buf)
-{
-	char user[SHA256_HEX_LEN + 1];
-
-	return env_client_key(buf, session_user_hash(s, user),
-	    slice_str(s->client));
-}
-
-static void
-point_client_key_here(struct session *s)
-{
-	const struct session_options *o = &s->all->options;
-	struct env_keybuf keybuf;
-	char digits[20];
-	struct slice argv[] = { SLICE("SET"), client_key(s, &keybuf),
-		session_sid(s), SLICE("PX"),
-		slice_of(digits, u64_decimal(digits, o->ttl_ms)) };
-
-	if (s->client[0] != '\0')
-		(void)!redis_send(o->commands, argv, ARRAY_LEN(argv), NULL, NULL);
-}
-
-void
-session_claim_refresh_leads(struct session *s)
-{
-	point_client_key_here(s);
-}
-
-/*
- * Only a key that still leads here: the client may have found another session
- * by now.
- */
-static const struct redis_script drop_lead_script = {
-	"drop_lead",
-	"if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
-	"return redis.call('DEL', KEYS[1])\n"
-};
-
-void
-session_claim_drop_leads(struct session *s)
-{
-	struct env_keybuf keybuf;
-	struct slice args[] = { client_key(s, &keybuf), session_sid(s) };
-
-	if (s->client[0] != '\0')
-		(void)!redis_eval(s->all->options.commands, &drop_lead_script,
-		    args, ARRAY_LEN(args), 1, NULL, NULL);
-}
 
 /* What a session's record borrows. */
 struct texts {
@@ -136,10 +86,12 @@ session_detach(struct session *s, uint64_t epoch, bool planned)
 		.ttl_ms = ttl,
 		.log_ttl_ms = ttl + LOG_EXTRA_TTL_MS,
 		.planned = planned,
+		.last = s->last,
 	};
 
 	sessions_count_one(s->all, STAT_SESSIONS_DETACHED);
 	(void)!session_detach_send(o->commands, &d, NULL, NULL);
+	session_leads_list(s, ttl);
 }
 
 /*
@@ -153,6 +105,7 @@ go_live(struct session *s)
 
 	session_claim_free(s);
 	s->refreshed_ms = clock_mono_ms();
+	session_leads_list(s, session_ttl_ms(s));
 	snprintf(path, sizeof(path), "%s%s/messages/", s->api[0] ? "/" : "",
 	    s->api);
 	snprintf(query, sizeof(query), s->epoch > 1 ? "%s&attach=%llu" : "%s",
@@ -207,8 +160,9 @@ session_claim_again(struct session *s)
 	s->claimed_ms = clock_mono_ms();
 	s->generation = s->all->generation;
 	s->refs++;
-	if (s->epoch > 0)
-		point_client_key_here(s);
+	if (s->epoch > 0) {
+		session_leads_refresh(s);
+	}
 }
 
 /* Reattaching ------------------------------------------------------------------ */
@@ -251,6 +205,24 @@ tell_of_former(struct session *s, const struct session_reattached *got)
 	}
 }
 
+/*
+ * A stream that has given its endpoint keeps it: what is posted there is told
+ * where it belongs.
+ */
+static void
+go_on_as(struct session *s, const char before[static SID_LEN + 1])
+{
+	session_claim_free(s);
+	session_leads_unlist(s, before);
+	free(s->alias);
+	s->alias = xstrdup(before);
+	session_leads_refresh(s);
+	/* What it said belongs to the session before. */
+	s->spoken = false;
+	session_seek_over(s);
+	session_hold(s, 0);
+}
+
 static void
 adopt(struct session *s, const struct session_reattached *got)
 {
@@ -258,7 +230,11 @@ adopt(struct session *s, const struct session_reattached *got)
 	struct claim *c = s->claim;
 	uint64_t hold = c->reconnected ? HOLD_RECONNECTED_MS : HOLD_UNKNOWN_MS;
 	enum client_level level;
+	char before[SID_LEN + 1];
 
+	memcpy(before, s->sid, sizeof(before));
+	if (s->state == SESSION_LIVE)
+		session_book_ended(s, "adopted", END_RELEASED);
 	adopt_sid(s, c->found);
 	s->epoch = got->epoch;
 	s->fresh = got->fresh;
@@ -274,17 +250,42 @@ adopt(struct session *s, const struct session_reattached *got)
 		s->given_up = xstrdup_slice(got->given_up);
 	sessions_count_one(all, got->detached ? STAT_SESSIONS_REATTACHED :
 						STAT_SESSIONS_RECOVERED);
+	if (c->by_looks)
+		sessions_count_one(all, STAT_SESSIONS_FOUND);
 	log_info("session reattached", LF_S("session", log_session_id(s->sid)),
 	    LF_S("from", got->pod), LF("state",
 		got->detached ? "detached" : "live"),
+	    LF("by", c->by_looks ? "looks" : "name"),
 	    LF_N("epoch", s->epoch));
 	if (got->detached)
 		quota_resumed(all->options.quota, s->user, session_sid(s));
-	point_client_key_here(s);
-	go_live(s);
-	session_book_reattached(s, got->detached);
-	session_hold(s, hold);
+	if (s->state == SESSION_LIVE) {
+		go_on_as(s, before);
+		session_book_reattached(s, got->detached);
+	} else {
+		session_leads_point(s);
+		session_seek_over(s);
+		go_live(s);
+		session_book_reattached(s, got->detached);
+		session_hold(s, hold);
+	}
 	tell_of_former(s, got);
+}
+
+/* A live session whose next step found no Redis lives on: all is judged anew. */
+static void
+let_live(struct session *s)
+{
+	if (s->state == SESSION_LIVE && s->claim != NULL && !s->claim_sent)
+		session_claim_free(s);
+}
+
+/* A live session stays what it is. */
+static void
+stay(struct session *s)
+{
+	session_claim_free(s);
+	session_seek_over(s);
 }
 
 /* The session of the client key is gone, or not this client's. */
@@ -293,11 +294,28 @@ not_found(struct session *s)
 {
 	struct claim *c = s->claim;
 
+	if (s->state == SESSION_LIVE) {
+		stay(s);
+		return;
+	}
+	if (c->by_looks)
+		session_seek_over(s);
 	if (c->key_asked)
-		point_client_key_here(s);
+		session_leads_point(s);
+	c->by_looks = false;
 	c->named[0] = '\0';
 	c->found[0] = '\0';
 	next_step(s);
+}
+
+/* It cannot be told, or must not be: the stream without a session ends. */
+static void
+fail(struct session *s)
+{
+	if (s->state == SESSION_LIVE)
+		stay(s);
+	else
+		session_end(s, "claim_failed", END_LOST);
 }
 
 static void
@@ -316,15 +334,16 @@ on_reattached(struct redis *r, const redisReply *reply, void *arg)
 		}
 	} else if (rc == 0) {
 		adopt(s, &got);
-	} else if (rc == -ENOENT) {
+	} else if (rc == -ENOENT || (rc == -EAGAIN && s->claim->by_looks)) {
 		not_found(s);
 	} else if (rc == -EAGAIN) {
 		next_step(s);
 	} else if (reply != NULL) {
 		log_error("session not reattached", LF("error",
 		    reply->type == REDIS_REPLY_ERROR ? reply->str : "reply"));
-		session_end(s, "claim_failed", END_LOST);
+		fail(s);
 	}
+	let_live(s);
 	session_unref(s);
 }
 
@@ -362,8 +381,9 @@ on_told(enum outbox_result result, const char *error, void *arg)
 		send_reattach(s);
 	} else if (result == OUTBOX_REFUSED) {
 		log_error("former owner not told", LF("error", error));
-		session_end(s, "claim_failed", END_LOST);
+		fail(s);
 	}
+	let_live(s);
 	session_unref(s);
 }
 
@@ -393,6 +413,31 @@ may_have(const struct session *s, const struct directory_entry *entry)
 	    strcmp(entry->api, s->api) == 0;
 }
 
+/* Nobody names it, so that it must be nobody's: not of a stream that is there. */
+static bool
+is_free(const struct session *s, const struct directory_entry *entry)
+{
+	const struct session_options *o = &s->all->options;
+	const struct fleet_pod *pod = fleet_find(o->fleet, slice_str(entry->pod));
+
+	if (slice_eq_str(o->pod, entry->pod))
+		return sessions_find(s->all, slice_str(s->claim->found)) == NULL;
+	return entry->detached || (pod != NULL && fleet_is_dead(pod));
+}
+
+static void
+take(struct session *s, const struct directory_entry *entry)
+{
+	s->claim->epoch = entry->epoch;
+	yield_here(s->all, s->claim->found);
+	if (entry->detached || slice_eq_str(s->all->options.pod, entry->pod)) {
+		send_reattach(s);
+	} else if (tell_owner(s, entry)) {
+		s->claim_sent = true;
+		s->refs++;
+	}
+}
+
 static void
 on_looked_up(enum directory_result result, const struct directory_entry *entry,
     void *arg)
@@ -402,19 +447,16 @@ on_looked_up(enum directory_result result, const struct directory_entry *entry,
 	s->claim_sent = false;
 	if (s->state == SESSION_ENDED || result == DIRECTORY_AWAY) {
 		/* Nobody needs it, or a tick asks again. */
-	} else if (result == DIRECTORY_UNKNOWN || !may_have(s, entry)) {
+	} else if (result == DIRECTORY_UNKNOWN || !may_have(s, entry) ||
+	    (s->claim->by_looks && !is_free(s, entry))) {
 		not_found(s);
+	} else if (entry->alias[0] != '\0') {
+		memcpy(s->claim->found, entry->alias, SID_LEN);
+		next_step(s);
 	} else {
-		s->claim->epoch = entry->epoch;
-		yield_here(s->all, s->claim->found);
-		if (entry->detached ||
-		    slice_eq_str(s->all->options.pod, entry->pod)) {
-			send_reattach(s);
-		} else if (tell_owner(s, entry)) {
-			s->claim_sent = true;
-			s->refs++;
-		}
+		take(s, entry);
 	}
+	let_live(s);
 	session_unref(s);
 }
 
@@ -451,7 +493,7 @@ ask_key(struct session *s)
 	const struct session_options *o = &s->all->options;
 	struct env_keybuf keybuf;
 	char digits[20];
-	struct slice argv[] = { SLICE("SET"), client_key(s, &keybuf),
+	struct slice argv[] = { SLICE("SET"), session_leads_key(s, &keybuf),
 		session_sid(s), SLICE("NX"), SLICE("GET"), SLICE("PX"),
 		slice_of(digits, u64_decimal(digits, o->ttl_ms)) };
 
@@ -479,9 +521,34 @@ next_step(struct session *s)
 		send_step(s, look_up);
 	} else if (s->client[0] != '\0' && !c->key_asked) {
 		send_step(s, ask_key);
+	} else if (s->seek != NULL && !c->sought) {
+		session_seek_look(s);
 	} else {
 		session_claim_again(s);
 	}
+}
+
+void
+session_claim_sought(struct session *s, const char *sid)
+{
+	struct claim *c = s->claim;
+
+	s->claim_sent = false;
+	c->sought = true;
+	c->by_looks = sid != NULL;
+	if (sid != NULL)
+		memcpy(c->found, sid, SID_LEN);
+	next_step(s);
+}
+
+void
+session_claim_adopt(struct session *s, const char *sid)
+{
+	s->claim = xcalloc(1, sizeof(*s->claim));
+	s->claim->by_looks = true;
+	memcpy(s->claim->found, sid, SID_LEN);
+	next_step(s);
+	let_live(s);
 }
 
 void
@@ -522,6 +589,7 @@ session_claim_begin(struct session *s, const struct session_request *want)
 		memcpy(s->claim->named, want->named.p, SID_LEN);
 	if (want->client_key.n > 0)
 		session_client_digest(s->client, want->api, want->client_key);
+	session_seek_begin(s, want);
 	session_claim_go_on(s);
 }
 

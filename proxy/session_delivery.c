@@ -64,6 +64,7 @@ delivery_hand_over(struct session *s, const struct env_message *message)
 	}
 	if (!sse_message(s->stream, message->payload))
 		return HANDED_NOT;
+	session_seek_heard(s, message);
 	s->events++;
 	recent_add(recent, digest, again);
 	sessions_count_one(s->all, STAT_EVENTS);
@@ -157,7 +158,8 @@ deliver_next(struct session *s)
 {
 	struct backlog *b = s->backlog;
 
-	if (s->state != SESSION_LIVE || b == NULL || b->next == NULL)
+	if (s->state != SESSION_LIVE || b == NULL || b->next == NULL ||
+	    session_is_adopting(s))
 		return false;
 	if (!b->lagging && backlog_is_full(s))
 		session_log_begin(b);
@@ -271,6 +273,8 @@ look_after(struct backlog *b, uint64_t now)
 {
 	struct session *s = b->session;
 
+	if (session_is_adopting(s))
+		return;
 	if (b->held_until_ms != 0 && now >= b->held_until_ms) {
 		s->proven_ms = 0;
 		session_log_release(s);

@@ -1,7 +1,8 @@
 /*
  * What session.c (streams), session_claim.c (whose session a stream gets),
- * session_backlog.h (messages to clients) and session_drain.c (streams that are
- * to leave) share. Nobody else includes it.
+ * session_seek.c (whose it must be, judged by looks), session_leads.c (what leads
+ * clients to it), session_backlog.h (messages to clients) and session_drain.c
+ * (streams that are to leave) share. Nobody else includes it.
  */
 #ifndef MCP_SESSION_PRIVATE_H
 #define MCP_SESSION_PRIVATE_H
@@ -29,6 +30,7 @@ enum session_state {
 
 struct claim;
 struct backlog;
+struct seek;
 
 /* What session_book.c keeps of a session, from its endpoint to its end. */
 struct session_book {
@@ -49,6 +51,12 @@ struct session {
 	struct http_conn *stream;      /* NULL once ended */
 	struct claim *claim;           /* while claiming, else NULL */
 	struct backlog *backlog;       /* of messages; mostly NULL */
+	struct seek *seek;             /* while another may be its client's */
+	TAILQ_ENTRY(session) unnoted_link; /* of all->unnoted, while in it */
+	char *alias;                   /* the id that its endpoint names, if not
+					* its own, or NULL */
+	uint64_t last;                 /* highest id answered plus one; 0: none */
+	uint64_t last_fresh;           /* fresh at that time */
 	char *given_up;                /* calls answered with an error, or NULL */
 	uint64_t epoch;                /* 0 until claimed */
 	uint64_t fresh;                /* epoch of the last initialize's stream */
@@ -64,6 +72,7 @@ struct session {
 	unsigned busy_in;              /* the last survey that found calls for it */
 	enum session_state state;
 	bool claim_sent;
+	bool unnoted;                  /* last is not in Redis yet */
 	bool used;                     /* somebody talks on it */
 	bool spoken;                   /* by this stream's client, on it */
 	bool leaving;                  /* its stream is to end once it is idle */
@@ -74,6 +83,7 @@ struct session {
 	char *subscribed;              /* see subscriptions.h */
 	struct client_traits client_traits;
 	uint8_t changes;               /* enum catalog_change: to be told of */
+	char alike[IDENT_HEX_LEN + 1]; /* of the client's looks, or empty */
 	uint8_t user_kind;             /* enum principal_kind */
 	unsigned char user[SHA256_LEN];
 	struct session_book book;
@@ -90,12 +100,17 @@ struct sessions {
 	struct user_index *users;
 	struct census *census;
 	struct client_names *names;
+	struct session_list unnoted;
+	TAILQ_HEAD(, seek) seeking;
+	unsigned seeking_count;
+	uint64_t noted_ms;             /* when nothing was unnoted */
 	struct recent recent;
 	unsigned live;
 	unsigned generation;
 	bool rebuilding;               /* not all records are of it */
 	unsigned claims_left;          /* of this tick */
 	struct survey *survey;         /* borrowed; NULL: nobody may leave yet */
+	const struct catalog *catalog;
 	unsigned surveys;              /* how many were begun */
 	uint64_t surveyed_ms;
 	unsigned leaving;
@@ -178,12 +193,15 @@ void session_claim_go_on(struct session *s);
 void session_claim_free(struct session *s);
 /* Writes the records of a live session anew. */
 void session_claim_again(struct session *s);
-/* Pushes the expiry of what leads clients back to the session out. */
-void session_claim_refresh_leads(struct session *s);
-/* The session ends for good: nothing leads to it any more. */
-void session_claim_drop_leads(struct session *s);
 /* How long the session waits for its client when its stream has ended. */
 uint64_t session_wait_ms(const struct session *s);
+/*
+ * A live session may be another one, whose id this is: its stream goes on as that
+ * one's if nobody else has it. session_seek_over() hears how it went.
+ */
+void session_claim_adopt(struct session *s, const char *sid);
+/* What session_seek_look() found; NULL: a new session is to be claimed. */
+void session_claim_sought(struct session *s, const char *sid);
 /* Detaches in Redis what was claimed for a stream that ended meanwhile. */
 void session_detach(struct session *s, uint64_t epoch, bool planned);
 
@@ -193,5 +211,45 @@ void session_detach(struct session *s, uint64_t epoch, bool planned);
 void session_note(struct session *s, struct slice note);
 /* Tells sessions of lists that have changed, some at a time. */
 void session_news_tick(struct sessions *all);
+
+/* session_leads.c */
+
+/* Whatever leads to it does so for longer. */
+void session_leads_refresh(struct session *s);
+/* The session ends for good: nothing leads to it any more. */
+void session_leads_drop(struct session *s);
+/* Its client's key leads to it from now on; the key, in Redis's words. */
+void session_leads_point(struct session *s);
+struct slice session_leads_key(struct session *s, struct env_keybuf *buf);
+/* It may be found by its client's looks, for so long; or not any more. */
+void session_leads_list(struct session *s, uint64_t ttl_ms);
+void session_leads_unlist(struct session *s, const char *sid);
+struct slice session_leads_list_key(struct session *s, struct env_keybuf *buf);
+
+/* session_seek.c */
+
+/*
+ * How the stream's client looks, for users who say who they are and clients that
+ * have no key; if it reconnects, s->seek is set and its session looked for.
+ */
+void session_seek_begin(struct session *s, const struct session_request *want);
+bool session_is_seeking(const struct session *s);
+/* Looks for it; a session that is claiming hears by session_claim_sought(). */
+void session_seek_look(struct session *s);
+/* The session was adopted, or cannot be: no more of that. */
+void session_seek_over(struct session *s);
+/* The stream ends: nothing is looked for any more. */
+void session_seek_stop(struct session *s);
+void session_seek_free(struct session *s);
+/* A message is handed over to the client. */
+void session_seek_heard(struct session *s, const struct env_message *message);
+void session_seek_tick(struct sessions *all);
+
+/* Is the session about to become another one? Then Redis is not to be asked. */
+static inline bool
+session_is_adopting(const struct session *s)
+{
+	return s->state == SESSION_LIVE && s->claim != NULL;
+}
 
 #endif

@@ -190,6 +190,9 @@ static const struct redis_script detach_script = {
 	"if redis.call('HGET', KEYS[2], 'epoch') ~= ARGV[1] then return 0 end\n"
 	"redis.call('HSET', KEYS[1], 'state', 'detached',\n"
 	"    'detached_ms', ARGV[2], 'planned', ARGV[5])\n"
+	"if ARGV[6] ~= '0' then\n"
+	"  redis.call('HSET', KEYS[2], 'last', ARGV[6])\n"
+	"end\n"
 	"redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
 	"redis.call('PEXPIRE', KEYS[2], ARGV[3])\n"
 	"redis.call('PEXPIRE', KEYS[3], ARGV[4])\n"
@@ -201,13 +204,14 @@ session_detach_send(struct redis *r, const struct session_detach *d,
     redis_cb *cb, void *arg)
 {
 	struct session_keys k;
-	struct number n[4];
+	struct number n[5];
 
 	session_keys(&k, d->sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
 		decimal(&n[0], d->epoch), decimal(&n[1], d->now_ms),
 		decimal(&n[2], d->ttl_ms), decimal(&n[3], d->log_ttl_ms),
-		d->planned ? SLICE("1") : SLICE("0") };
+		d->planned ? SLICE("1") : SLICE("0"),
+		decimal(&n[4], d->last) };
 	return redis_eval(r, &detach_script, args, ARRAY_LEN(args), KEYS, cb,
 	    arg);
 }
@@ -340,6 +344,51 @@ session_subscribe_send(struct redis *r, struct slice sid, struct slice uri,
 	    arg);
 }
 
+static const struct redis_script note_last_script = {
+	"session_note_last",
+	"if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end\n"
+	"return redis.call('HSET', KEYS[1], 'last', ARGV[2])\n"
+};
+
+void
+session_note_last_send(struct redis *r, struct slice sid, uint64_t epoch,
+    uint64_t last)
+{
+	struct env_keybuf keybuf;
+	struct number n[2];
+	struct slice args[] = { env_key(&keybuf, ENV_TRANSPORT, sid),
+		decimal(&n[0], epoch), decimal(&n[1], last) };
+
+	(void)!redis_eval(r, &note_last_script, args, ARRAY_LEN(args), 1, NULL,
+	    NULL);
+}
+
+/* Whole records, so that it can be written anew after Redis lost its data. */
+static const struct redis_script alias_script = {
+	"session_alias",
+	"redis.call('HSET', KEYS[1], 'api', ARGV[4], 'user', ARGV[5],\n"
+	"    'state', 'alias', 'alias', ARGV[1], 'alias_epoch', ARGV[2])\n"
+	"redis.call('HSET', KEYS[2], 'pod', ARGV[3], 'epoch', '1',\n"
+	"    'since_ms', ARGV[6])\n"
+	"redis.call('DEL', KEYS[3])\n"
+	"redis.call('PEXPIRE', KEYS[1], ARGV[7])\n"
+	"return redis.call('PEXPIRE', KEYS[2], ARGV[7])\n"
+};
+
+void
+session_alias_send(struct redis *r, const struct session_alias *a)
+{
+	struct session_keys k;
+	struct number n[3];
+
+	session_keys(&k, a->sid);
+	struct slice args[] = { k.key[0], k.key[1], k.key[2], a->target,
+		decimal(&n[0], a->epoch), a->pod, a->api, a->user,
+		decimal(&n[1], a->now_ms), decimal(&n[2], a->ttl_ms) };
+	(void)!redis_eval(r, &alias_script, args, ARRAY_LEN(args), KEYS, NULL,
+	    NULL);
+}
+
 /* Refreshing ------------------------------------------------------------------ */
 
 static const struct redis_script refresh_script = {
@@ -406,6 +455,7 @@ static const struct redis_script client_script = {
 	"if of > tonumber(t[1]) then of = tonumber(t[1]) end\n"
 	"if of <= tonumber(t[2] or 0) then return 1 end\n"
 	"redis.call('HSET', KEYS[2], 'fresh', of)\n"
+	"redis.call('HDEL', KEYS[2], 'last')\n"
 	"if of > 1 then redis.call('XTRIM', KEYS[3], 'MAXLEN', 0) end\n"
 	"return 1\n"
 };

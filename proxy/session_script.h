@@ -77,6 +77,7 @@ struct session_detach {
 	uint64_t ttl_ms;              /* how long it may be reattached */
 	uint64_t log_ttl_ms;
 	bool planned;                 /* the server wished it: no recovery */
+	uint64_t last;                /* highest id answered plus one; 0: leave */
 };
 
 /* The stream is gone; the session waits for its client. Only under epoch. */
@@ -139,6 +140,27 @@ bool session_subscribe_send(struct redis *r, struct slice sid, struct slice uri,
 /* Adds a call to those that were answered with an error by a stopping owner. */
 void session_give_up_send(struct redis *r, struct slice sid, uint64_t epoch,
     struct slice call);
+
+/* Notes the highest JSON-RPC id that was answered on it, plus one. */
+void session_note_last_send(struct redis *r, struct slice sid, uint64_t epoch,
+    uint64_t last);
+
+/*
+ * A session that turned out to be another one: what is posted to it, or on its
+ * way to it, belongs there from now on, as of that epoch.
+ */
+struct session_alias {
+	struct slice sid;
+	struct slice target;
+	uint64_t epoch;               /* of the stream that has the target */
+	struct slice pod;
+	struct slice api;
+	struct slice user;
+	uint64_t now_ms;
+	uint64_t ttl_ms;
+};
+
+void session_alias_send(struct redis *r, const struct session_alias *alias);
 
 /* Removes the session if epoch still owns it; without Redis it expires. */
 void session_release_send(struct redis *r, struct slice sid, uint64_t epoch);

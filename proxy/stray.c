@@ -19,6 +19,8 @@ struct stray {
 	void *arg;
 	uint64_t arrived_ms;
 	struct env_message message;  /* points into bytes */
+	char *call;                  /* the same bytes, ours to change */
+	char *session;
 	char bytes[];
 };
 
@@ -100,6 +102,16 @@ is_held(const struct stray *s, const struct directory_entry *entry)
 	    (pod == NULL || !fleet_is_dead(pod));
 }
 
+/* The session turned out to be another one, after the call was queued. */
+static void
+follow_alias(struct stray *s, const struct directory_entry *entry)
+{
+	memcpy(s->session, entry->alias, SID_LEN);
+	if (s->message.call.n == CALL_ID_LEN)
+		env_call_stamp(s->call, entry->alias_epoch);
+	look_up(s);
+}
+
 static void
 on_looked_up(enum directory_result result, const struct directory_entry *entry,
     void *arg)
@@ -115,6 +127,10 @@ on_looked_up(enum directory_result result, const struct directory_entry *entry,
 	}
 	if (result == DIRECTORY_UNKNOWN) {
 		finish(s, STAT_EVENTS_UNDELIVERABLE);
+		return;
+	}
+	if (result == DIRECTORY_FOUND && entry->alias[0] != '\0') {
+		follow_alias(s, entry);
 		return;
 	}
 	if (result == DIRECTORY_AWAY)
@@ -165,8 +181,9 @@ stray_pass_on(struct strays *all, const struct env_message *m,
 	s->done = done;
 	s->arg = arg;
 	s->arrived_ms = clock_mono_ms();
-	to = s->bytes;
+	to = s->call = s->bytes;
 	s->message.call = copy(&to, m->call);
+	s->session = to;
 	s->message.session = copy(&to, m->session);
 	s->message.attempt = SLICE("2");
 	s->message.payload = copy(&to, m->payload);

@@ -9,6 +9,7 @@
 #include "tests/unit/support/wait.h"
 
 #define SID "0123456789abcdef0123456789abcdef"
+#define SID_TAIL "123456789abcdef0123456789abcdef"
 #define SESSION "mcp_session:{" SID "}"
 #define TRANSPORT "mcp_transport:{" SID "}"
 #define USER                                                                   \
@@ -102,6 +103,21 @@ START_TEST(a_session_without_a_stream_is_found_as_such)
 	server_do("HSET " SESSION " state detached");
 	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
 	ck_assert(last_entry.detached);
+}
+END_TEST
+
+START_TEST(an_alias_says_what_it_stands_for)
+{
+	put_record("pod-a");
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	ck_assert_str_eq(last_entry.alias, "");
+	server_do("HSET " SESSION " alias " USER " alias_epoch 7");
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	ck_assert_str_eq(last_entry.alias, "");
+	server_do("HSET " SESSION " alias f" SID_TAIL " alias_epoch 7");
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	ck_assert_str_eq(last_entry.alias, "f" SID_TAIL);
+	ck_assert_uint_eq(last_entry.alias_epoch, 7);
 }
 END_TEST
 
@@ -253,6 +269,7 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_session_is_found);
 	tcase_add_test(tc, a_session_without_a_stream_is_found_as_such);
+	tcase_add_test(tc, an_alias_says_what_it_stands_for);
 	tcase_add_test(tc, a_session_for_all_apis_is_found);
 	tcase_add_loop_test(tc, half_a_record_is_no_session, 0,
 	    (int)ARRAY_LEN(incomplete));
