@@ -145,6 +145,10 @@ interop: deps ## real MCP clients from npm and PyPI, GitHub's description
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/run.py
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/github.py
 
+endurance: deps ## a minute's freeze, a network cut, ten thousand streams
+	@$(MAKE) --no-print-directory programs
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/run_tests.py endurance
+
 recovery: deps ## TypeScript SDK clients while proxies are killed and stopped
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/recovery.py $(RECOVERY_ARGS)
@@ -152,12 +156,15 @@ long-call: deps ## a call of 150 s through a load balancer, with real clients
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/long_call.py
 .PHONY: long-call
+PROXY_KILLS ?= 200
+SOAK_MINUTES ?= 20
 KILLS ?= 500
-soak: deps ## 200 kills of proxies, KILLS of workers: more than an hour
-	@$(MAKE) --no-print-directory recovery RECOVERY_ARGS='--kills 200 --stops 150'
+soak: deps ## PROXY_KILLS kills and stops and SOAK_MINUTES at least, KILLS of workers
+	@$(MAKE) --no-print-directory recovery \
+		RECOVERY_ARGS='--kills $(PROXY_KILLS) --stops $(PROXY_KILLS) --minutes $(SOAK_MINUTES)'
 	@BIN=$(BIN) OUT=$(OUT) KILLS=$(KILLS) TEST_JOBS=0 PYTEST_ARGS="-s -k worker_kills_under_load" \
 		$(PYTHON) tests/run_tests.py blackbox
-.PHONY: recovery soak
+.PHONY: endurance recovery soak
 
 BENCH_BIN := $(BENCH:%=$(OUT)/tests/bench/%)
 $(OUT)/libbench.a: $(call obj,$(wildcard tests/bench/*/*.c))

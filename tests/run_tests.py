@@ -1,7 +1,8 @@
-"""Runs tests and counts them: run_tests.py {unit,blackbox,fuzz}...
+"""Runs tests and counts them: run_tests.py {unit,blackbox,endurance,fuzz}...
 
 unit        the Check programs in $OUT/tests/unit
 blackbox    pytest on tests/blackbox, against the programs in $BIN
+endurance   pytest on tests/endurance, likewise, with what the tests print
 fuzz        each target in $OUT for FUZZ_SECONDS on a copy of its corpus
 
 The last line is "N passed, N failed". Exit code 1 when anything failed, or when
@@ -86,11 +87,11 @@ def unit():
 AGAIN_MAX = 3
 
 
-def run_pytest(result, *extra):
+def run_pytest(folder, result, *extra):
     """Runs it; returns (passed, names of failed tests), or None without a result."""
     result.parent.mkdir(parents=True, exist_ok=True)
     result.unlink(missing_ok=True)
-    argv = ["/usr/bin/python3", "-m", "pytest", "tests/blackbox", "-o",
+    argv = ["/usr/bin/python3", "-m", "pytest", f"tests/{folder}", "-o",
             f"cache_dir={result.parent.resolve() / 'pytest_cache'}",
             f"--junitxml={result}", "--durations=10", *extra]
     code = subprocess.run(argv, cwd=ROOT, check=False,
@@ -110,18 +111,25 @@ def run_pytest(result, *extra):
 def blackbox():
     """A test that fails once and passes when run alone counts as passed, and is named."""
     jobs = ["-n", os.environ.get("TEST_JOBS", "3"), "--dist", "loadfile"]
-    done = run_pytest(OUT / "blackbox.xml", *jobs, *shlex.split(os.environ.get("PYTEST_ARGS", "")))
+    done = run_pytest("blackbox", OUT / "blackbox.xml", *jobs,
+                      *shlex.split(os.environ.get("PYTEST_ARGS", "")))
     if done is None:
         return 0, 1
     passed, failed = done
     if not 0 < len(failed) <= AGAIN_MAX:
         return passed, len(failed)
-    again = run_pytest(OUT / "blackbox-again.xml", "--last-failed")
+    again = run_pytest("blackbox", OUT / "blackbox-again.xml", "--last-failed")
     if again is None or again[1] or again[0] < len(failed):
         return passed, len(failed)
     for name in failed:
         print(f"FLAKY {name}: failed once, passed when run again")
     return passed + len(failed), 0
+
+
+def endurance():
+    done = run_pytest("endurance", OUT / "endurance.xml", "-s",
+                      *shlex.split(os.environ.get("PYTEST_ARGS", "")))
+    return (0, 1) if done is None else (done[0], len(done[1]))
 
 
 # Fuzz ---------------------------------------------------------------------
@@ -164,7 +172,7 @@ def fuzz():
         return add(pool.map(run_fuzz_target, targets))
 
 
-KINDS = {"unit": unit, "blackbox": blackbox, "fuzz": fuzz}
+KINDS = {"unit": unit, "blackbox": blackbox, "endurance": endurance, "fuzz": fuzz}
 
 
 def main():
