@@ -19,6 +19,20 @@ lock_send(struct redis *r, struct slice key, struct slice holder,
 	return redis_eval(r, &lock_script, args, ARRAY_LEN(args), 1, cb, arg);
 }
 
+static const struct redis_script drop_script = {
+	"lock_drop",
+	"if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end\n"
+	"return redis.call('DEL', KEYS[1])\n"
+};
+
+void
+lock_drop(struct redis *r, struct slice key, struct slice holder)
+{
+	struct slice args[] = { key, holder };
+
+	(void)!redis_eval(r, &drop_script, args, ARRAY_LEN(args), 1, NULL, NULL);
+}
+
 bool
 lock_read(const redisReply *reply)
 {

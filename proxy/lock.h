@@ -13,6 +13,8 @@
  */
 bool lock_send(struct redis *r, struct slice key, struct slice holder,
     uint64_t ttl_ms, redis_cb *cb, void *arg) MUST_CHECK;
+/* Lets go of it, if it is the holder's, after what was sent before. */
+void lock_drop(struct redis *r, struct slice key, struct slice holder);
 /* Is it ours? */
 bool lock_read(const redisReply *reply) MUST_CHECK;
 

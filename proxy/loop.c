@@ -253,6 +253,7 @@ notice_stop(struct loop *loop)
 	log_info("stopping soon", LF("loop", loop->name),
 	    LF_N("streams", sessions_count(loop->sessions)));
 	set_state(loop, LOOP_NOTICED);
+	sweeps_leave(loop->sweeps);
 	http_server_wind_down(loop->http);
 }
 

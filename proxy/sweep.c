@@ -184,7 +184,7 @@ sweeps_tick(struct sweeps *all)
 	uint64_t now = clock_mono_ms();
 	struct sweep *s, *next;
 
-	if (now - all->looked_ms >= SWEEP_EVERY_MS) {
+	if (!all->leaving && now - all->looked_ms >= SWEEP_EVERY_MS) {
 		all->looked_ms = now;
 		fleet_each_dead(all->options.fleet, begin_sweep, all);
 	}
@@ -217,6 +217,31 @@ sweeps_watch(struct sweeps *all, struct slice pod)
 	sweep_rewind(s);
 	s->reads_left = READS_PER_TICK;
 	sweep_read(s);
+}
+
+/* What it has begun to pass on, the next one finds once more, and marks it too. */
+static void
+hand_on(struct sweep *s)
+{
+	const struct sweep_options *o = &s->all->options;
+	struct env_keybuf keybuf;
+
+	lock_drop(o->commands, env_key(&keybuf, ENV_SWEEP, slice_str(s->pod)),
+	    o->pod);
+	end(s);
+}
+
+void
+sweeps_leave(struct sweeps *all)
+{
+	struct sweep *s, *next;
+
+	all->leaving = true;
+	for (s = all->table; s != NULL; s = next) {
+		next = s->hh.next;
+		if (s->state == SWEEP_SWEEPING)
+			hand_on(s);
+	}
 }
 
 /* The sweeps ---------------------------------------------------------------------- */

@@ -46,5 +46,11 @@ void sweeps_free(struct sweeps *all);
 void sweeps_watch(struct sweeps *all, struct slice pod);
 /* A few times a second. */
 void sweeps_tick(struct sweeps *all);
+/*
+ * This loop is to stop: it sweeps no more, and others may at once. (The loops of
+ * a process stop one after another: the last ones would else sweep the first
+ * ones' inboxes for a moment, and leave them locked.) It still watches.
+ */
+void sweeps_leave(struct sweeps *all);
 
 #endif

@@ -46,6 +46,7 @@ struct sweeps {
 	struct sweep_options options;
 	struct sweep *table;
 	uint64_t looked_ms;            /* when dead pods were last looked for */
+	bool leaving;                  /* others are to sweep */
 };
 
 /* sweep.c */

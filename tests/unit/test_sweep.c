@@ -212,6 +212,34 @@ START_TEST(one_pod_sweeps)
 END_TEST
 
 /* A notice was for the dead; what is malformed is for nobody. */
+START_TEST(a_loop_that_stops_leaves_sweeping_to_others)
+{
+	leave();
+	tick();
+	ck_assert_str_eq(server_text("GET " LOCK), "pod-a.0.y");
+	sweeps_leave(sweeps);
+	WAIT(redis_pending_count(commands) == 0);
+	ck_assert_int_eq(server_int("EXISTS " LOCK), 0);
+	put(1, 3);
+	for (unsigned i = 0; i < 5; i++)
+		tick();
+	ck_assert_int_eq(left(), 1);
+	ck_assert_uint_eq(came_count, 0);
+	ck_assert_int_eq(server_int("EXISTS " LOCK), 0);
+}
+END_TEST
+
+START_TEST(somebody_elses_lock_is_left_to_them)
+{
+	server_do("SET " LOCK " pod-b.0.x");
+	leave();
+	tick();
+	sweeps_leave(sweeps);
+	WAIT(redis_pending_count(commands) == 0);
+	ck_assert_str_eq(server_text("GET " LOCK), "pod-b.0.x");
+}
+END_TEST
+
 START_TEST(what_concerns_no_client_is_deleted)
 {
 	leave();
@@ -370,6 +398,8 @@ main(void)
 	tcase_add_test(tc, an_entry_stays_until_the_fate_of_all_of_it_is_known);
 	tcase_add_test(tc, a_living_pods_inbox_is_left_alone);
 	tcase_add_test(tc, one_pod_sweeps);
+	tcase_add_test(tc, a_loop_that_stops_leaves_sweeping_to_others);
+	tcase_add_test(tc, somebody_elses_lock_is_left_to_them);
 	tcase_add_test(tc, what_concerns_no_client_is_deleted);
 	tcase_add_test(tc, a_deletion_that_failed_brings_the_entry_again);
 	tcase_add_test(tc, in_the_end_the_pod_is_forgotten);
