@@ -2,9 +2,8 @@
 
 #include <arpa/inet.h>
 
-#include "proxy/http_text.h"
-
 #include "proxy/http_query.h"
+#include "proxy/http_text.h"
 
 /* Longest: an IPv6 address with brackets and a port. */
 #define ENTRY_MAX (INET6_ADDRSTRLEN + 8)
