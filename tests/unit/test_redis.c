@@ -22,6 +22,7 @@
 #include "common/redis.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
+#include "tests/unit/support/port.h"
 #include "tests/unit/support/words.h"
 
 /* Ample under sanitizers on a busy machine; nothing waits this long. */
@@ -69,20 +70,6 @@ struct server {
 };
 
 static struct server server;
-
-static unsigned
-free_port(void)
-{
-	struct sockaddr_in sin = { .sin_family = AF_INET };
-	socklen_t len = sizeof(sin);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sin, sizeof(sin)), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&sin, &len), 0);
-	close(fd);
-	return ntohs(sin.sin_port);
-}
 
 /* Starts a program that dies with this process; its output goes nowhere. */
 static pid_t

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/unit/support/client.h"
+#include "tests/unit/support/port.h"
 #include "tests/unit/support/wait.h"
 
 static pid_t pid;
@@ -19,15 +19,6 @@ static unsigned port;
 static redisContext *admin;
 static redisReply *last;   /* of the blocking way, freed by the next */
 static struct redis_url url;
-
-static unsigned
-free_port(void)
-{
-	socklen_t len;
-	struct sockaddr_storage ss = free_address(&len);
-
-	return ntohs(((struct sockaddr_in *)&ss)->sin_port);
-}
 
 /*
  * The server ends with this process, whatever becomes of it, and saves nothing:
