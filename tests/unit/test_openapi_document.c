@@ -7,7 +7,6 @@
 
 #include "common/utf8.h"
 #include "common/xalloc.h"
-#include "worker/openapi/reader.h"
 
 static struct document *
 read_text(struct slice text, enum document_kind kind, struct strbuf *error)

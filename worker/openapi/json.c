@@ -1,5 +1,6 @@
 #include <stdlib.h>
 
+#include "common/utf8.h"
 #include "worker/openapi/reader.h"
 
 struct json {

@@ -30,12 +30,4 @@ bool json_read(
 bool yaml_read(struct reading *r, const char *text, size_t n,
     struct node *root) MUST_CHECK;
 
-/*
- * The bytes of the UTF-8 character at p (RFC 3629), of which at most n may be
- * read; 0: there is none.
- */
-size_t utf8_length(const char *p, size_t n);
-/* Whether all of it is UTF-8. */
-bool utf8_ok(struct slice s);
-
 #endif

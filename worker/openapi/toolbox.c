@@ -6,7 +6,6 @@
 #include "common/xalloc.h"
 #include "worker/openapi/input.h"
 #include "worker/openapi/name.h"
-#include "worker/openapi/reader.h"
 #include "worker/runtime/schema.h"
 
 #define SCHEMA_MAX ((size_t)512 << 10)
