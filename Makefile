@@ -171,6 +171,11 @@ $(OUT)/libbench.a: $(call obj,$(wildcard tests/bench/*/*.c))
 $(OUT)/tests/bench/%: $(OUT)/tests/bench/%.o $(OUT)/libbench.a $(OUT)/libcommon.a
 	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) -o $@
 
+poison: deps ## what calls that kill their worker cost those beside them
+	@$(MAKE) --no-print-directory programs $(OUT)/tests/bench/loadgen
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/bench/poison.py $(POISON_ARGS)
+.PHONY: poison
+
 bench: deps ## the table of docs/BENCHMARKS.md, beside the peers
 	@$(MAKE) --no-print-directory programs $(BENCH_BIN)
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)

@@ -334,6 +334,43 @@ def test_calls_without_a_worker_end_by_their_deadline(ledger, how):
         assert client.surprises == []
 
 
+def latencies(client, system, count=150):
+    """Of calls of another API one after the other, over both proxies; sorted."""
+    found = []
+    for n in range(count):
+        begun = time.monotonic()
+        assert client.text("calculator_add", {"a": n, "b": 1}, to=system.proxies[n % 2]) \
+            == str(n + 1)
+        found.append(time.monotonic() - begun)
+    return sorted(found)
+
+
+def test_wedged_api_leaves_others_alone(ledger):
+    """A tool that stops its process, and a queue behind it that nobody serves."""
+    cluster = Cluster(worker_env=settings(ledger), proxy_env={"CALL_TIMEOUT": 5},
+                      workers={"conformance": 1, "calculator": 1})
+    with cluster as system, system.client(0) as wedged, system.client(1) as client:
+        (worker,) = stopped_workers(system, "conformance")
+        before = latencies(client, system)
+        begun = time.monotonic()
+        ids = [wedged.ask("tools/call", {"name": "conformance_wedge", "arguments": {}})]
+        until(lambda: worker.state() == "T", 5, "its process has stopped")
+        ids += [wedged.ask("tools/call", {"name": "conformance_echo", "arguments": {"text": "x"}})
+                for _ in range(200)]
+        during = latencies(client, system)
+        for id in ids:
+            error = wedged.answer(id, 5 + IDLE + 3)["error"]
+            assert error["code"] == TIMEOUT and "no worker" in error["message"]
+        assert time.monotonic() - begun < (5 + IDLE + 3) * PATIENCE
+        print(f"median {percentile(before, 0.5) * 1000:.2f} ms, with a wedged API beside it "
+              f"{percentile(during, 0.5) * 1000:.2f} ms")
+        assert percentile(during, 0.5) < 3 * percentile(before, 0.5) + 0.02
+        worker.thaw()
+        assert wedged.text("conformance_echo", {"text": "back"}, seconds=BEAT) == "back"
+        until(lambda: system.redis("XLEN", "mcp_requests:{conformance}") == 0, 10, "empty")
+        assert wedged.surprises == [] and client.surprises == []
+
+
 def test_queue_of_an_api_that_left_is_answered_and_forgotten(ledger):
     with Cluster(workers={"conformance": 1, "calculator": 1}, proxy_env={"CALL_TIMEOUT": 3},
                  worker_env=settings(ledger)) as system, system.client(0) as client:

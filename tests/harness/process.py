@@ -191,6 +191,11 @@ class Process:
         pages = pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def state(self):
+        """The kernel's letter for it: T when it is stopped."""
+        stat = pathlib.Path(f"/proc/{self.pid}/stat").read_text()
+        return stat.rsplit(")", 1)[1].split()[0]
+
     def cpu_seconds(self):
         """User and system time so far."""
         fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()

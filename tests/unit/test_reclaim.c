@@ -14,7 +14,8 @@
 static struct redis *redis;
 static struct reclaim *reclaim;
 static struct reclaim_appetite wanted;
-static unsigned asked, taken, ungrouped, deliveries;
+static unsigned asked, taken, looked, most, ungrouped, deliveries;
+static bool waiting;
 static char last_worker[64];
 
 static struct reclaim_appetite
@@ -36,6 +37,19 @@ on_entry(const struct arrival *arrival, void *arg UNUSED)
 }
 
 static void
+on_looked(bool any, void *arg UNUSED)
+{
+	static unsigned before;
+
+	if (looked++ == 0)
+		before = 0;
+	if (taken - before > most)
+		most = taken - before;
+	before = taken;
+	waiting = any;
+}
+
+static void
 on_ungrouped(void *arg UNUSED)
 {
 	ungrouped++;
@@ -48,12 +62,13 @@ setup(void)
 	server_setup();
 	server_do("XGROUP CREATE " KEY " workers 0 MKSTREAM");
 	redis = server_connect(NULL);
-	asked = taken = ungrouped = deliveries = 0;
+	asked = taken = looked = most = ungrouped = deliveries = 0;
 	wanted = (struct reclaim_appetite){ .count = 10, .last_chance = true };
 	reclaim = reclaim_new(&(struct reclaim_options){ .base = base,
 		.commands = redis, .requests_key = SLICE(KEY),
 		.worker = SLICE("me"), .idle_ms = IDLE_MS,
 		.appetite = appetite, .on_entry = on_entry,
+		.on_looked = on_looked,
 		.on_ungrouped = on_ungrouped });
 }
 
@@ -113,43 +128,78 @@ START_TEST(leaves_its_own)
 }
 END_TEST
 
+START_TEST(takes_a_few_at_a_time)
+{
+	give("dead", 40, 1);
+	wanted.count = 64;
+	reclaim_on_ready(reclaim);
+	WAIT(taken == 40);
+	ck_assert_uint_le(most, 3);
+	ck_assert_uint_eq(pending("me"), 40);
+}
+END_TEST
+
 START_TEST(takes_no_more_than_wanted)
 {
-	give("dead", 5, 1);
+	give("dead", 5, RECLAIM_ATTEMPTS_MAX);
 	wanted.count = 2;
 	reclaim_on_ready(reclaim);
-	WAIT(taken == 2);
-	ck_assert_uint_eq(pending("dead"), 3);
+	WAIT(taken == 5);
+	ck_assert_uint_eq(most, 2);
+	give("dead", 5, 1);
 	wanted.count = 0;
 	asked = 0;
-	WAIT(asked == 3);
-	ck_assert_uint_eq(taken, 2);
+	WAIT(asked == 5);
+	ck_assert_uint_eq(taken, 5);
 }
 END_TEST
 
-START_TEST(one_last_chance_at_a_time)
+START_TEST(last_chances_come_singly)
 {
 	give("dead", 3, RECLAIM_ATTEMPTS_MAX - 1);
-	reclaim_on_ready(reclaim);
-	WAIT(taken == 1);
-	ck_assert_uint_eq(deliveries, RECLAIM_ATTEMPTS_MAX);
 	wanted.last_chance = false;
-	asked = 0;
-	WAIT(asked == 3);
-	ck_assert_uint_eq(taken, 1);
+	reclaim_on_ready(reclaim);
+	WAIT(looked > 0 && waiting);
+	ck_assert_uint_eq(taken, 0);
 	wanted.last_chance = true;
 	reclaim_hurry(reclaim);
-	WAIT(taken == 2);
+	WAIT(taken == 3);
+	ck_assert_uint_eq(deliveries, RECLAIM_ATTEMPTS_MAX);
+	ck_assert_uint_eq(most, 1);
+	looked = 0;
+	WAIT(looked > 0 && !waiting);
 }
 END_TEST
 
-START_TEST(those_to_be_given_up_are_no_chances)
+START_TEST(others_wait_for_last_chances)
 {
-	give("dead", 3, RECLAIM_ATTEMPTS_MAX);
+	give("dead", 1, 1);
+	give("late", 1, RECLAIM_ATTEMPTS_MAX - 1);
+	wanted.last_chance = false;
+	reclaim_on_ready(reclaim);
+	WAIT(looked > 0 && waiting);
+	looked = 0;
+	WAIT(looked == 2);
+	ck_assert_uint_eq(taken, 0);
+	wanted.last_chance = true;
+	WAIT(taken == 2);
+	ck_assert_uint_eq(deliveries, 2);
+}
+END_TEST
+
+START_TEST(those_to_be_given_up_come_first)
+{
+	give("dead", 1, 1);
+	give("late", 1, RECLAIM_ATTEMPTS_MAX - 1);
+	give("gone", 3, RECLAIM_ATTEMPTS_MAX);
 	wanted.last_chance = false;
 	reclaim_on_ready(reclaim);
 	WAIT(taken == 3);
+	ck_assert_uint_eq(most, 3);
 	ck_assert_uint_eq(deliveries, RECLAIM_ATTEMPTS_MAX + 1);
+	looked = 0;
+	WAIT(looked == 2);
+	ck_assert_uint_eq(taken, 3);
 }
 END_TEST
 
@@ -202,9 +252,11 @@ main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, takes_what_has_rested);
 	tcase_add_test(tc, leaves_its_own);
+	tcase_add_test(tc, takes_a_few_at_a_time);
 	tcase_add_test(tc, takes_no_more_than_wanted);
-	tcase_add_test(tc, one_last_chance_at_a_time);
-	tcase_add_test(tc, those_to_be_given_up_are_no_chances);
+	tcase_add_test(tc, last_chances_come_singly);
+	tcase_add_test(tc, others_wait_for_last_chances);
+	tcase_add_test(tc, those_to_be_given_up_come_first);
 	tcase_add_test(tc, waits_after_a_lost_connection);
 	tcase_add_test(tc, says_that_the_group_is_gone);
 	tcase_add_test(tc, stops);

@@ -269,6 +269,8 @@ consume_step(struct consume *c)
 		consume_go(c, CONSUME_HISTORY, read_history);
 	else if (!c->stopping && wanted(c) > 0)
 		consume_go(c, CONSUME_READING, read_new);
+	else if (!c->stopping && c->options.on_rest != NULL)
+		c->options.on_rest(c->options.arg);
 }
 
 /* Ending a blocking read --------------------------------------------------- */
@@ -387,6 +389,19 @@ consume_wake(struct consume *c)
 	 */
 	if (c->state == CONSUME_IDLE)
 		event_active(c->wake, EV_TIMEOUT, 0);
+}
+
+void
+consume_rest(struct consume *c)
+{
+	unblock(c);
+	consume_wake(c);
+}
+
+bool
+consume_is_reading(const struct consume *c)
+{
+	return c->state == CONSUME_READING;
 }
 
 void

@@ -36,6 +36,8 @@ struct consume_options {
 	unsigned block_ms;             /* a read waits, at most */
 	/* For how many new entries there is room. */
 	unsigned (*room)(void *arg);
+	/* There is none, and nothing new is being read. May be NULL. */
+	void (*on_rest)(void *arg);
 	/* An entry to run; it may be one that inflight holds. */
 	arrival_cb *on_entry;
 	/* After consume_stop(): nothing is being read any more. */
@@ -53,6 +55,10 @@ void consume_open(struct consume *c);
 void consume_commands_ready(struct consume *c, bool ready);
 /* There is room for more calls. */
 void consume_wake(struct consume *c);
+/* There is no room any more: ends the read that waits for entries. */
+void consume_rest(struct consume *c);
+/* Is a read on its way that may bring new entries? */
+bool consume_is_reading(const struct consume *c);
 /* The group is gone, or may be: makes it before the next read. */
 void consume_regroup(struct consume *c);
 /*

@@ -179,7 +179,8 @@ may_begin_again(const struct dispatch *d, struct call *call,
 	}
 	if (call->attempt <= RECLAIM_ATTEMPTS_MAX)
 		return true;
-	dead_add(d->dead, arrival, call->attempt - 1,
+	/* Whoever was lost while giving it up had not begun it. */
+	dead_add(d->dead, arrival, RECLAIM_ATTEMPTS_MAX,
 	    "its workers were lost while it ran");
 	call_refuse(call, ENV_ERROR_GAVE_UP,
 	    "given up: each worker that ran the call was lost");

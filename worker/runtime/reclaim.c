@@ -13,28 +13,34 @@
 
 /*
  * KEYS: requests. ARGV: group, consumer, rest time (ms), entries wanted, attempts
- * at most, last chances wanted (0 or 1). Entries that are to be given up count as
- * no chance: all of them are wanted. Returns {entry, consumer, deliveries} each,
- * this one not counted. The consumer that has nothing left is forgotten.
+ * at most, last chances wanted (0 or 1). Takes what the header says, of those that
+ * have never been taken over one in sixteen: so poison among few comes alone,
+ * and many take few looks. Returns how many wait for their last chance, then for
+ * each that was taken {entry, consumer, deliveries}, this one not counted. The
+ * consumer that has nothing left is forgotten.
  */
 static const struct redis_script take_script = {
 	.name = "reclaim",
 	.body =
 	"local key, group, me = KEYS[1], ARGV[1], ARGV[2]\n"
-	"local attempts, chances = tonumber(ARGV[5]), tonumber(ARGV[6])\n"
-	"local out, owners = {}, {}\n"
-	"local wanted = tonumber(ARGV[4])\n"
+	"local wanted, attempts = tonumber(ARGV[4]), tonumber(ARGV[5])\n"
+	"local over, last, rest, owners = {}, {}, {}, {}\n"
 	"for _, p in ipairs(redis.call('XPENDING', key, group,\n"
 	"    'IDLE', ARGV[3], '-', '+', 4 * wanted)) do\n"
-	"	local last = p[4] == attempts - 1\n"
-	"	if p[2] ~= me and #out < wanted and\n"
-	"	    not (last and chances == 0) then\n"
-	"		local e = redis.call('XCLAIM', key, group, me, ARGV[3],\n"
-	"		    p[1])[1]\n"
-	"		if e then out[#out + 1] = { e, p[2], p[4] } end\n"
-	"		if e and last then chances = chances - 1 end\n"
-	"		owners[p[2]] = true\n"
-	"	end\n"
+	"	local kind = p[4] >= attempts and over or\n"
+	"	    p[4] == attempts - 1 and last or rest\n"
+	"	if p[2] ~= me then kind[#kind + 1] = p end\n"
+	"end\n"
+	"local from, most = rest, math.ceil(#rest / 16)\n"
+	"if #over > 0 then from, most = over, wanted\n"
+	"elseif #last > 0 then from, most = last, tonumber(ARGV[6]) end\n"
+	"local out = { #last }\n"
+	"for i = 1, math.min(#from, most, wanted) do\n"
+	"	local p = from[i]\n"
+	"	local e = redis.call('XCLAIM', key, group, me, ARGV[3], p[1])[1]\n"
+	"	if e then out[#out + 1] = { e, p[2], p[4] } end\n"
+	"	if from == last then out[1] = out[1] - 1 end\n"
+	"	owners[p[2]] = true\n"
 	"end\n"
 	"for owner in pairs(owners) do\n"
 	"	if #redis.call('XPENDING', key, group, '-', '+', 1, owner) == 0\n"
@@ -58,6 +64,7 @@ struct reclaim {
 static bool
 read_item(const struct reclaim *r, const redisReply *item, struct arrival *out)
 {
+	/* As a stream's entries come, see env_entry_at(). */
 	const redisReply fake = { .type = REDIS_REPLY_ARRAY, .elements = 1,
 		.element = item->element };
 
@@ -80,8 +87,12 @@ on_taken(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 		r->options.on_ungrouped(r->options.arg);
 	else if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
 		log_error("reclaim refused", LF("reason", reply->str));
-	for (size_t i = 0; reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
-	    i < reply->elements; i++) {
+	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY ||
+	    reply->elements == 0) {
+		r->sent_ms = 0;
+		return;
+	}
+	for (size_t i = 1; i < reply->elements; i++) {
 		if (!read_item(r, reply->element[i], &arrival))
 			continue;
 		log_warn("entry taken over", LF_S("entry", arrival.entry.id),
@@ -90,6 +101,9 @@ on_taken(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 		r->options.on_entry(&arrival, r->options.arg);
 	}
 	r->sent_ms = 0;
+	r->options.on_looked(reply->element[0]->integer > 0, r->options.arg);
+	if (reply->elements > 1)
+		reclaim_hurry(r);
 }
 
 static void

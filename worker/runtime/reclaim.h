@@ -7,6 +7,12 @@
  * two things are known only here: how often the entry has been delivered, and to
  * whom last.
  *
+ * What comes beside poison (a call that kills its worker) must not suffer for it
+ * without end. So one look takes entries of one kind only: those that are only to
+ * be given up, all at once; else a single one that gets its last chance, which
+ * its worker runs by itself; else a few of the others, and the next few in a
+ * moment, when these have been answered or run on.
+ *
  * After Redis was away its entries have all rested. So that their owners can renew
  * them first, nothing is taken for the rest time after a connection came back.
  */
@@ -26,7 +32,7 @@ struct reclaim;
 /* How many entries are wanted now, and of what kind. */
 struct reclaim_appetite {
 	unsigned count;     /* 0: none */
-	/* One on which workers died before, and which gets its last chance. */
+	/* May one that gets its last chance begin here now? */
 	bool last_chance;
 };
 
@@ -38,6 +44,11 @@ struct reclaim_options {
 	unsigned idle_ms;
 	struct reclaim_appetite (*appetite)(void *arg);
 	arrival_cb *on_entry;
+	/*
+	 * After each look: whether any is left that waits for a last chance.
+	 * Nothing but what is to be given up is taken until it has it.
+	 */
+	void (*on_looked)(bool waiting, void *arg);
 	/* The group is gone. */
 	void (*on_ungrouped)(void *arg);
 	void *arg;

@@ -45,8 +45,9 @@
 /* A blocking read: what an idle worker costs, and what a lost peer goes unseen. */
 #define BLOCK_MAX_MS 5000
 /*
- * While a call has its last chance nothing new is read, so that it takes none
- * with it if it is what kills workers; those that do, do it soon.
+ * A call's last chance is its own: nothing else begins while it is young, so that
+ * it takes none with it if it is what kills workers; and it does not begin beside
+ * another that has lost a worker and is as young. What kills, kills soon.
  */
 #define QUIET_MS 1000
 /* Tells apart what one pod starts one after the other. */
@@ -69,7 +70,9 @@ struct worker {
 	bool reading;                  /* consume was opened, has not stopped */
 	bool ready;                    /* the ready file is there */
 	bool cut;                      /* draining took too long */
-	uint64_t quiet_until_ms;       /* monotonic */
+	uint64_t quiet_until_ms;       /* monotonic: a last chance is young */
+	uint64_t suspect_until_ms;     /* another call that lost a worker is */
+	uint64_t way_until_ms;         /* a last chance waits for us to rest */
 	char name[WORKER_NAME_MAX + 1];
 	struct env_keybuf key;
 	struct slice requests_key;
@@ -282,6 +285,8 @@ on_reclaimed(const struct arrival *arrival, void *arg)
 
 	if (arrival->deliveries == RECLAIM_ATTEMPTS_MAX)
 		w->quiet_until_ms = clock_mono_ms() + QUIET_MS;
+	else
+		w->suspect_until_ms = clock_mono_ms() + QUIET_MS;
 	dispatch_entry(&w->dispatch, arrival);
 }
 
@@ -375,22 +380,42 @@ on_resource_changed(const char *uri, void *arg)
 
 /* Room -------------------------------------------------------------------- */
 
-static void
-note_last_chance(struct call *call, void *arg)
-{
-	bool *found = arg;
+struct search {
+	unsigned deliveries;   /* at least */
+	bool found;
+};
 
-	*found |= call->deliveries >= RECLAIM_ATTEMPTS_MAX &&
+static void
+note_call(struct call *call, void *arg)
+{
+	struct search *s = arg;
+
+	s->found |= call->deliveries >= s->deliveries &&
 	    (call->state == CALL_RUNNING || call->state == CALL_WAITING);
 }
 
+/* Is there a call, delivered that often or more, which is not done? */
 static bool
-has_last_chance(struct worker *w)
+has_call(struct worker *w, unsigned deliveries)
 {
-	bool found = false;
+	struct search s = { .deliveries = deliveries };
 
-	inflight_each(w->inflight, note_last_chance, &found);
-	return found;
+	inflight_each(w->inflight, note_call, &s);
+	return s.found;
+}
+
+/* A last chance is being taken, and what it may do has not been seen. */
+static bool
+is_quiet(struct worker *w)
+{
+	return clock_mono_ms() < w->quiet_until_ms &&
+	    has_call(w, RECLAIM_ATTEMPTS_MAX);
+}
+
+static bool
+has_young_suspect(struct worker *w)
+{
+	return clock_mono_ms() < w->suspect_until_ms && has_call(w, 2);
 }
 
 /*
@@ -409,8 +434,7 @@ room(void *arg)
 	if (sent > w->options->batch || held >= most ||
 	    inflight_in_state(w->inflight, CALL_WAITING) >= most)
 		return 0;
-	if (w->quiet_until_ms != 0 && clock_mono_ms() < w->quiet_until_ms &&
-	    has_last_chance(w))
+	if (clock_mono_ms() < w->way_until_ms || is_quiet(w))
 		return 0;
 	return most - held;
 }
@@ -428,15 +452,46 @@ appetite(void *arg)
 
 	return (struct reclaim_appetite){
 		.count = w->reading && !full ? w->options->batch : 0,
-		.last_chance = !has_last_chance(w),
+		.last_chance = !consume_is_reading(w->consume) &&
+		    !is_quiet(w) && !has_young_suspect(w),
 	};
 }
 
-/* The call that had its last chance is done: the next one may have its own. */
+/*
+ * What waits for its last chance gets it here once nothing new is being read.
+ * Whoever takes it, the others see that none waits any more, and read on.
+ */
+static void
+on_looked(bool waiting, void *arg)
+{
+	struct worker *w = arg;
+
+	if (!w->reading)
+		return;
+	if (waiting && !is_quiet(w)) {
+		if (clock_mono_ms() >= w->way_until_ms)
+			w->way_until_ms = clock_mono_ms() + QUIET_MS;
+		consume_rest(w->consume);
+	} else if (w->way_until_ms != 0) {
+		w->way_until_ms = 0;
+		consume_wake(w->consume);
+	}
+}
+
+static void
+on_rest(void *arg)
+{
+	struct worker *w = arg;
+
+	if (clock_mono_ms() < w->way_until_ms && !has_young_suspect(w))
+		reclaim_hurry(w->reclaim);
+}
+
+/* The call that got its last chance is done: the next one may have its own. */
 static void
 end_quiet(struct worker *w)
 {
-	if (w->quiet_until_ms == 0 || has_last_chance(w))
+	if (w->quiet_until_ms == 0 || is_quiet(w))
 		return;
 	w->quiet_until_ms = 0;
 	reclaim_hurry(w->reclaim);
@@ -621,6 +676,7 @@ make_consume(struct worker *w)
 		.batch = w->options->batch,
 		.block_ms = block_ms < BLOCK_MAX_MS ? block_ms : BLOCK_MAX_MS,
 		.room = room,
+		.on_rest = on_rest,
 		.on_entry = on_entry,
 		.on_stopped = on_stopped,
 		.arg = w,
@@ -633,6 +689,7 @@ make_consume(struct worker *w)
 		.idle_ms = reclaim_idle_ms(w),
 		.appetite = appetite,
 		.on_entry = on_reclaimed,
+		.on_looked = on_looked,
 		.on_ungrouped = on_published,
 		.arg = w,
 	});
