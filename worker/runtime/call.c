@@ -292,6 +292,25 @@ call_return(struct call *call)
 }
 
 void
+call_lost(struct call *call)
+{
+	if (!call_may_answer(call))
+		return;
+	if (!call->safe) {
+		error_answer(call, ENV_ERROR_UNKNOWN_OUTCOME,
+		    "what ran the call was lost on the way: its outcome is "
+		    "unknown");
+		call_answered(call);
+		return;
+	}
+	ask_end_all(call);
+	call->attempt++;
+	strbuf_reset(&call->answer);
+	call_set_state(call, CALL_RETURNING);
+	release(call);
+}
+
+void
 call_lose(struct call *call)
 {
 	inflight_ending(call->home, call);

@@ -30,6 +30,7 @@ struct catalogue {
 	const char *name;
 	const struct policy *policy;
 	struct listing now;      /* empty JSON: none yet */
+	char *instructions;      /* in place of the API's own; NULL: none */
 	char digest[SHA256_HEX_LEN + 1];
 };
 
@@ -242,7 +243,8 @@ listing_fill(const struct catalogue *c, struct listing *l,
 {
 	if (!add_all(l, offers, error))
 		return false;
-	listing_write(&l->json, c->api->instructions, offers, c->policy);
+	listing_write(&l->json, c->instructions != NULL ? c->instructions :
+	    c->api->instructions, offers, c->policy);
 	if (!strbuf_ok(&l->json))
 		strbuf_add_str(error, "the catalogue is too large");
 	return strbuf_ok(&l->json);
@@ -310,7 +312,15 @@ catalogue_free(struct catalogue *c)
 	if (c == NULL)
 		return;
 	listing_release(&c->now);
+	free(c->instructions);
 	free(c);
+}
+
+void
+catalogue_set_instructions(struct catalogue *c, const char *text)
+{
+	free(c->instructions);
+	c->instructions = xstrdup(text);
 }
 
 bool

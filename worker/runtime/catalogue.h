@@ -28,6 +28,8 @@ void catalogue_free(struct catalogue *c);
  */
 bool catalogue_set(struct catalogue *c, const struct offers *offers,
     struct strbuf *error) MUST_CHECK;
+/* See worker_env_set_instructions(). */
+void catalogue_set_instructions(struct catalogue *c, const char *text);
 /* Until the first offers are there, the rest is empty. */
 bool catalogue_is_set(const struct catalogue *c);
 

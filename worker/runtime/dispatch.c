@@ -169,7 +169,7 @@ static bool
 may_begin_again(const struct dispatch *d, struct call *call,
     const struct tool *tool, const struct arrival *arrival)
 {
-	if (arrival->deliveries <= 1)
+	if (arrival->deliveries <= 1 && call->attempt <= RECLAIM_ATTEMPTS_MAX)
 		return true;
 	if (!policy_safe(d->policy, tool)) {
 		call_refuse(call, ENV_ERROR_UNKNOWN_OUTCOME,

@@ -78,24 +78,46 @@ add_annotations(struct strbuf *sb, unsigned promises)
 	strbuf_add_char(sb, '}');
 }
 
-/* What proxies need to know beyond the annotations, which are for clients. */
+/*
+ * The tool's own, and what proxies need to know beyond the annotations, which are
+ * for clients.
+ */
 static void
 add_meta(struct strbuf *sb, const struct tool *tool,
     const struct policy *policy)
 {
 	unsigned timeout_ms = policy_timeout_ms(policy, tool);
 	bool overrides = policy_overrides_safe(policy, tool);
+	const char *between = "";
 
-	if (timeout_ms == 0 && !overrides)
+	if (timeout_ms == 0 && !overrides && tool->meta == NULL)
 		return;
 	strbuf_add_str(sb, ",\"_meta\":{");
-	if (overrides)
+	if (overrides) {
 		strbuf_addf(sb, "\"%s\":%s", ENV_META_SAFE,
 		    policy_safe(policy, tool) ? "true" : "false");
-	if (timeout_ms > 0)
-		strbuf_addf(sb, "%s\"%s\":%u", overrides ? "," : "",
-		    ENV_META_TIMEOUT_MS, timeout_ms);
+		between = ",";
+	}
+	if (timeout_ms > 0) {
+		strbuf_addf(sb, "%s\"%s\":%u", between, ENV_META_TIMEOUT_MS,
+		    timeout_ms);
+		between = ",";
+	}
+	if (tool->meta != NULL) {
+		strbuf_add_str(sb, between);
+		content_raw(sb, slice_str(tool->meta));
+	}
 	strbuf_add_char(sb, '}');
+}
+
+static void
+add_members(struct strbuf *sb, const struct tool *tool)
+{
+	content_member(sb, "title", tool->title);
+	content_member(sb, "description", tool->description);
+	add_schema(sb, "inputSchema", listing_input_schema(tool));
+	add_schema(sb, "outputSchema", tool->output_schema);
+	add_annotations(sb, tool->promises);
 }
 
 static void
@@ -103,11 +125,12 @@ list_tool(struct strbuf *sb, const struct tool *tool,
     const struct policy *policy)
 {
 	open_item(sb, "name", tool->name);
-	content_member(sb, "title", tool->title);
-	content_member(sb, "description", tool->description);
-	add_schema(sb, "inputSchema", listing_input_schema(tool));
-	add_schema(sb, "outputSchema", tool->output_schema);
-	add_annotations(sb, tool->promises);
+	if (tool->listing != NULL) {
+		strbuf_add_char(sb, ',');
+		content_raw(sb, slice_str(tool->listing));
+	} else {
+		add_members(sb, tool);
+	}
 	add_meta(sb, tool, policy);
 	close_item(sb, tool->more);
 }

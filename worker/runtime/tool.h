@@ -89,7 +89,18 @@ struct tool {
 	 * against the schema, run() has call_params() as the client sent them.
 	 */
 	bool raw;
+	/*
+	 * A raw tool's listing as it is elsewhere, members of JSON without the
+	 * braces and without the name, in place of title, description, schemas
+	 * and annotations; and what its _meta holds, which is not in it,
+	 * likewise. NULL: none.
+	 */
+	const char *listing;
+	const char *meta;
 };
+
+/* Is it fit for the name of a tool: 1 to 128 of A-Za-z0-9_.-? */
+bool tool_name_ok(const char *name);
 
 /* What a resource holds: a text, or bytes when blob.p is set. */
 struct contents {
@@ -250,6 +261,8 @@ bool worker_env_set_tools(struct worker_env *env, const struct tool *tools,
     struct strbuf *error) MUST_CHECK;
 /* What that resource holds has changed: clients that subscribed to it hear so. */
 void worker_env_resource_changed(struct worker_env *env, const char *uri);
+/* How to use the API, in place of api.instructions, from the next tools on. */
+void worker_env_set_instructions(struct worker_env *env, const char *text);
 /* Within start(): it is not done; one of the next two will say how it ended. */
 void worker_env_wait(struct worker_env *env);
 /* Not from within start(). */
@@ -282,6 +295,12 @@ void call_result(struct call *call, struct slice json, bool is_error);
 void call_refuse(struct call *call, int code, const char *message);
 /* The same with an error object of the API's own making. */
 void call_refuse_json(struct call *call, struct slice error);
+/*
+ * What ran the call for the tool was lost, and nobody knows how far it came: a
+ * safe call goes back to the queue, to run again, three times in all; of another
+ * the outcome is unknown, and its client is told so.
+ */
+void call_lost(struct call *call);
 
 /*
  * An answer of several parts: each call_add_ writes one more into the reply, then

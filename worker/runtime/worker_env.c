@@ -224,6 +224,12 @@ worker_env_resource_changed(struct worker_env *env, const char *uri)
 		env->options.on_resource_changed(uri, env->options.arg);
 }
 
+void
+worker_env_set_instructions(struct worker_env *env, const char *text)
+{
+	catalogue_set_instructions(env->options.catalogue, text);
+}
+
 /* What the worker asks ----------------------------------------------------- */
 
 bool

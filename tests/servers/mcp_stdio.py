@@ -1,0 +1,234 @@
+"""A small MCP server over standard input and output, with the standard library alone.
+
+What it does beside what a server should, its environment says:
+
+    SERVER_MOOD    silent: never answers; dies: ends at once; refuses: an error to initialize;
+                   noisy: writes a banner and lines that are no messages; pages: lists its
+                   tools one a page; flaky: ends at once unless a file FLAKY exists
+    SERVER_NOTE    what its tool `environment` should find
+
+Every message goes through threads, as servers do that run calls at once.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+MOOD = os.environ.get("SERVER_MOOD", "")
+write_lock = threading.Lock()
+asked = {}          # id of a request to the client: event and answer
+cancelled = {}      # id of a running call: event
+level = "none"
+extra_tools = []
+
+
+def send(message):
+    with write_lock:
+        sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False,
+                                    separators=(",", ":")) + "\n")
+        sys.stdout.flush()
+
+
+def notify(method, params):
+    send({"method": method, "params": params})
+
+
+def ask(method, params, seconds=20):
+    id = f"ask-{len(asked)}"
+    event = threading.Event()
+    asked[id] = [event, None]
+    send({"id": id, "method": method, "params": params})
+    return asked[id][1] if event.wait(seconds) else {"error": {"message": "no answer"}}
+
+
+def text(value, **more):
+    return {"content": [{"type": "text", "text": value}], **more}
+
+
+def tool(name, properties=None, **more):
+    schema = {"type": "object", "properties": properties or {}}
+    return {"inputSchema": schema, "name": name, "description": f"The tool {name}.", **more}
+
+
+SAFE = {"annotations": {"readOnlyHint": True, "title": "Safe one"}}
+TOOLS = [
+    tool("echo", {"text": {"type": "string"}}, _meta={"example/key": [1.50, "é"]},
+         outputSchema={"type": "object", "properties": {"text": {"type": "string"}}},
+         title="Echo", **SAFE),
+    tool("whoami", **SAFE), tool("environment", **SAFE),
+    tool("sleep", {"seconds": {"type": "number"}, "file": {"type": "string"}}, **SAFE),
+    tool("append", {"file": {"type": "string"}, "line": {"type": "string"},
+                    "seconds": {"type": "number"}}),
+    tool("fail", **SAFE), tool("refuse", **SAFE), tool("large", {"bytes": {"type": "integer"}},
+                                                       **SAFE),
+    tool("progress", **SAFE), tool("log", **SAFE), tool("sample", **SAFE),
+    tool("die", {"file": {"type": "string"}}, **SAFE),
+    tool("die_unsafe"), tool("hang", **SAFE), tool("stop_reading", **SAFE),
+    tool("change", {"name": {"type": "string"}}, **SAFE), tool("say", {"text": {}}, **SAFE),
+    tool("spawn", {"file": {"type": "string"}}, **SAFE), tool("raw", **SAFE),
+    tool("not a good name"),
+]
+
+
+class Refusal(Exception):
+    pass
+
+
+def append(path, line):
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(line + "\n")
+
+
+def run_sleep(id, args, meta):
+    if cancelled[id].wait(args["seconds"]):
+        append(args["file"], f"cancelled {id}")
+        return None
+    return text("slept")
+
+
+def run_append(id, args, meta):
+    append(args["file"], args["line"])
+    time.sleep(args.get("seconds", 0))
+    return text("appended")
+
+
+def run_refuse(id, args, meta):
+    raise Refusal({"code": -32042, "message": "no", "data": {"why": [1.0]}})
+
+
+def run_progress(id, args, meta):
+    for done in (1, 2.5, 4):
+        notify("notifications/progress", {"progressToken": meta.get("progressToken"),
+                                          "progress": done, "total": 4, "message": f"at {done}"})
+    return text(json.dumps(meta.get("progressToken")))
+
+
+def run_log(id, args, meta):
+    notify("notifications/message", {"level": "warning", "logger": "here", "data": {"n": 1.0}})
+    notify("notifications/message", {"level": "debug", "data": "unheard"})
+    return text(level)
+
+
+def run_sample(id, args, meta):
+    answer = ask("sampling/createMessage", {"messages": [], "maxTokens": 7})
+    return text(json.dumps(answer))
+
+
+def run_die(id, args, meta):
+    if "file" in args:
+        append(args["file"], "died")
+    os._exit(7)
+
+
+def run_stop_reading(id, args, meta):
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def run_change(id, args, meta):
+    extra_tools.append(tool(args["name"], **SAFE))
+    notify("notifications/tools/list_changed", {})
+    return text("changed")
+
+
+def run_say(id, args, meta):
+    print(args["text"], file=sys.stderr, flush=True)
+    return text("said")
+
+
+def run_spawn(id, args, meta):
+    child = subprocess.Popen(["sleep", "600"])  # pylint: disable=consider-using-with
+    append(args["file"], f"{child.pid}")
+    return text("spawned")
+
+
+RUN = {
+    "echo": lambda id, args, meta: text(args["text"], structuredContent={"text": args["text"]}),
+    "whoami": lambda id, args, meta: text(str(os.getpid())),
+    "environment": lambda id, args, meta: text(json.dumps(
+        {"environment": dict(os.environ), "directory": os.getcwd()})),
+    "sleep": run_sleep, "append": run_append, "refuse": run_refuse,
+    "fail": lambda id, args, meta: text("it failed", isError=True),
+    "large": lambda id, args, meta: text("x" * args["bytes"]),
+    "progress": run_progress, "log": run_log, "sample": run_sample, "die": run_die,
+    "die_unsafe": run_die, "hang": lambda id, args, meta: time.sleep(3600),
+    "stop_reading": run_stop_reading, "change": run_change, "say": run_say, "spawn": run_spawn,
+    "raw": lambda id, args, meta: {"content": [], "later": {"n": 1.50, "é": "\u2028", "e": 1e5}},
+}
+
+
+def call(id, params):
+    name, args, meta = params["name"], params.get("arguments", {}), params.get("_meta", {})
+    if name not in RUN:
+        return text(f"{name} {json.dumps(args)}")
+    return RUN[name](id, args, meta)
+
+
+def initialize(params):
+    if MOOD == "refuses":
+        raise Refusal({"code": -32603, "message": "not today"})
+    return {"protocolVersion": params["protocolVersion"], "instructions": 'Use "echo".\n',
+            "capabilities": {"tools": {"listChanged": True}, "logging": {}},
+            "serverInfo": {"name": "small", "version": "1"}}
+
+
+def list_tools(params):
+    tools = TOOLS + extra_tools
+    if MOOD != "pages":
+        return {"tools": tools}
+    at = int(params.get("cursor", "0"))
+    more = {"nextCursor": str(at + 1)} if at + 1 < len(tools) else {}
+    return {"tools": tools[at:at + 1], **more}
+
+
+def set_level(params):
+    global level  # pylint: disable=global-statement
+    level = params["level"]
+    return {}
+
+
+METHODS = {"initialize": lambda id, params: initialize(params), "tools/call": call,
+           "tools/list": lambda id, params: list_tools(params), "ping": lambda id, params: {},
+           "logging/setLevel": lambda id, params: set_level(params)}
+
+
+def answer(message):
+    id, params = message["id"], message.get("params", {})
+    cancelled[id] = threading.Event()
+    try:
+        if message["method"] not in METHODS:
+            raise Refusal({"code": -32601, "message": "Method not found"})
+        result = METHODS[message["method"]](id, params)
+        if result is not None:
+            # As the TypeScript SDK orders them; the Python one writes the id first.
+            send({"result": result, "id": id} if id % 2 else {"id": id, "result": result})
+    except Refusal as refusal:
+        send({"id": id, "error": refusal.args[0]})
+
+
+def take(message):
+    if "method" not in message:
+        asked[message["id"]][1] = message
+        asked[message["id"]][0].set()
+    elif "id" in message:
+        threading.Thread(target=answer, args=(message,), daemon=True).start()
+    elif message["method"] == "notifications/cancelled":
+        cancelled[message["params"]["requestId"]].set()
+
+
+def main():
+    if MOOD == "dies" or (MOOD == "flaky" and not os.path.exists("FLAKY")):
+        print("Traceback: no such luck", file=sys.stderr)
+        sys.exit(3)
+    if MOOD == "noisy":
+        print("Welcome!\n\n{\n" + "x" * 100000, flush=True)
+    for line in sys.stdin:
+        if MOOD != "silent":
+            take(json.loads(line))
+    # The end of the input is the end of the server.
+
+
+main()

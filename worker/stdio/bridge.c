@@ -1,0 +1,481 @@
+#include "worker/stdio/bridge.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include <event2/util.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "worker/stdio/dialogue.h"
+#include "worker/stdio/inventory.h"
+#include "worker/stdio/passage.h"
+#include "worker/stdio/raw.h"
+#include "worker/stdio/server.h"
+
+/* Between attempts to start a server: doubled each time, until it stayed. */
+#define PAUSE_FIRST_MS 500
+#define PAUSE_LAST_MS 30000
+#define STAYED_MS 60000
+/* For a server that answers no call that was cancelled, to answer a ping. */
+#define PROBE_MS 10000
+
+enum slot_state {
+	SLOT_DOWN,       /* its server is lost, the timer starts another */
+	SLOT_STARTING,   /* handshake and lists; the timer gives it up */
+	SLOT_READY       /* takes calls; the timer may wait for a ping's answer */
+};
+
+/* A place for a server. */
+struct slot {
+	struct bridge *bridge;
+	unsigned number;           /* from 1 on, for people */
+	enum slot_state state;
+	struct server *server;     /* NULL when DOWN */
+	struct event *timer;
+	unsigned pause_ms;
+	uint64_t ready_ms;         /* monotonic */
+	struct passages passages;  /* calls that it has */
+	unsigned running;          /* how many */
+	unsigned abandoned;        /* cancelled, and not answered */
+	bool probing;
+	bool reading;              /* its lists */
+	bool stale;                /* they changed while they were read */
+};
+
+struct bridge {
+	struct bridge_options options;
+	struct family *family;
+	struct passages waiting;   /* calls for which no server has room */
+	unsigned next;             /* slot to look at first, modulo */
+	struct slot slots[];       /* options.servers */
+};
+
+static void
+slot_set_state(struct slot *slot, enum slot_state state)
+{
+	static const char *const names[] = {
+		[SLOT_DOWN] = "down",
+		[SLOT_STARTING] = "starting",
+		[SLOT_READY] = "ready",
+	};
+
+	log_debug("slot state", LF_N("child", slot->number),
+	    LF("from", names[slot->state]), LF("to", names[state]));
+	slot->state = state;
+}
+
+static void
+set_timer(struct slot *slot, unsigned ms)
+{
+	const struct timeval time = { .tv_sec = ms / 1000,
+		.tv_usec = ms % 1000 * 1000 };
+
+	event_add(slot->timer, &time);
+}
+
+/* Calls ---------------------------------------------------------------------------- */
+
+static void pump(struct bridge *b);
+
+static bool
+has_room(const struct slot *slot)
+{
+	unsigned most = slot->bridge->options.calls;
+
+	return slot->state == SLOT_READY && server_is_open(slot->server) &&
+	    (most == 0 || slot->running + slot->abandoned < most);
+}
+
+/* Of equal ones the next after the one that had the last call. */
+static struct slot *
+least_loaded(struct bridge *b)
+{
+	struct slot *best = NULL;
+
+	for (unsigned i = 0; i < b->options.servers; i++) {
+		struct slot *slot =
+		    &b->slots[(b->next + i) % b->options.servers];
+
+		if (has_room(slot) && (best == NULL ||
+		    slot->running + slot->abandoned <
+		    best->running + best->abandoned))
+			best = slot;
+	}
+	if (best != NULL)
+		b->next = best->number;
+	return best;
+}
+
+/* Its server is done with the call; the passage is the caller's. */
+static struct call *
+leave_slot(struct passage *p)
+{
+	struct slot *slot = p->slot;
+
+	TAILQ_REMOVE(&slot->passages, p, link);
+	slot->running--;
+	dialogue_end(p);
+	call_on_cancel(p->call, NULL, NULL);
+	return p->call;
+}
+
+static void
+on_answer(const struct server_answer *answer, void *arg)
+{
+	struct passage *p = arg;
+	struct bridge *b = p->slot->bridge;
+	struct call *call;
+
+	if (answer->dropped) {
+		passage_free(p);
+		return;
+	}
+	call = leave_slot(p);
+	passage_free(p);
+	if (answer->result.n > 0)
+		call_result(call, answer->result,
+		    raw_is(raw_find(answer->result, "isError"), "true"));
+	else if (answer->error.n > 0)
+		call_refuse_json(call, answer->error);
+	else if (answer->too_long)
+		call_refuse(call, JSONRPC_INTERNAL_ERROR,
+		    "the server's answer is longer than STDIO_MAX_LINE");
+	else
+		call_lost(call);
+	pump(b);
+}
+
+static void probe(struct slot *slot);
+
+static void
+on_cancel(struct call *call UNUSED, void *arg)
+{
+	struct passage *p = arg;
+	struct slot *slot = p->slot;
+
+	if (slot == NULL) {
+		TAILQ_REMOVE(&p->bridge->waiting, p, link);
+	} else {
+		server_cancel(slot->server, p->request,
+		    "nobody waits for it any more");
+		(void)leave_slot(p);
+		slot->abandoned++;
+		probe(slot);
+	}
+	passage_free(p);
+}
+
+static void
+hand_over(struct slot *slot, struct passage *p)
+{
+	struct call *call = p->call;
+
+	p->slot = slot;
+	p->server = slot->server;
+	p->request = server_pass_on(slot->server, "tools/call",
+	    call_params(call), call_tool(call)->name, on_answer, p);
+	TAILQ_INSERT_TAIL(&slot->passages, p, link);
+	slot->running++;
+	if (p->request != 0)
+		return;
+	(void)leave_slot(p);
+	passage_free(p);
+	call_refuse(call, JSONRPC_INTERNAL_ERROR,
+	    "the server does not read what it is sent");
+}
+
+/* As many of those that wait as there is room for. */
+static void
+pump(struct bridge *b)
+{
+	struct passage *p;
+	struct slot *slot;
+
+	while ((p = TAILQ_FIRST(&b->waiting)) != NULL &&
+	    (slot = least_loaded(b)) != NULL) {
+		TAILQ_REMOVE(&b->waiting, p, link);
+		hand_over(slot, p);
+	}
+}
+
+void
+bridge_take(struct bridge *b, struct call *call)
+{
+	struct passage *p = xcalloc(1, sizeof(*p));
+
+	p->bridge = b;
+	p->call = call;
+	LIST_INIT(&p->questions);
+	call_on_cancel(call, on_cancel, p);
+	TAILQ_INSERT_TAIL(&b->waiting, p, link);
+	pump(b);
+}
+
+/* A server that is stuck ------------------------------------------------------------ */
+
+static void
+on_pong(const struct server_answer *answer, void *arg)
+{
+	struct slot *slot = arg;
+
+	if (answer->dropped)
+		return;
+	slot->probing = false;
+	if (slot->state != SLOT_READY || answer->result.n == 0)
+		return;
+	/* It listens: so it has heard what was cancelled, too. */
+	slot->abandoned = 0;
+	event_del(slot->timer);
+	pump(slot->bridge);
+}
+
+/*
+ * It may be busy with the calls that it has, but one that has nothing to do and
+ * answers no ping will never answer again.
+ */
+static void
+probe(struct slot *slot)
+{
+	if (slot->probing || slot->state != SLOT_READY)
+		return;
+	slot->probing = server_ask(slot->server, "ping", SLICE_NONE, on_pong,
+	    slot) != 0;
+	set_timer(slot, PROBE_MS);
+}
+
+static void
+probe_overdue(struct slot *slot)
+{
+	if (slot->running > 0)
+		set_timer(slot, PROBE_MS);
+	else
+		server_give_up(slot->server, "it does not answer any more");
+}
+
+/* Lists ------------------------------------------------------------------------------ */
+
+static void read_lists(struct slot *slot);
+
+static void
+become_ready(struct slot *slot)
+{
+	if (slot->state != SLOT_STARTING)
+		return;
+	event_del(slot->timer);
+	slot->ready_ms = clock_mono_ms();
+	slot_set_state(slot, SLOT_READY);
+	log_info("server ready", LF_N("child", slot->number));
+}
+
+static void
+on_lists(struct inventory *take_inventory, const char *why, void *arg)
+{
+	struct slot *slot = arg;
+	struct bridge *b = slot->bridge;
+
+	slot->reading = false;
+	if (take_inventory == NULL) {
+		log_error("lists of a server not read",
+		    LF_N("child", slot->number), LF("reason", why));
+		if (slot->state == SLOT_STARTING)
+			server_give_up(slot->server, why);
+		return;
+	}
+	become_ready(slot);
+	b->options.on_inventory(take_inventory, b->options.arg);
+	if (slot->stale)
+		read_lists(slot);
+	pump(b);
+}
+
+/* One reading at a time; a change meanwhile makes it worth another. */
+static void
+read_lists(struct slot *slot)
+{
+	slot->stale = slot->reading;
+	if (slot->reading)
+		return;
+	slot->reading = true;
+	inventory_read(slot->server, slot->bridge->options.run, on_lists, slot);
+}
+
+/* What servers say ------------------------------------------------------------------- */
+
+static void
+on_notification(struct server *s UNUSED, const struct jsonrpc_msg *msg,
+    void *arg)
+{
+	static const struct slice prefix = { "notifications/", 14 };
+	struct slot *slot = arg;
+	struct slice what = msg->method;
+
+	if (what.n < prefix.n || memcmp(what.p, prefix.p, prefix.n) != 0)
+		return;
+	what = slice_of(what.p + prefix.n, what.n - prefix.n);
+	if (slice_eq_str(what, "progress"))
+		dialogue_progress(&slot->passages, msg->params);
+	else if (slice_eq_str(what, "message"))
+		dialogue_log(&slot->passages, slot->number, msg->params);
+	else if (slice_eq_str(what, "tools/list_changed") ||
+	    slice_eq_str(what, "resources/list_changed") ||
+	    slice_eq_str(what, "prompts/list_changed"))
+		read_lists(slot);
+}
+
+static void
+on_request(struct server *s, const struct jsonrpc_msg *msg, void *arg)
+{
+	struct slot *slot = arg;
+
+	dialogue_ask(s, &slot->passages, msg);
+}
+
+/* Life ------------------------------------------------------------------------------- */
+
+static void
+on_open(struct server *s UNUSED, void *arg)
+{
+	read_lists(arg);
+}
+
+/* Half of the pause at least: servers that fell together come back apart. */
+static void
+start_later(struct slot *slot)
+{
+	unsigned random, most = slot->pause_ms;
+
+	if (slot->ready_ms != 0 &&
+	    clock_mono_ms() - slot->ready_ms >= STAYED_MS)
+		most = PAUSE_FIRST_MS;
+	slot->ready_ms = 0;
+	slot->pause_ms = most * 2 < PAUSE_LAST_MS ? most * 2 : PAUSE_LAST_MS;
+	evutil_secure_rng_get_bytes(&random, sizeof(random));
+	slot_set_state(slot, SLOT_DOWN);
+	set_timer(slot, most / 2 + random % (most / 2 + 1));
+}
+
+static void
+on_lost(struct server *s, const char *how, void *arg)
+{
+	struct slot *slot = arg;
+	struct bridge *b = slot->bridge;
+	char reason[160];
+
+	server_free(s);
+	slot->server = NULL;
+	slot->abandoned = 0;
+	slot->probing = slot->reading = slot->stale = false;
+	snprintf(reason, sizeof(reason), "the server has ended: %s", how);
+	start_later(slot);
+	b->options.on_trouble(reason, b->options.arg);
+}
+
+static bool
+slot_start(struct slot *slot, struct strbuf *error)
+{
+	const struct bridge_options *o = &slot->bridge->options;
+
+	slot->server = server_new(&(struct server_options){
+		.base = o->base,
+		.family = slot->bridge->family,
+		.command = o->command,
+		.name = o->name,
+		.number = slot->number,
+		.max_line = o->max_line,
+		.stderr_level = o->stderr_level,
+		.on_open = on_open,
+		.on_lost = on_lost,
+		.on_notification = on_notification,
+		.on_request = on_request,
+		.arg = slot,
+	}, error);
+	if (slot->server == NULL)
+		return false;
+	slot_set_state(slot, SLOT_STARTING);
+	set_timer(slot, o->start_timeout_s * 1000);
+	return true;
+}
+
+static void
+start_again(struct slot *slot)
+{
+	struct strbuf error = STRBUF_INIT(1024);
+
+	if (!slot_start(slot, &error)) {
+		log_error("server not started", LF_N("child", slot->number),
+		    LF("reason", strbuf_str(&error)));
+		start_later(slot);
+	}
+	strbuf_release(&error);
+}
+
+static void
+on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct slot *slot = arg;
+
+	switch (slot->state) {
+	case SLOT_DOWN:
+		start_again(slot);
+		break;
+	case SLOT_STARTING:
+		server_give_up(slot->server, "it was not ready in time");
+		break;
+	case SLOT_READY:
+		probe_overdue(slot);
+		break;
+	}
+}
+
+static void
+slot_init(struct bridge *b, unsigned i)
+{
+	struct slot *slot = &b->slots[i];
+
+	*slot = (struct slot){ .bridge = b, .number = i + 1,
+		.pause_ms = PAUSE_FIRST_MS };
+	TAILQ_INIT(&slot->passages);
+	slot->timer = evtimer_new(b->options.base, on_timer, slot);
+	if (slot->timer == NULL)
+		abort();
+}
+
+struct bridge *
+bridge_new(const struct bridge_options *options, struct strbuf *error)
+{
+	struct bridge *b = xcalloc(1, sizeof(*b) +
+	    options->servers * sizeof(b->slots[0]));
+	bool ok = true;
+
+	b->options = *options;
+	b->family = family_new(options->base);
+	TAILQ_INIT(&b->waiting);
+	for (unsigned i = 0; i < options->servers; i++)
+		slot_init(b, i);
+	for (unsigned i = 0; ok && i < options->servers; i++)
+		ok = slot_start(&b->slots[i], error);
+	if (ok)
+		return b;
+	bridge_free(b, true);
+	return NULL;
+}
+
+void
+bridge_free(struct bridge *b, bool at_once)
+{
+	struct passage *p;
+
+	for (unsigned i = 0; i < b->options.servers; i++) {
+		server_free(b->slots[i].server);
+		event_free(b->slots[i].timer);
+	}
+	while ((p = TAILQ_FIRST(&b->waiting)) != NULL) {
+		TAILQ_REMOVE(&b->waiting, p, link);
+		passage_free(p);
+	}
+	family_free(b->family, at_once);
+	free(b);
+}

@@ -1,0 +1,150 @@
+#include "worker/stdio/raw.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+
+#include "common/xalloc.h"
+
+static const char *
+skip_blanks(const char *p, const char *end)
+{
+	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+		p++;
+	return p;
+}
+
+/* From an opening quote to behind the closing one; NULL: there is none. */
+static const char *
+skip_string(const char *p, const char *end)
+{
+	for (p++; p < end; p++) {
+		if (*p == '"')
+			return p + 1;
+		if (*p == '\\')
+			p++;
+	}
+	return NULL;
+}
+
+/* From an opening bracket to behind the one that closes it, or NULL. */
+static const char *
+skip_nested(const char *p, const char *end)
+{
+	size_t depth = 0;
+
+	while (p != NULL && p < end) {
+		if (*p == '"') {
+			p = skip_string(p, end);
+			continue;
+		}
+		if (*p == '{' || *p == '[')
+			depth++;
+		else if ((*p == '}' || *p == ']') && --depth == 0)
+			return p + 1;
+		p++;
+	}
+	return NULL;
+}
+
+/* Behind the value at p, or NULL. A number or a literal ends where it may. */
+static const char *
+skip_value(const char *p, const char *end)
+{
+	const char *from = p;
+
+	if (p == end)
+		return NULL;
+	if (*p == '"')
+		return skip_string(p, end);
+	if (*p == '{' || *p == '[')
+		return skip_nested(p, end);
+	while (p < end && strchr(",]} \t\r\n", *p) == NULL)
+		p++;
+	return p > from && p < end ? p : NULL;
+}
+
+bool
+raw_enter(struct slice value, struct raw_walk *out)
+{
+	if (value.n == 0 || (value.p[0] != '{' && value.p[0] != '['))
+		return false;
+	*out = (struct raw_walk){ value.p + 1, value.p + value.n };
+	return true;
+}
+
+/* The end of a walk: nothing is left. */
+static bool
+finish(struct raw_walk *w)
+{
+	w->p = w->end;
+	return false;
+}
+
+bool
+raw_item(struct raw_walk *w, struct slice *value)
+{
+	const char *from = skip_blanks(w->p, w->end);
+	const char *to = skip_value(from, w->end);
+
+	if (to == NULL)
+		return finish(w);
+	*value = slice_of(from, (size_t)(to - from));
+	w->p = skip_blanks(to, w->end);
+	if (w->p < w->end && *w->p == ',')
+		w->p++;
+	return true;
+}
+
+bool
+raw_member(struct raw_walk *w, struct slice *name, struct slice *value)
+{
+	const char *from = skip_blanks(w->p, w->end);
+	const char *to;
+
+	if (from == w->end || *from != '"')
+		return finish(w);
+	to = skip_string(from, w->end);
+	if (to == NULL)
+		return finish(w);
+	*name = slice_of(from + 1, (size_t)(to - from) - 2);
+	w->p = skip_blanks(to, w->end);
+	if (w->p == w->end || *w->p != ':')
+		return finish(w);
+	w->p++;
+	return raw_item(w, value);
+}
+
+struct slice
+raw_find(struct slice object, const char *name)
+{
+	struct slice found, value;
+	struct raw_walk w;
+
+	if (object.n == 0 || object.p[0] != '{' || !raw_enter(object, &w))
+		return SLICE_NONE;
+	while (raw_member(&w, &found, &value)) {
+		if (slice_eq_str(found, name))
+			return value;
+	}
+	return SLICE_NONE;
+}
+
+char *
+raw_text(struct slice value)
+{
+	cJSON *tree;
+	char *text;
+
+	if (value.n == 0 || value.p[0] != '"')
+		return NULL;
+	tree = cJSON_ParseWithLength(value.p, value.n);
+	text = cJSON_IsString(tree) ? xstrdup(tree->valuestring) : NULL;
+	cJSON_Delete(tree);
+	return text;
+}
+
+bool
+raw_is(struct slice value, const char *literal)
+{
+	return slice_eq_str(value, literal);
+}

@@ -1,0 +1,511 @@
+#include "worker/stdio/server.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <uthash.h>
+
+#include "common/envelope.h"
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "worker/stdio/lines.h"
+#include "worker/stdio/raw.h"
+
+/* A request with the largest body that a proxy takes (16 MiB), and what is ours. */
+#define MESSAGE_MAX (((size_t)16 << 20) + 4096)
+/* Instructions are read by models. */
+#define INSTRUCTIONS_MAX ((size_t)256 << 10)
+/* The params of a cancellation. */
+#define CANCEL_MAX 256
+
+/* Revisions in which what is bridged looks alike. */
+static const char *const revisions[] = { "2025-11-25", "2025-06-18",
+	"2025-03-26", "2024-11-05" };
+
+enum server_state {
+	SERVER_OPENING,   /* initialize has not been answered */
+	SERVER_OPEN,
+	SERVER_LOST       /* its child has gone */
+};
+
+struct request {
+	UT_hash_handle hh;       /* of server->requests, by number */
+	uint64_t number;
+	server_answer_fn *fn;
+	void *arg;
+};
+
+struct server {
+	struct server_options options;
+	enum server_state state;
+	struct child *child;
+	struct request *requests;   /* uthash */
+	uint64_t last;              /* number given */
+	unsigned can;
+	struct strbuf instructions;
+	struct strbuf out;          /* the line being made */
+};
+
+static void
+server_set_state(struct server *s, enum server_state state)
+{
+	static const char *const names[] = {
+		[SERVER_OPENING] = "opening",
+		[SERVER_OPEN] = "open",
+		[SERVER_LOST] = "lost",
+	};
+
+	log_debug("server state", LF_N("child", s->options.number),
+	    LF("from", names[s->state]), LF("to", names[state]));
+	s->state = state;
+}
+
+/* Speaking ----------------------------------------------------------------------- */
+
+static bool
+say(struct server *s)
+{
+	bool ok = s->state != SERVER_LOST && strbuf_ok(&s->out) &&
+	    child_say(s->child, strbuf_slice(&s->out));
+
+	if (s->out.cap > 65536)
+		strbuf_release(&s->out);
+	return ok;
+}
+
+static void
+open_message(struct server *s)
+{
+	strbuf_reset(&s->out);
+	strbuf_add_str(&s->out, "{\"jsonrpc\":\"2.0\"");
+}
+
+static void
+add_params(struct server *s, struct slice params)
+{
+	if (params.n > 0) {
+		strbuf_add_str(&s->out, ",\"params\":");
+		strbuf_add_slice(&s->out, params);
+	}
+	strbuf_add_char(&s->out, '}');
+}
+
+static void
+open_request(struct server *s, const char *method)
+{
+	open_message(s);
+	strbuf_addf(&s->out, ",\"id\":%" PRIu64 ",\"method\":\"%s\"",
+	    s->last + 1, method);
+}
+
+/* Sends what has been made. */
+static uint64_t
+send_request(struct server *s, server_answer_fn *fn, void *arg)
+{
+	struct request *r;
+
+	if (!say(s))
+		return 0;
+	r = xcalloc(1, sizeof(*r));
+	r->number = ++s->last;
+	r->fn = fn;
+	r->arg = arg;
+	HASH_ADD(hh, s->requests, number, sizeof(r->number), r);
+	return r->number;
+}
+
+uint64_t
+server_ask(struct server *s, const char *method, struct slice params,
+    server_answer_fn *fn, void *arg)
+{
+	open_request(s, method);
+	add_params(s, params);
+	return send_request(s, fn, arg);
+}
+
+/* A part of the text at from, and what goes in its place. */
+struct change {
+	struct slice part;
+	struct slice by;
+};
+
+/* text, which holds the parts in any order, two at most. */
+static void
+add_changed(struct strbuf *sb, struct slice text, struct change a,
+    struct change b)
+{
+	const char *p = text.p;
+	struct change each[] = { a, b };
+
+	if (b.part.p != NULL && (a.part.p == NULL || b.part.p < a.part.p)) {
+		each[0] = b;
+		each[1] = a;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(each); i++) {
+		if (each[i].part.p == NULL)
+			continue;
+		strbuf_add(sb, p, (size_t)(each[i].part.p - p));
+		strbuf_add_slice(sb, each[i].by);
+		p = each[i].part.p + each[i].part.n;
+	}
+	strbuf_add(sb, p, (size_t)(text.p + text.n - p));
+}
+
+uint64_t
+server_pass_on(struct server *s, const char *method, struct slice params,
+    const char *name, server_answer_fn *fn, void *arg)
+{
+	struct strbuf quoted = STRBUF_INIT(MESSAGE_MAX);
+	struct change named = { raw_find(params, "name"), SLICE_NONE };
+	struct change token = { raw_find(raw_find(params, "_meta"),
+		"progressToken"), SLICE_NONE };
+	char number[20];
+	uint64_t sent;
+
+	token.by = slice_of(number, u64_decimal(number, s->last + 1));
+	if (name == NULL)
+		named.part = SLICE_NONE;
+	else
+		strbuf_add_json(&quoted, slice_str(name));
+	named.by = strbuf_slice(&quoted);
+	open_request(s, method);
+	strbuf_add_str(&s->out, ",\"params\":");
+	add_changed(&s->out, params, named, token);
+	strbuf_add_char(&s->out, '}');
+	strbuf_release(&quoted);
+	sent = send_request(s, fn, arg);
+	return sent;
+}
+
+void
+server_notify(struct server *s, const char *method, struct slice params)
+{
+	open_message(s);
+	strbuf_addf(&s->out, ",\"method\":\"%s\"", method);
+	add_params(s, params);
+	(void)!say(s);
+}
+
+void
+server_respond(struct server *s, struct slice id, const char *member,
+    struct slice json)
+{
+	open_message(s);
+	strbuf_add_str(&s->out, ",\"id\":");
+	strbuf_add_slice(&s->out, id);
+	strbuf_addf(&s->out, ",\"%s\":", member);
+	strbuf_add_slice(&s->out, json);
+	strbuf_add_char(&s->out, '}');
+	(void)!say(s);
+}
+
+void
+server_respond_error(struct server *s, struct slice id, int code,
+    const char *message)
+{
+	strbuf_reset(&s->out);
+	jsonrpc_error(&s->out, id, code, message);
+	(void)!say(s);
+}
+
+/* Requests that were sent ---------------------------------------------------------- */
+
+static struct request *
+find_request(const struct server *s, uint64_t number)
+{
+	struct request *r;
+
+	HASH_FIND(hh, s->requests, &number, sizeof(number), r);
+	return r;
+}
+
+/* Nothing of it is left when it calls back. */
+static void
+settle(struct server *s, struct request *take_r,
+    const struct server_answer *answer)
+{
+	struct request *r = take_r;
+	server_answer_fn *fn = r->fn;
+	void *arg = r->arg;
+
+	HASH_DEL(s->requests, r);
+	free(r);
+	fn(answer, arg);
+}
+
+void
+server_cancel(struct server *s, uint64_t request, const char *reason)
+{
+	struct request *r = find_request(s, request);
+	struct strbuf params = STRBUF_INIT(CANCEL_MAX);
+
+	if (r == NULL)
+		return;
+	HASH_DEL(s->requests, r);
+	free(r);
+	strbuf_addf(&params, "{\"requestId\":%" PRIu64 ",\"reason\":\"%s\"}",
+	    request, reason);
+	server_notify(s, "notifications/cancelled", strbuf_slice(&params));
+	strbuf_release(&params);
+}
+
+/* Listening ------------------------------------------------------------------------ */
+
+static void
+take_response(struct server *s, const struct jsonrpc_msg *msg)
+{
+	uint64_t number;
+	struct request *r = env_number(msg->id, &number) ?
+	    find_request(s, number) : NULL;
+
+	if (r == NULL) {
+		log_debug("answer to nobody", LF_N("child", s->options.number));
+		return;
+	}
+	settle(s, r, &(struct server_answer){ .result = msg->result,
+	    .error = msg->result.n > 0 ? SLICE_NONE : msg->error.n > 0 ?
+	    msg->error : SLICE("{\"code\":-32603,\"message\":"
+	    "\"the server's answer is not an object\"}") });
+}
+
+static void
+take_message(struct server *s, const struct jsonrpc_msg *msg)
+{
+	switch (msg->kind) {
+	case JSONRPC_RESPONSE:
+		take_response(s, msg);
+		break;
+	case JSONRPC_NOTIFICATION:
+		s->options.on_notification(s, msg, s->options.arg);
+		break;
+	case JSONRPC_REQUEST:
+		if (slice_eq_str(msg->method, "ping"))
+			server_respond(s, msg->id, "result", SLICE("{}"));
+		else
+			s->options.on_request(s, msg, s->options.arg);
+		break;
+	}
+}
+
+/* The number behind the last colon of a line that ends in ,"id":<number>} */
+static struct slice
+id_at_end(struct slice line)
+{
+	static const char before[] = ",\"id\":";
+	size_t end = line.n > 0 && line.p[line.n - 1] == '}' ? line.n - 1 : 0;
+	size_t from = end;
+
+	while (from > 0 && line.p[from - 1] >= '0' && line.p[from - 1] <= '9')
+		from--;
+	if (from < sizeof(before) - 1 || memcmp(line.p + from -
+	    (sizeof(before) - 1), before, sizeof(before) - 1) != 0)
+		return SLICE_NONE;
+	return slice_of(line.p + from, end - from);
+}
+
+/* An answer of which but the ends are left; somebody waits for it. */
+static void
+take_cut(struct server *s, struct slice line)
+{
+	struct slice id = raw_find(slice_of(line.p, LINES_END), "id");
+	uint64_t number;
+	struct request *r;
+
+	if (id.n == 0)
+		id = id_at_end(line);
+	r = id.n > 0 && env_number(id, &number) ? find_request(s, number) :
+	    NULL;
+	log_warn("line of a server is too long",
+	    LF_N("child", s->options.number));
+	if (r != NULL)
+		settle(s, r, &(struct server_answer){ .too_long = true });
+}
+
+static void
+on_line(struct slice line, bool cut, void *arg)
+{
+	struct server *s = arg;
+	struct jsonrpc_msg msg;
+
+	if (cut)
+		take_cut(s, line);
+	else if (jsonrpc_peek(line.p, line.n, &msg) == 0)
+		take_message(s, &msg);
+	else
+		log_warn("line of a server is no message",
+		    LF_N("child", s->options.number), LF_N("bytes", line.n));
+}
+
+static void
+on_gone(const char *how, void *arg)
+{
+	struct server *s = arg;
+	struct request *r, *next;
+
+	server_set_state(s, SERVER_LOST);
+	/* Each callback may forget others, but not the next: they are one's own. */
+	for (r = s->requests; r != NULL; r = next) {
+		next = r->hh.next;
+		settle(s, r, &(struct server_answer){ .too_long = false });
+	}
+	s->options.on_lost(s, how, s->options.arg);
+}
+
+/* Handshake ------------------------------------------------------------------------ */
+
+static bool
+speaks(struct slice revision)
+{
+	for (size_t i = 0; i < ARRAY_LEN(revisions); i++) {
+		/* Within its quotes. */
+		if (revision.n == strlen(revisions[i]) + 2 &&
+		    memcmp(revision.p + 1, revisions[i], revision.n - 2) == 0)
+			return true;
+	}
+	return false;
+}
+
+static unsigned
+read_capabilities(struct slice capabilities)
+{
+	static const struct { const char *name; enum server_can can; } all[] = {
+		{ "tools", SERVER_TOOLS },
+		{ "resources", SERVER_RESOURCES },
+		{ "prompts", SERVER_PROMPTS },
+		{ "completions", SERVER_COMPLETIONS },
+		{ "logging", SERVER_LOGGING },
+	};
+	struct slice resources = raw_find(capabilities, "resources");
+	unsigned can = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+		struct slice one = raw_find(capabilities, all[i].name);
+
+		if (one.n > 0 && one.p[0] == '{')
+			can |= all[i].can;
+	}
+	if (raw_is(raw_find(resources, "subscribe"), "true"))
+		can |= SERVER_SUBSCRIBE;
+	return can;
+}
+
+static void
+ignore(const struct server_answer *answer UNUSED, void *arg UNUSED)
+{
+}
+
+/* Every level: each call's client says which ones it wants. */
+static void
+open_up(struct server *s, struct slice result)
+{
+	s->can = read_capabilities(raw_find(result, "capabilities"));
+	strbuf_add_slice(&s->instructions, raw_find(result, "instructions"));
+	server_set_state(s, SERVER_OPEN);
+	server_notify(s, "notifications/initialized", SLICE_NONE);
+	if ((s->can & SERVER_LOGGING) != 0)
+		(void)!server_ask(s, "logging/setLevel",
+		    SLICE("{\"level\":\"debug\"}"), ignore, NULL);
+	s->options.on_open(s, s->options.arg);
+}
+
+static void
+on_initialized(const struct server_answer *answer, void *arg)
+{
+	struct server *s = arg;
+
+	if (s->state != SERVER_OPENING || answer->dropped)
+		return;
+	if (answer->result.n == 0)
+		server_give_up(s, "it has refused initialize");
+	else if (!speaks(raw_find(answer->result, "protocolVersion")))
+		server_give_up(s, "it speaks another revision of MCP");
+	else
+		open_up(s, answer->result);
+}
+
+static bool
+initialize(struct server *s)
+{
+	struct strbuf params = STRBUF_INIT(4096);
+	bool sent;
+
+	strbuf_addf(&params, "{\"protocolVersion\":\"%s\",\"capabilities\":{"
+	    "\"sampling\":{},\"elicitation\":{\"form\":{},\"url\":{}},"
+	    "\"roots\":{}},\"clientInfo\":{\"name\":\"mcp-relay/%s\","
+	    "\"version\":\"" MCP_VERSION "\"}}", revisions[0],
+	    s->options.name);
+	sent = server_ask(s, "initialize", strbuf_slice(&params),
+	    on_initialized, s) != 0;
+	strbuf_release(&params);
+	return sent;
+}
+
+/* The object ----------------------------------------------------------------------- */
+
+struct server *
+server_new(const struct server_options *options, struct strbuf *error)
+{
+	struct server *s = xcalloc(1, sizeof(*s));
+
+	s->options = *options;
+	strbuf_init(&s->out, MESSAGE_MAX);
+	strbuf_init(&s->instructions, INSTRUCTIONS_MAX);
+	s->child = child_start(options->family, &(struct child_options){
+		.command = options->command,
+		.number = options->number,
+		.max_line = options->max_line,
+		.stderr_level = options->stderr_level,
+		.on_line = on_line,
+		.on_gone = on_gone,
+		.arg = s,
+	}, error);
+	if (s->child == NULL || !initialize(s)) {
+		server_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+server_free(struct server *s)
+{
+	struct request *r, *next;
+
+	if (s == NULL)
+		return;
+	if (s->child != NULL)
+		child_leave(s->child);
+	for (r = s->requests; r != NULL; r = next) {
+		next = r->hh.next;
+		settle(s, r, &(struct server_answer){ .dropped = true });
+	}
+	strbuf_release(&s->out);
+	strbuf_release(&s->instructions);
+	free(s);
+}
+
+void
+server_give_up(struct server *s, const char *why)
+{
+	if (s->state != SERVER_LOST)
+		child_kill(s->child, why);
+}
+
+bool
+server_is_open(const struct server *s)
+{
+	return s->state == SERVER_OPEN && child_listens(s->child);
+}
+
+unsigned
+server_can(const struct server *s)
+{
+	return s->can;
+}
+
+struct slice
+server_instructions(const struct server *s)
+{
+	return strbuf_slice(&s->instructions);
+}

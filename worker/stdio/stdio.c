@@ -1,0 +1,260 @@
+/*
+ * The stdio API: an MCP server that speaks over its standard input and output, in
+ * any language, as an API of this system.
+ */
+#include <stdlib.h>
+
+#include "common/log.h"
+#include "common/xalloc.h"
+#include "worker/stdio/bridge.h"
+#include "worker/stdio/inventory.h"
+#include "worker/stdio/raw.h"
+
+struct settings {
+	char *command;
+	char *env;
+	char *directory;
+	unsigned children;
+	unsigned child_calls;
+	unsigned start_timeout_s;
+	size_t max_line;
+	int stderr_level;
+};
+
+#define FIELD(name) CONFIG_FIELD(struct settings, name)
+
+/* As enum log_level has them. */
+static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
+
+static const struct config_option options[] = {
+	{ "STDIO_COMMAND", CONFIG_STRING, FIELD(command), NULL, 0, 0, NULL,
+	    "program of the MCP server and its arguments, in words as a shell "
+	    "takes them, without a shell" },
+	{ "STDIO_CHILDREN", CONFIG_UINT, FIELD(children), "1", 1, 256, NULL,
+	    "processes of it in one worker" },
+	{ "STDIO_CHILD_CALLS", CONFIG_UINT, FIELD(child_calls), "0", 0, 65536,
+	    NULL, "calls at once in one process, 0 for no limit; with 1 its "
+	    "requests and log messages reach the client whose call it is" },
+	{ "STDIO_ENV", CONFIG_STRING, FIELD(env), NULL, 0, 0, NULL,
+	    "variables of the worker's environment that the server gets, with "
+	    "commas between, beside PATH, HOME, LANG and the like" },
+	{ "STDIO_DIRECTORY", CONFIG_STRING, FIELD(directory), NULL, 0, 0, NULL,
+	    "directory in which it starts; without it the worker's own" },
+	{ "STDIO_START_TIMEOUT", CONFIG_UINT, FIELD(start_timeout_s), "30", 1,
+	    3600, NULL, "seconds until it has said what it offers" },
+	{ "STDIO_MAX_LINE", CONFIG_BYTES, FIELD(max_line), "4m", 4096,
+	    (size_t)64 << 20, NULL, "bytes of one of its messages" },
+	{ "STDIO_STDERR_LEVEL", CONFIG_ENUM, FIELD(stderr_level), "info", 0, 0,
+	    levels, "level at which lines of its standard error are logged" },
+	{ .env = NULL },
+};
+
+/* The API's state. */
+struct stdio {
+	struct worker_env *env;
+	struct command command;
+	struct bridge *bridge;
+	/*
+	 * What was listed at some time: calls point to their tools. A list that
+	 * comes again is not kept twice.
+	 */
+	STAILQ_HEAD(, inventory) inventories;
+	struct inventory *now;
+	struct event *failing;
+	char *reason;
+	bool up;
+};
+
+/* Lists ------------------------------------------------------------------------------ */
+
+static struct inventory *
+known(struct stdio *io, const struct inventory *l)
+{
+	struct inventory *each;
+
+	STAILQ_FOREACH(each, &io->inventories, link) {
+		if (inventory_equal(each, l))
+			return each;
+	}
+	return NULL;
+}
+
+/* The runtime lets no API fail from within its own callbacks. */
+static void
+fail_soon(struct stdio *io, const char *reason)
+{
+	free(io->reason);
+	io->reason = xstrdup(reason);
+	event_active(io->failing, EV_TIMEOUT, 0);
+}
+
+static void
+on_failing(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	struct stdio *io = arg;
+	char *reason = io->reason;
+
+	io->reason = NULL;
+	worker_env_fail(io->env, reason);
+	free(reason);
+}
+
+static bool
+publish(struct stdio *io, struct inventory *l)
+{
+	struct strbuf error = STRBUF_INIT(1024);
+	char *instructions = raw_text(strbuf_slice(&l->instructions));
+	bool ok;
+
+	worker_env_set_instructions(io->env, instructions != NULL ?
+	    instructions : "");
+	ok = worker_env_set_tools(io->env, l->tools, &error);
+	if (ok)
+		io->now = l;
+	else
+		log_error("lists of the server refused",
+		    LF("reason", strbuf_str(&error)));
+	if (!ok && !io->up)
+		fail_soon(io, strbuf_str(&error));
+	free(instructions);
+	strbuf_release(&error);
+	return ok;
+}
+
+static void
+on_inventory(struct inventory *take_inventory, void *arg)
+{
+	struct stdio *io = arg;
+	struct inventory *l = known(io, take_inventory);
+
+	if (l != NULL) {
+		inventory_free(take_inventory);
+	} else {
+		l = take_inventory;
+		STAILQ_INSERT_TAIL(&io->inventories, l, link);
+	}
+	if (l != io->now && publish(io, l) && !io->up) {
+		io->up = true;
+		worker_env_ready(io->env);
+	}
+}
+
+static void
+on_trouble(const char *reason, void *arg)
+{
+	struct stdio *io = arg;
+
+	if (!io->up)
+		fail_soon(io, reason);
+}
+
+static void
+run(struct call *call, const cJSON *args UNUSED)
+{
+	struct stdio *io = call_state(call);
+
+	bridge_take(io->bridge, call);
+}
+
+/* Life ------------------------------------------------------------------------------- */
+
+static void
+stdio_free(struct stdio *io)
+{
+	struct inventory *l;
+
+	if (io->bridge != NULL)
+		bridge_free(io->bridge, !io->up);
+	while ((l = STAILQ_FIRST(&io->inventories)) != NULL) {
+		STAILQ_REMOVE_HEAD(&io->inventories, link);
+		inventory_free(l);
+	}
+	command_release(&io->command);
+	event_free(io->failing);
+	free(io->reason);
+	free(io);
+}
+
+static void
+stop(struct worker_env *env)
+{
+	stdio_free(worker_env_state(env));
+}
+
+static bool
+make_bridge(struct stdio *io, struct strbuf *error)
+{
+	const struct settings *s = worker_env_settings(io->env);
+
+	if (!command_init(&io->command, s->command, s->env, s->directory,
+	    error))
+		return false;
+	io->bridge = bridge_new(&(struct bridge_options){
+		.base = worker_env_base(io->env),
+		.command = &io->command,
+		.name = worker_env_name(io->env),
+		.servers = s->children,
+		.calls = s->child_calls,
+		.start_timeout_s = s->start_timeout_s,
+		.max_line = s->max_line,
+		.stderr_level = s->stderr_level,
+		.run = run,
+		.on_inventory = on_inventory,
+		.on_trouble = on_trouble,
+		.arg = io,
+	}, error);
+	return io->bridge != NULL;
+}
+
+static bool
+start(struct worker_env *env, struct strbuf *error)
+{
+	const struct settings *s = worker_env_settings(env);
+	struct stdio *io;
+
+	if (s->command == NULL) {
+		strbuf_add_str(error, "STDIO_COMMAND is not set");
+		return false;
+	}
+	io = xcalloc(1, sizeof(*io));
+	io->env = env;
+	STAILQ_INIT(&io->inventories);
+	io->failing = evtimer_new(worker_env_base(env), on_failing, io);
+	if (io->failing == NULL)
+		abort();
+	if (!make_bridge(io, error)) {
+		stdio_free(io);
+		return false;
+	}
+	worker_env_set_state(env, io);
+	worker_env_wait(env);
+	return true;
+}
+
+/* A command that has no words never will have. */
+static bool
+check(void *settings, struct strbuf *errors)
+{
+	const struct settings *s = settings;
+	struct strbuf why = STRBUF_INIT(256);
+	char **words = s->command != NULL ? command_words(s->command, &why) :
+	    NULL;
+	bool ok = words != NULL || s->command == NULL;
+
+	if (!ok)
+		strbuf_addf(errors, "STDIO_COMMAND: %s\n", strbuf_str(&why));
+	command_free_words(words);
+	strbuf_release(&why);
+	return ok;
+}
+
+const struct api api = {
+	.name = "stdio",
+	.title = "MCP server",
+	.named_by_operator = true,
+	.options = options,
+	.options_size = sizeof(struct settings),
+	.check = check,
+	.start = start,
+	.stop = stop,
+};
