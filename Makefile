@@ -50,6 +50,7 @@ PROXY_SRC := $(filter-out proxy/main.c,$(wildcard proxy/*.c))
 RUNTIME_SRC := $(wildcard worker/runtime/*.c)
 # What of an API's folder unit tests and fuzz targets link too.
 OPENAPI_SRC := $(filter-out worker/openapi/openapi.c,$(wildcard worker/openapi/*.c))
+STDIO_SRC := worker/stdio/command.c worker/stdio/lines.c worker/stdio/raw.c
 APIS := $(filter-out runtime,$(notdir $(patsubst %/,%,$(wildcard worker/*/))))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -89,6 +90,7 @@ $(OUT)/libcommon.a: $(call obj,$(COMMON_SRC))
 $(OUT)/libproxy.a: $(call obj,$(PROXY_SRC))
 $(OUT)/libworker.a: $(call obj,$(RUNTIME_SRC))
 $(OUT)/libopenapi.a: $(call obj,$(OPENAPI_SRC))
+$(OUT)/libstdio.a: $(call obj,$(STDIO_SRC))
 $(OUT)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -113,7 +115,7 @@ $(eval $(call worker_rule,conformance,tests/conformance))
 # Tests ----------------------------------------------------------------------
 
 $(OUT)/libunit.a: $(call obj,$(wildcard tests/unit/*/*.c))
-$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(OUT)/libunit.a $(OUT)/libproxy.a $(OUT)/libopenapi.a $(OUT)/libworker.a $(OUT)/libcommon.a
+$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(OUT)/libunit.a $(OUT)/libproxy.a $(OUT)/libopenapi.a $(OUT)/libstdio.a $(OUT)/libworker.a $(OUT)/libcommon.a
 	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS_WORKER) $(LIBS.openapi) $(LIBS_CHECK) -o $@
 
 UNIT_BIN := $(UNIT:%=$(OUT)/tests/unit/%)
@@ -187,7 +189,7 @@ bench-smoke: deps ## a short run of the same, to see that it works
 FUZZ_OUT := build/fuzz
 FUZZ_SECONDS ?= 20
 FUZZ_BIN := $(FUZZ:%=$(FUZZ_OUT)/%)
-FUZZ_SRC := $(COMMON_SRC) $(PROXY_SRC) $(OPENAPI_SRC) \
+FUZZ_SRC := $(COMMON_SRC) $(PROXY_SRC) $(OPENAPI_SRC) $(STDIO_SRC) \
 	$(filter-out worker/runtime/main.c,$(RUNTIME_SRC))
 fuzz: deps
 	@.ci/deps fuzz

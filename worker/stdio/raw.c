@@ -66,9 +66,15 @@ skip_value(const char *p, const char *end)
 bool
 raw_enter(struct slice value, struct raw_walk *out)
 {
-	if (value.n == 0 || (value.p[0] != '{' && value.p[0] != '['))
+	const char *p, *end;
+
+	if (value.n == 0)
 		return false;
-	*out = (struct raw_walk){ value.p + 1, value.p + value.n };
+	end = value.p + value.n;
+	p = skip_blanks(value.p, end);
+	if (p == end || (*p != '{' && *p != '['))
+		return false;
+	*out = (struct raw_walk){ p + 1, end };
 	return true;
 }
 
@@ -120,7 +126,7 @@ raw_find(struct slice object, const char *name)
 	struct slice found, value;
 	struct raw_walk w;
 
-	if (object.n == 0 || object.p[0] != '{' || !raw_enter(object, &w))
+	if (!raw_enter(object, &w) || w.p[-1] != '{')
 		return SLICE_NONE;
 	while (raw_member(&w, &found, &value)) {
 		if (slice_eq_str(found, name))

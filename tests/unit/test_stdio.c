@@ -1,0 +1,270 @@
+/* What the stdio API reads: commands, lines, JSON without a tree. */
+#include <check.h>
+#include <stdlib.h>
+
+#include "common/strbuf.h"
+#include "worker/stdio/command.h"
+#include "worker/stdio/lines.h"
+#include "worker/stdio/raw.h"
+
+/* Commands ------------------------------------------------------------------------ */
+
+static const struct {
+	const char *text;
+	const char *words[6];
+	const char *error;
+} commands[] = {
+	{ "python server.py", { "python", "server.py" }, NULL },
+	{ "  a\t b\n", { "a", "b" }, NULL },
+	{ "sh -c 'exec \"$0\" x'", { "sh", "-c", "exec \"$0\" x" }, NULL },
+	{ "a \"b c\" d\\ e", { "a", "b c", "d e" }, NULL },
+	{ "\"a\\\"b\\\\c\\d\"", { "a\"b\\c\\d" }, NULL },
+	{ "a '' \"\"", { "a", "", "" }, NULL },
+	{ "a'b'\"c\"d", { "abcd" }, NULL },
+	{ "a $HOME *.c ~ | b", { "a", "$HOME", "*.c", "~", "|", "b" }, NULL },
+	{ "'open", { NULL }, "a quote is not closed" },
+	{ "a \"b\\\"", { NULL }, "a quote is not closed" },
+	{ "a\\", { NULL }, "it ends in a backslash" },
+	{ " \t", { NULL }, "it has no words" },
+};
+
+START_TEST(command_is_split)
+{
+	struct strbuf error = STRBUF_INIT(256);
+	char **words = command_words(commands[_i].text, &error);
+	size_t n = 0;
+
+	if (commands[_i].error != NULL) {
+		ck_assert_ptr_null(words);
+		ck_assert_str_eq(strbuf_str(&error), commands[_i].error);
+	} else {
+		ck_assert_ptr_nonnull(words);
+		for (; n < 6 && commands[_i].words[n] != NULL; n++)
+			ck_assert_str_eq(words[n], commands[_i].words[n]);
+		ck_assert_ptr_null(words[n]);
+	}
+	command_free_words(words);
+	strbuf_release(&error);
+}
+END_TEST
+
+static bool
+has(char **env, const char *wanted)
+{
+	for (; *env != NULL; env++) {
+		if (strcmp(*env, wanted) == 0)
+			return true;
+	}
+	return false;
+}
+
+START_TEST(environment_is_what_is_allowed)
+{
+	struct strbuf error = STRBUF_INIT(256);
+	struct command c;
+
+	setenv("PATH", "/bin", 1);
+	setenv("ONE", "a,b=c", 1);
+	setenv("TWO", "2", 1);
+	setenv("REDIS_URL", "redis://:secret@h", 1);
+	unsetenv("THREE");
+	ck_assert(command_init(&c, "x", "ONE,, THREE ,TWO", "/d", &error));
+	ck_assert(has(c.env, "PATH=/bin"));
+	ck_assert(has(c.env, "ONE=a,b=c"));
+	ck_assert(has(c.env, "TWO=2"));
+	for (char **each = c.env; *each != NULL; each++)
+		ck_assert_ptr_null(strstr(*each, "secret"));
+	ck_assert_str_eq(c.directory, "/d");
+	command_release(&c);
+	ck_assert(command_init(&c, "x", NULL, NULL, &error));
+	ck_assert(!has(c.env, "TWO=2"));
+	command_release(&c);
+	strbuf_release(&error);
+}
+END_TEST
+
+/* Lines --------------------------------------------------------------------------- */
+
+#define CAP ((size_t)600)
+#define LONG 2000
+
+static struct strbuf seen;
+static struct lines *stops;
+
+/* "<bytes>" of a whole line, "<bytes>!" of one that is cut. */
+static void
+on_line(struct slice line, bool cut, void *arg UNUSED)
+{
+	strbuf_addf(&seen, "%.*s%s|", line.n > 20 ? 20 : (int)line.n, line.p,
+	    cut ? "!" : "");
+	if (cut) {
+		ck_assert_uint_eq(line.n, 2 * LINES_END);
+		ck_assert_int_eq(line.p[line.n - 1], 'z');
+		ck_assert_int_eq(line.p[LINES_END], 'y');
+	}
+	if (stops != NULL)
+		lines_stop(stops);
+}
+
+/* Fed in pieces of that size; the whole at once for 0. */
+static const char *
+fed(const char *text, size_t piece)
+{
+	struct lines l;
+	size_t n = strlen(text);
+
+	lines_init(&l, CAP);
+	strbuf_reset(&seen);
+	if (piece == 0)
+		piece = n;
+	for (size_t at = 0; at < n; at += piece)
+		lines_feed(&l, slice_of(text + at, n - at < piece ? n - at :
+		    piece), on_line, NULL);
+	lines_finish(&l, on_line, NULL);
+	lines_release(&l);
+	return strbuf_str(&seen);
+}
+
+static void
+set_up(void)
+{
+	strbuf_init(&seen, 1 << 20);
+	stops = NULL;
+}
+
+static void
+tear_down(void)
+{
+	strbuf_release(&seen);
+}
+
+START_TEST(lines_come_whole)
+{
+	for (size_t piece = 0; piece < 8; piece++) {
+		ck_assert_str_eq(fed("a\nbc\r\n\n\r\nd", piece), "a|bc|d|");
+		ck_assert_str_eq(fed("a\r\rb\n", piece), "a\r\rb|");
+		ck_assert_str_eq(fed("", piece), "");
+	}
+}
+END_TEST
+
+START_TEST(long_lines_are_cut)
+{
+	char text[LONG + 32];
+
+	memset(text, 'y', sizeof(text));
+	memcpy(text, "first\nx", 7);
+	memcpy(text + LONG, "z\nlast\n", 8);
+	for (size_t piece = 0; piece < LONG + 16; piece += 1 + piece / 3)
+		ck_assert_str_eq(fed(text, piece),
+		    "first|xyyyyyyyyyyyyyyyyyyy!|last|");
+	text[LONG + 1] = '\0';
+	ck_assert_str_eq(fed(text, 100), "first|xyyyyyyyyyyyyyyyyyyy!|");
+}
+END_TEST
+
+START_TEST(longest_line_is_whole)
+{
+	char text[CAP + 3];
+
+	memset(text, 'w', sizeof(text));
+	memcpy(text + CAP, "\n", 2);
+	for (size_t piece = 0; piece < 64; piece++)
+		ck_assert_str_eq(fed(text, piece), "wwwwwwwwwwwwwwwwwwww|");
+}
+END_TEST
+
+START_TEST(lines_can_be_stopped)
+{
+	struct lines l;
+
+	lines_init(&l, CAP);
+	stops = &l;
+	lines_feed(&l, SLICE("a\nb\nc"), on_line, NULL);
+	lines_finish(&l, on_line, NULL);
+	ck_assert_str_eq(strbuf_str(&seen), "a|");
+	lines_release(&l);
+}
+END_TEST
+
+/* JSON ---------------------------------------------------------------------------- */
+
+#define OBJECT "{ \"a\" : 1.50 , \"b\":{\"x\":[\"}\",{\"a\":2}]},\"c\":" \
+	"\"\\\"q\\u00e9\",\"d\":[ ],\"e\":true,\"f\":null}"
+
+START_TEST(members_are_found_as_written)
+{
+	struct slice o = SLICE(OBJECT);
+	char *text = raw_text(raw_find(o, "c"));
+
+	ck_assert(raw_is(raw_find(o, "a"), "1.50"));
+	ck_assert(raw_is(raw_find(o, "b"), "{\"x\":[\"}\",{\"a\":2}]}"));
+	ck_assert(raw_is(raw_find(raw_find(o, "b"), "x"), "[\"}\",{\"a\":2}]"));
+	ck_assert_str_eq(text, "\"q\xc3\xa9");
+	ck_assert(raw_is(raw_find(o, "d"), "[ ]"));
+	ck_assert(raw_is(raw_find(o, "e"), "true"));
+	ck_assert_ptr_null(raw_find(o, "x").p);
+	ck_assert_ptr_null(raw_find(raw_find(o, "a"), "x").p);
+	ck_assert_ptr_null(raw_find(raw_find(o, "d"), "x").p);
+	ck_assert_ptr_null(raw_text(raw_find(o, "e")));
+	ck_assert_ptr_null(raw_text(SLICE_NONE));
+	free(text);
+}
+END_TEST
+
+START_TEST(items_come_in_order)
+{
+	struct raw_walk w;
+	struct slice item;
+
+	ck_assert(raw_enter(SLICE("[1, \"a,]\" ,{},[2]]"), &w));
+	ck_assert(raw_item(&w, &item) && raw_is(item, "1"));
+	ck_assert(raw_item(&w, &item) && raw_is(item, "\"a,]\""));
+	ck_assert(raw_item(&w, &item) && raw_is(item, "{}"));
+	ck_assert(raw_item(&w, &item) && raw_is(item, "[2]"));
+	ck_assert(!raw_item(&w, &item));
+	ck_assert(!raw_item(&w, &item));
+	ck_assert(!raw_enter(SLICE("1"), &w));
+	ck_assert(!raw_enter(SLICE_NONE, &w));
+}
+END_TEST
+
+START_TEST(what_is_cut_has_less)
+{
+	struct slice o = SLICE(OBJECT);
+
+	for (size_t n = 0; n < o.n; n++) {
+		struct slice part = slice_of(o.p, n);
+		struct slice f = raw_find(part, "f");
+
+		ck_assert(f.p == NULL || raw_is(f, "null"));
+		if (n > 20)
+			ck_assert(raw_is(raw_find(part, "a"), "1.50"));
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("stdio");
+	TCase *tc = tcase_create("stdio");
+	SRunner *runner = srunner_create(suite);
+	int failed;
+
+	suite_add_tcase(suite, tc);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_loop_test(tc, command_is_split, 0, ARRAY_LEN(commands));
+	tcase_add_test(tc, environment_is_what_is_allowed);
+	tcase_add_test(tc, lines_come_whole);
+	tcase_add_test(tc, long_lines_are_cut);
+	tcase_add_test(tc, longest_line_is_whole);
+	tcase_add_test(tc, lines_can_be_stopped);
+	tcase_add_test(tc, members_are_found_as_written);
+	tcase_add_test(tc, items_come_in_order);
+	tcase_add_test(tc, what_is_cut_has_less);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
