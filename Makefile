@@ -146,6 +146,7 @@ interop: deps ## real MCP clients from npm and PyPI, GitHub's description
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/run.py
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/github.py
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/bridged.py
 
 endurance: deps ## a minute's freeze, a network cut, ten thousand streams
 	@$(MAKE) --no-print-directory programs
