@@ -175,7 +175,7 @@ hand_over(struct slot *slot, struct passage *p)
 
 	p->slot = slot;
 	p->server = slot->server;
-	p->request = server_pass_on(slot->server, "tools/call",
+	p->request = server_pass_on(slot->server, p->method,
 	    call_params(call), call_tool(call)->name, on_answer, p);
 	TAILQ_INSERT_TAIL(&slot->passages, p, link);
 	slot->running++;
@@ -202,12 +202,13 @@ pump(struct bridge *b)
 }
 
 void
-bridge_take(struct bridge *b, struct call *call)
+bridge_take(struct bridge *b, struct call *call, const char *method)
 {
 	struct passage *p = xcalloc(1, sizeof(*p));
 
 	p->bridge = b;
 	p->call = call;
+	p->method = method;
 	LIST_INIT(&p->questions);
 	call_on_cancel(call, on_cancel, p);
 	TAILQ_INSERT_TAIL(&b->waiting, p, link);
@@ -299,10 +300,21 @@ read_lists(struct slot *slot)
 	if (slot->reading)
 		return;
 	slot->reading = true;
-	inventory_read(slot->server, slot->bridge->options.run, on_lists, slot);
+	inventory_read(slot->server, slot->bridge->options.runs, on_lists,
+	    slot);
 }
 
 /* What servers say ------------------------------------------------------------------- */
+
+static void
+note_update(struct bridge *b, struct slice params)
+{
+	char *uri = raw_text(raw_find(params, "uri"));
+
+	if (uri != NULL)
+		b->options.on_update(uri, b->options.arg);
+	free(uri);
+}
 
 static void
 on_notification(struct server *s UNUSED, const struct jsonrpc_msg *msg,
@@ -323,6 +335,8 @@ on_notification(struct server *s UNUSED, const struct jsonrpc_msg *msg,
 	    slice_eq_str(what, "resources/list_changed") ||
 	    slice_eq_str(what, "prompts/list_changed"))
 		read_lists(slot);
+	else if (slice_eq_str(what, "resources/updated"))
+		note_update(slot->bridge, msg->params);
 }
 
 static void

@@ -16,6 +16,7 @@
 
 struct bridge;
 struct inventory;
+struct inventory_runs;
 
 struct bridge_options {
 	struct event_base *base;         /* borrowed, like the rest */
@@ -26,10 +27,11 @@ struct bridge_options {
 	unsigned start_timeout_s;        /* until its lists have been read */
 	size_t max_line;
 	int stderr_level;
-	/* What tools run. */
-	void (*run)(struct call *call, const cJSON *args);
+	const struct inventory_runs *runs;
 	/* A server's lists, the callee's from here; each time they were read. */
 	void (*on_inventory)(struct inventory *take_inventory, void *arg);
+	/* A resource has changed, says a server. */
+	void (*on_update)(const char *uri, void *arg);
 	/* A server was lost, or did not start; another attempt follows. */
 	void (*on_trouble)(const char *reason, void *arg);
 	void *arg;
@@ -41,7 +43,7 @@ struct bridge *bridge_new(const struct bridge_options *options,
 /* Ends the servers, at once or in order. Calls that it has are not touched. */
 void bridge_free(struct bridge *b, bool at_once);
 
-/* Passes the call on; it has params as its client sent them. */
-void bridge_take(struct bridge *b, struct call *call);
+/* Passes the call of that method on; it has params as its client sent them. */
+void bridge_take(struct bridge *b, struct call *call, const char *method);
 
 #endif

@@ -31,7 +31,7 @@ struct reading {
 	struct server *server;
 	struct inventory *inventory;
 	unsigned kind, page;
-	void (*run)(struct call *call, const cJSON *args);
+	const struct inventory_runs *runs;
 	inventory_fn *fn;
 	void *arg;
 };
@@ -62,18 +62,39 @@ promises_of(struct slice annotations)
 	return promises;
 }
 
-/* All members but _meta, whose own members go apart: the runtime adds to them. */
-static char *
-members_of(struct slice item)
+/* Kept until the inventory is freed; NULL stays NULL. */
+static const char *
+keep(struct inventory *l, char *take_text)
+{
+	if (take_text == NULL)
+		return NULL;
+	l->texts = xrealloc(l->texts, (l->text_count + 1) * sizeof(*l->texts));
+	l->texts[l->text_count++] = take_text;
+	return take_text;
+}
+
+static bool
+is_one_of(struct slice name, const char *const *names)
+{
+	for (; *names != NULL; names++) {
+		if (slice_eq_str(name, *names))
+			return true;
+	}
+	return false;
+}
+
+/* All members but those, as written and without braces; NULL: none. */
+static const char *
+members_but(struct inventory *l, struct slice item, const char *const *those)
 {
 	struct strbuf sb = STRBUF_INIT(ITEMS_MAX_BYTES);
 	struct slice name, value;
 	struct raw_walk w;
-	char *text;
+	const char *text;
 
 	if (raw_enter(item, &w)) {
 		while (raw_member(&w, &name, &value)) {
-			if (slice_eq_str(name, "_meta"))
+			if (is_one_of(name, those))
 				continue;
 			strbuf_addf(&sb, "%s\"", sb.n > 0 ? "," : "");
 			strbuf_add_slice(&sb, name);
@@ -81,70 +102,168 @@ members_of(struct slice item)
 			strbuf_add_slice(&sb, value);
 		}
 	}
-	text = xstrdup(strbuf_str(&sb));
+	text = keep(l, sb.n > 0 ? xstrdup(strbuf_str(&sb)) : NULL);
 	strbuf_release(&sb);
 	return text;
 }
 
 /* What is between an object's braces; NULL: nothing. */
-static char *
-inside(struct slice object)
+static const char *
+inside(struct inventory *l, struct slice object)
 {
 	if (object.n <= 2 || object.p[0] != '{')
 		return NULL;
-	return xstrdup_slice(slice_of(object.p + 1, object.n - 2));
+	return keep(l, xstrdup_slice(slice_of(object.p + 1, object.n - 2)));
+}
+
+static const char *
+text_of(struct inventory *l, struct slice item, const char *member)
+{
+	return keep(l, raw_text(raw_find(item, member)));
+}
+
+/* Rows ------------------------------------------------------------------------------ */
+
+/* Fills a zeroed row; false: the item is not fit to be listed. */
+typedef bool fill_fn(struct inventory *l, const struct inventory_runs *runs,
+    void *row, struct slice item);
+
+/* The runtime adds to _meta, so that it goes apart. */
+static bool
+fill_tool(struct inventory *l, const struct inventory_runs *runs, void *row,
+    struct slice item)
+{
+	static const char *const apart[] = { "name", "_meta", NULL };
+	struct tool *tool = row;
+
+	tool->name = text_of(l, item, "name");
+	tool->listing = members_but(l, item, apart);
+	tool->meta = inside(l, raw_find(item, "_meta"));
+	tool->promises = promises_of(raw_find(item, "annotations"));
+	tool->raw = true;
+	tool->run = runs->tool;
+	return tool->name != NULL && tool->listing != NULL &&
+	    tool_name_ok(tool->name);
 }
 
 static bool
-is_listed(const struct tool *tools, size_t n, const char *name)
+fill_resource(struct inventory *l, const struct inventory_runs *runs,
+    void *row, struct slice item)
+{
+	static const char *const apart[] = { "uri", "name", NULL };
+	struct resource *r = row;
+
+	r->uri = text_of(l, item, "uri");
+	r->name = text_of(l, item, "name");
+	r->more = members_but(l, item, apart);
+	r->raw = true;
+	r->read = runs->read;
+	return r->uri != NULL && r->name != NULL;
+}
+
+static bool
+fill_template(struct inventory *l, const struct inventory_runs *runs,
+    void *row, struct slice item)
+{
+	static const char *const apart[] = { "uriTemplate", "name", NULL };
+	struct resource_template *t = row;
+
+	t->uri_template = text_of(l, item, "uriTemplate");
+	t->name = text_of(l, item, "name");
+	t->more = members_but(l, item, apart);
+	t->raw = true;
+	t->read = runs->read;
+	t->complete = runs->complete;
+	return t->uri_template != NULL && t->name != NULL;
+}
+
+static bool
+fill_prompt(struct inventory *l, const struct inventory_runs *runs, void *row,
+    struct slice item)
+{
+	static const char *const apart[] = { "name", NULL };
+	struct prompt *p = row;
+
+	p->name = text_of(l, item, "name");
+	p->more = members_but(l, item, apart);
+	p->raw = true;
+	p->get = runs->get;
+	p->complete = runs->complete;
+	return p->name != NULL && tool_name_ok(p->name);
+}
+
+/* Each row begins with its key, a NULL key ends them. */
+static const struct {
+	size_t size;
+	fill_fn *fill;
+} shapes[] = {
+	[INVENTORY_TOOLS] = { sizeof(struct tool), fill_tool },
+	[INVENTORY_RESOURCES] = { sizeof(struct resource), fill_resource },
+	[INVENTORY_TEMPLATES] = { sizeof(struct resource_template),
+	    fill_template },
+	[INVENTORY_PROMPTS] = { sizeof(struct prompt), fill_prompt },
+};
+_Static_assert(offsetof(struct tool, name) == 0 &&
+    offsetof(struct resource, uri) == 0 &&
+    offsetof(struct resource_template, uri_template) == 0 &&
+    offsetof(struct prompt, name) == 0, "keys come first");
+
+static const char *
+key_of(const void *row)
+{
+	return *(const char *const *)row;
+}
+
+static bool
+has_key(const char *rows, size_t n, size_t size, const char *key)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(tools[i].name, name) == 0)
+		if (strcmp(key_of(rows + i * size), key) == 0)
 			return true;
 	}
 	return false;
 }
 
-static bool
-fill_tool(const struct inventory *l, struct tool *tool, size_t before,
-    struct slice item)
+static void *
+make_rows(struct inventory *l, unsigned kind, const struct inventory_runs *runs)
 {
-	char *name = raw_text(raw_find(item, "name"));
+	size_t n = 0, size = shapes[kind].size;
+	char *rows = xcalloc(1, size), *row;
+	struct slice item;
+	struct raw_walk w;
 
-	if (name == NULL || !tool_name_ok(name) ||
-	    is_listed(l->tools, before, name)) {
-		log_warn("tool of the server left out",
-		    LF("tool", name != NULL ? name : ""),
-		    LF("reason", "its name is none, not fit or taken"));
-		free(name);
-		return false;
+	if (!raw_enter(strbuf_slice(&l->items[kind]), &w))
+		return rows;
+	while (raw_item(&w, &item)) {
+		rows = xrealloc(rows, (n + 2) * size);
+		row = rows + n * size;
+		memset(row, 0, 2 * size);
+		if (shapes[kind].fill(l, runs, row, item) &&
+		    !has_key(rows, n, size, key_of(row))) {
+			n++;
+			continue;
+		}
+		log_warn("item of the server's lists left out",
+		    LF("list", kinds[kind].member),
+		    LF("name", key_of(row) != NULL ? key_of(row) : ""),
+		    LF("reason", "it has no name, one that is not fit, or "
+		    "another's"));
+		memset(row, 0, size);
 	}
-	tool->name = name;
-	tool->listing = members_of(item);
-	tool->meta = inside(raw_find(item, "_meta"));
-	tool->promises = promises_of(raw_find(item, "annotations"));
-	tool->raw = true;
-	return true;
+	return rows;
 }
 
 static void
-make_tools(struct inventory *l, void (*run)(struct call *, const cJSON *))
+make_offers(struct inventory *l, const struct inventory_runs *runs)
 {
-	struct raw_walk w;
-	struct slice item;
-	size_t n = 0;
-
-	l->tools = xcalloc(1, sizeof(*l->tools));
-	if (!raw_enter(strbuf_slice(&l->items[INVENTORY_TOOLS]), &w))
-		return;
-	while (raw_item(&w, &item)) {
-		l->tools = xrealloc(l->tools, (n + 2) * sizeof(*l->tools));
-		memset(&l->tools[n], 0, 2 * sizeof(*l->tools));
-		l->tools[n].run = run;
-		if (fill_tool(l, &l->tools[n], n, item))
-			n++;
-	}
-	l->tools[n] = (struct tool){ .name = NULL };
+	for (unsigned i = 0; i < INVENTORY_KINDS; i++)
+		l->rows[i] = make_rows(l, i, runs);
+	l->offers = (struct offers){
+		.tools = l->rows[INVENTORY_TOOLS],
+		.resources = l->rows[INVENTORY_RESOURCES],
+		.templates = l->rows[INVENTORY_TEMPLATES],
+		.prompts = l->rows[INVENTORY_PROMPTS],
+	};
 }
 
 /* The object ------------------------------------------------------------------------ */
@@ -169,12 +288,11 @@ inventory_free(struct inventory *l)
 	for (unsigned i = 0; i < INVENTORY_KINDS; i++)
 		strbuf_release(&l->items[i]);
 	strbuf_release(&l->instructions);
-	for (struct tool *t = l->tools; t != NULL && t->name != NULL; t++) {
-		free((char *)t->name);
-		free((char *)t->listing);
-		free((char *)t->meta);
-	}
-	free(l->tools);
+	for (unsigned i = 0; i < INVENTORY_KINDS; i++)
+		free(l->rows[i]);
+	while (l->text_count > 0)
+		free(l->texts[--l->text_count]);
+	free(l->texts);
 	free(l);
 }
 
@@ -206,14 +324,17 @@ end_reading(struct reading *take_r, const char *why)
 {
 	struct reading *r = take_r;
 	struct inventory *l = r->inventory;
+	struct inventory_runs runs = *r->runs;
 
+	if ((server_can(r->server) & SERVER_COMPLETIONS) == 0)
+		runs.complete = NULL;
 	if (why != NULL) {
 		inventory_free(l);
 		l = NULL;
 	} else {
 		for (unsigned i = 0; i < INVENTORY_KINDS; i++)
 			strbuf_add_char(&l->items[i], ']');
-		make_tools(l, r->run);
+		make_offers(l, &runs);
 	}
 	r->fn(l, why, r->arg);
 	free(r);
@@ -296,12 +417,12 @@ read_page(struct reading *r, struct slice cursor)
 }
 
 void
-inventory_read(struct server *s, void (*run)(struct call *, const cJSON *),
+inventory_read(struct server *s, const struct inventory_runs *runs,
     inventory_fn *fn, void *arg)
 {
 	struct reading *r = xcalloc(1, sizeof(*r));
 
-	*r = (struct reading){ .server = s, .run = run, .fn = fn, .arg = arg,
+	*r = (struct reading){ .server = s, .runs = runs, .fn = fn, .arg = arg,
 		.inventory = inventory_new(server_instructions(s)) };
 	read_kind(r);
 }

@@ -18,23 +18,35 @@ enum inventory_kind {
 };
 #define INVENTORY_KINDS (INVENTORY_PROMPTS + 1)
 
+/* What the rows of an inventory run. */
+struct inventory_runs {
+	void (*tool)(struct call *call, const cJSON *args);
+	void (*read)(struct call *call, const cJSON *args);
+	void (*get)(struct call *call, const cJSON *args);
+	/* If the server completes anything. */
+	void (*complete)(struct call *call, const cJSON *args);
+};
+
 struct inventory {
-	STAILQ_ENTRY(inventory) link;          /* its owner's */
+	STAILQ_ENTRY(inventory) link;            /* its owner's */
 	struct strbuf items[INVENTORY_KINDS];    /* raw: JSON arrays */
-	struct strbuf instructions;            /* raw: a string, or empty */
-	/* Ended by a NULL name; their texts are theirs, as long as this lives. */
-	struct tool *tools;
+	struct strbuf instructions;              /* raw: a string, or empty */
+	/* Made of the items; all raw, and they live as long as this does. */
+	struct offers offers;
+	void *rows[INVENTORY_KINDS];             /* the offers, to be freed */
+	char **texts;                            /* theirs, likewise */
+	size_t text_count;
 };
 
 /*
- * How reading ended: with an inventory, which is the callee's from here, or with NULL
- * and why. Not called when the server is freed before.
+ * How reading ended: with an inventory, which is the callee's from here, or with
+ * NULL and why. Not called when the server is freed before.
  */
 typedef void inventory_fn(struct inventory *take_inventory, const char *why,
     void *arg);
 
-/* Reads what the server, which is open, offers; run is what its tools run. */
-void inventory_read(struct server *s, void (*run)(struct call *, const cJSON *),
+/* Reads what the server, which is open, offers. runs is borrowed. */
+void inventory_read(struct server *s, const struct inventory_runs *runs,
     inventory_fn *fn, void *arg);
 void inventory_free(struct inventory *l);
 bool inventory_equal(const struct inventory *a, const struct inventory *b);

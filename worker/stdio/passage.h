@@ -19,6 +19,7 @@ struct passage {
 	struct slot *slot;           /* NULL: it waits for one */
 	struct server *server;       /* the slot's */
 	struct call *call;
+	const char *method;
 	uint64_t request;            /* number, as the server knows it */
 	LIST_HEAD(, question) questions;
 };

@@ -152,22 +152,29 @@ add_changed(struct strbuf *sb, struct slice text, struct change a,
 	strbuf_add(sb, p, (size_t)(text.p + text.n - p));
 }
 
+/* tools/call and prompts/get have it in params, completion/complete in its ref. */
+static struct slice
+name_in(struct slice params)
+{
+	struct slice name = raw_find(params, "name");
+
+	return name.p != NULL ? name : raw_find(raw_find(params, "ref"),
+	    "name");
+}
+
 uint64_t
 server_pass_on(struct server *s, const char *method, struct slice params,
     const char *name, server_answer_fn *fn, void *arg)
 {
 	struct strbuf quoted = STRBUF_INIT(MESSAGE_MAX);
-	struct change named = { raw_find(params, "name"), SLICE_NONE };
+	struct change named = { name_in(params), SLICE_NONE };
 	struct change token = { raw_find(raw_find(params, "_meta"),
 		"progressToken"), SLICE_NONE };
 	char number[20];
 	uint64_t sent;
 
 	token.by = slice_of(number, u64_decimal(number, s->last + 1));
-	if (name == NULL)
-		named.part = SLICE_NONE;
-	else
-		strbuf_add_json(&quoted, slice_str(name));
+	strbuf_add_json(&quoted, slice_str(name));
 	named.by = strbuf_slice(&quoted);
 	open_request(s, method);
 	strbuf_add_str(&s->out, ",\"params\":");

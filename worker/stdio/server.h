@@ -66,8 +66,8 @@ uint64_t server_ask(struct server *s, const char *method, struct slice params,
     server_answer_fn *fn, void *arg) MUST_CHECK;
 /*
  * The same for somebody else's params, in which two values are replaced, where
- * they are: the string params.name by name (NULL: not), and the progress token by
- * the request's number.
+ * they are: the string name, of params or of its ref, by name, and the progress
+ * token by the request's number.
  */
 uint64_t server_pass_on(struct server *s, const char *method,
     struct slice params, const char *name, server_answer_fn *fn,

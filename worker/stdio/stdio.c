@@ -108,7 +108,7 @@ publish(struct stdio *io, struct inventory *l)
 
 	worker_env_set_instructions(io->env, instructions != NULL ?
 	    instructions : "");
-	ok = worker_env_set_tools(io->env, l->tools, &error);
+	ok = worker_env_set_offers(io->env, &l->offers, &error);
 	if (ok)
 		io->now = l;
 	else
@@ -149,12 +149,54 @@ on_trouble(const char *reason, void *arg)
 }
 
 static void
-run(struct call *call, const cJSON *args UNUSED)
+on_update(const char *uri, void *arg)
+{
+	struct stdio *io = arg;
+
+	if (io->up)
+		worker_env_resource_changed(io->env, uri);
+}
+
+/* Calls ------------------------------------------------------------------------------ */
+
+static void
+pass_on(struct call *call, const char *method)
 {
 	struct stdio *io = call_state(call);
 
-	bridge_take(io->bridge, call);
+	bridge_take(io->bridge, call, method);
 }
+
+static void
+run_tool(struct call *call, const cJSON *args UNUSED)
+{
+	pass_on(call, "tools/call");
+}
+
+static void
+run_read(struct call *call, const cJSON *args UNUSED)
+{
+	pass_on(call, "resources/read");
+}
+
+static void
+run_get(struct call *call, const cJSON *args UNUSED)
+{
+	pass_on(call, "prompts/get");
+}
+
+static void
+run_complete(struct call *call, const cJSON *args UNUSED)
+{
+	pass_on(call, "completion/complete");
+}
+
+static const struct inventory_runs runs = {
+	.tool = run_tool,
+	.read = run_read,
+	.get = run_get,
+	.complete = run_complete,
+};
 
 /* Life ------------------------------------------------------------------------------- */
 
@@ -198,8 +240,9 @@ make_bridge(struct stdio *io, struct strbuf *error)
 		.start_timeout_s = s->start_timeout_s,
 		.max_line = s->max_line,
 		.stderr_level = s->stderr_level,
-		.run = run,
+		.runs = &runs,
 		.on_inventory = on_inventory,
+		.on_update = on_update,
 		.on_trouble = on_trouble,
 		.arg = io,
 	}, error);
