@@ -177,6 +177,35 @@ def test_progress_log_and_names_from_a_client_on():
         assert message["params"] == {"level": "warning", "logger": "here", "data": {"n": 1.0}}
 
 
+def test_resources_and_prompts_from_a_client_on():
+    with Cluster(workers={"stdio": 1}, worker_env=settings()) as system, \
+            system.client(0) as client:
+        client.initialize("2025-06-18")
+
+        def ask(method, **params):
+            answer = client.request(method, params, system.other(client))
+            return answer.get("result", answer.get("error"))
+        resources = ask("resources/list")["resources"]
+        assert resources == [
+            {"uri": "note://one", "name": "one", "mimeType": "text/plain", "size": 3,
+             "_meta": {"k": 1}}, {"uri": "note://two", "name": "two"}]
+        assert ask("resources/templates/list")["resourceTemplates"] == [
+            {"uriTemplate": "note://by/{id}", "name": "by", "title": "By id"}]
+        (prompt,) = ask("prompts/list")["prompts"]
+        assert prompt == {"name": "stdio_greet", "description": "Greets.",
+                          "arguments": [{"name": "who", "required": True}]}
+        for uri in ("note://one", "note://by/7"):
+            assert ask("resources/read", uri=uri)["contents"] == [
+                {"uri": uri, "text": f"note of {uri}", "x": 1.0}]
+        (message,) = ask("prompts/get", name="stdio_greet", arguments={"who": "you"})["messages"]
+        assert message["content"]["text"] == "greet you"
+        for ref, what in (({"type": "ref/prompt", "name": "stdio_greet"}, "greet"),
+                          ({"type": "ref/resource", "uri": "note://by/{id}"}, "note://by/{id}")):
+            completion = ask("completion/complete", ref=ref,
+                             argument={"name": "who", "value": "y"})["completion"]
+            assert completion["values"] == [f"{what} y"]
+
+
 def test_server_asks_the_client_of_its_only_call():
     with Cluster(workers={"stdio": 1}, worker_env=settings(STDIO_CHILD_CALLS=1)) as system, \
             system.client(0) as client:

@@ -74,6 +74,13 @@ TOOLS = [
 ]
 
 
+RESOURCES = [{"uri": "note://one", "name": "one", "mimeType": "text/plain", "size": 3,
+              "_meta": {"k": 1}}, {"uri": "note://two", "name": "two"}]
+TEMPLATES = [{"uriTemplate": "note://by/{id}", "name": "by", "title": "By id"}]
+PROMPTS = [{"name": "greet", "description": "Greets.", "arguments": [
+    {"name": "who", "required": True}]}, {"name": "not fit!"}]
+
+
 class Refusal(Exception):
     pass
 
@@ -171,7 +178,8 @@ def initialize(params):
     if MOOD == "refuses":
         raise Refusal({"code": -32603, "message": "not today"})
     return {"protocolVersion": params["protocolVersion"], "instructions": 'Use "echo".\n',
-            "capabilities": {"tools": {"listChanged": True}, "logging": {}},
+            "capabilities": {"tools": {"listChanged": True}, "logging": {}, "prompts": {},
+                             "resources": {}, "completions": {}},
             "serverInfo": {"name": "small", "version": "1"}}
 
 
@@ -184,6 +192,23 @@ def list_tools(params):
     return {"tools": tools[at:at + 1], **more}
 
 
+def read(params):
+    if params["uri"] == "note://missing":
+        raise Refusal({"code": -32002, "message": "no such note"})
+    return {"contents": [{"uri": params["uri"], "text": f"note of {params['uri']}", "x": 1.0}]}
+
+
+def get_prompt(params):
+    who = params.get("arguments", {}).get("who", "nobody")
+    return {"messages": [{"role": "user", "content": {
+        "type": "text", "text": f"{params['name']} {who}"}}]}
+
+
+def complete(params):
+    what = params["ref"].get("name", params["ref"].get("uri"))
+    return {"completion": {"values": [f"{what} {params['argument']['value']}"], "total": 1}}
+
+
 def set_level(params):
     global level  # pylint: disable=global-statement
     level = params["level"]
@@ -192,6 +217,12 @@ def set_level(params):
 
 METHODS = {"initialize": lambda id, params: initialize(params), "tools/call": call,
            "tools/list": lambda id, params: list_tools(params), "ping": lambda id, params: {},
+           "resources/list": lambda id, params: {"resources": RESOURCES},
+           "resources/templates/list": lambda id, params: {"resourceTemplates": TEMPLATES},
+           "prompts/list": lambda id, params: {"prompts": PROMPTS},
+           "resources/read": lambda id, params: read(params),
+           "prompts/get": lambda id, params: get_prompt(params),
+           "completion/complete": lambda id, params: complete(params),
            "logging/setLevel": lambda id, params: set_level(params)}
 
 

@@ -35,7 +35,8 @@ async def view(client):
             into.append((done, total, message))
         result = await client.call_tool_mcp(name, arguments, progress_handler=note)
         results.append((name, arguments, plain(result), progress))
-    return {"tools": tools, "results": results}
+    return {"tools": tools, "results": results,
+            "instructions": client.initialize_result.instructions}
 
 
 async def processes(client):
