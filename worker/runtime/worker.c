@@ -26,6 +26,7 @@
 #include "worker/runtime/limiter.h"
 #include "worker/runtime/heartbeat.h"
 #include "worker/runtime/inflight.h"
+#include "worker/runtime/last_chance.h"
 #include "worker/runtime/lease.h"
 #include "worker/runtime/policy.h"
 #include "worker/runtime/pool.h"
@@ -44,12 +45,6 @@
 #define TICK_MS 250
 /* A blocking read: what an idle worker costs, and what a lost peer goes unseen. */
 #define BLOCK_MAX_MS 5000
-/*
- * A call's last chance is its own: nothing else begins while it is young, so that
- * it takes none with it if it is what kills workers; and it does not begin beside
- * another that has lost a worker and is as young. What kills, kills soon.
- */
-#define QUIET_MS 1000
 /* Tells apart what one pod starts one after the other. */
 #define START_SUFFIX_LEN 4
 #define WORKER_NAME_MAX (OPTIONS_POD_MAX + 1 + START_SUFFIX_LEN)
@@ -70,9 +65,6 @@ struct worker {
 	bool reading;                  /* consume was opened, has not stopped */
 	bool ready;                    /* the ready file is there */
 	bool cut;                      /* draining took too long */
-	uint64_t quiet_until_ms;       /* monotonic: a last chance is young */
-	uint64_t suspect_until_ms;     /* another call that lost a worker is */
-	uint64_t way_until_ms;         /* a last chance waits for us to rest */
 	char name[WORKER_NAME_MAX + 1];
 	struct env_keybuf key;
 	struct slice requests_key;
@@ -101,6 +93,7 @@ struct worker {
 	struct reply *reply;
 	struct consume *consume;
 	struct reclaim *reclaim;
+	struct last_chance last_chance;
 	struct heartbeat *heartbeat;
 };
 
@@ -283,10 +276,7 @@ on_reclaimed(const struct arrival *arrival, void *arg)
 {
 	struct worker *w = arg;
 
-	if (arrival->deliveries == RECLAIM_ATTEMPTS_MAX)
-		w->quiet_until_ms = clock_mono_ms() + QUIET_MS;
-	else
-		w->suspect_until_ms = clock_mono_ms() + QUIET_MS;
+	last_chance_note(&w->last_chance, arrival->deliveries);
 	dispatch_entry(&w->dispatch, arrival);
 }
 
@@ -380,44 +370,6 @@ on_resource_changed(const char *uri, void *arg)
 
 /* Room -------------------------------------------------------------------- */
 
-struct search {
-	unsigned deliveries;   /* at least */
-	bool found;
-};
-
-static void
-note_call(struct call *call, void *arg)
-{
-	struct search *s = arg;
-
-	s->found |= call->deliveries >= s->deliveries &&
-	    (call->state == CALL_RUNNING || call->state == CALL_WAITING);
-}
-
-/* Is there a call, delivered that often or more, which is not done? */
-static bool
-has_call(struct worker *w, unsigned deliveries)
-{
-	struct search s = { .deliveries = deliveries };
-
-	inflight_each(w->inflight, note_call, &s);
-	return s.found;
-}
-
-/* A last chance is being taken, and what it may do has not been seen. */
-static bool
-is_quiet(struct worker *w)
-{
-	return clock_mono_ms() < w->quiet_until_ms &&
-	    has_call(w, RECLAIM_ATTEMPTS_MAX);
-}
-
-static bool
-has_young_suspect(struct worker *w)
-{
-	return clock_mono_ms() < w->suspect_until_ms && has_call(w, 2);
-}
-
 /*
  * Answers that Redis has not confirmed leave room for a whole batch beside theirs:
  * filling small gaps would cost a read, and later a write, for each.
@@ -434,7 +386,8 @@ room(void *arg)
 	if (sent > w->options->batch || held >= most ||
 	    inflight_in_state(w->inflight, CALL_WAITING) >= most)
 		return 0;
-	if (clock_mono_ms() < w->way_until_ms || is_quiet(w))
+	if (last_chance_makes_way(&w->last_chance) ||
+	    last_chance_is_quiet(&w->last_chance))
 		return 0;
 	return most - held;
 }
@@ -453,7 +406,7 @@ appetite(void *arg)
 	return (struct reclaim_appetite){
 		.count = w->reading && !full ? w->options->batch : 0,
 		.last_chance = !consume_is_reading(w->consume) &&
-		    !is_quiet(w) && !has_young_suspect(w),
+		    last_chance_may_begin(&w->last_chance),
 	};
 }
 
@@ -468,14 +421,10 @@ on_looked(bool waiting, void *arg)
 
 	if (!w->reading)
 		return;
-	if (waiting && !is_quiet(w)) {
-		if (clock_mono_ms() >= w->way_until_ms)
-			w->way_until_ms = clock_mono_ms() + QUIET_MS;
+	if (last_chance_waits(&w->last_chance, waiting))
 		consume_rest(w->consume);
-	} else if (w->way_until_ms != 0) {
-		w->way_until_ms = 0;
+	else
 		consume_wake(w->consume);
-	}
 }
 
 static void
@@ -483,18 +432,9 @@ on_rest(void *arg)
 {
 	struct worker *w = arg;
 
-	if (clock_mono_ms() < w->way_until_ms && !has_young_suspect(w))
+	if (last_chance_makes_way(&w->last_chance) &&
+	    last_chance_may_begin(&w->last_chance))
 		reclaim_hurry(w->reclaim);
-}
-
-/* The call that got its last chance is done: the next one may have its own. */
-static void
-end_quiet(struct worker *w)
-{
-	if (w->quiet_until_ms == 0 || is_quiet(w))
-		return;
-	w->quiet_until_ms = 0;
-	reclaim_hurry(w->reclaim);
 }
 
 static void
@@ -502,7 +442,8 @@ on_done(void *arg)
 {
 	struct worker *w = arg;
 
-	end_quiet(w);
+	if (last_chance_ended(&w->last_chance))
+		reclaim_hurry(w->reclaim);
 	consume_wake(w->consume);
 	leave_when_drained(w);
 }
@@ -620,6 +561,7 @@ make_calls(struct worker *w)
 	});
 	inflight_set_talk(w->inflight, w->talk);
 	w->pool = pool_new(w->base, w->options->threads);
+	w->last_chance = (struct last_chance){ .inflight = w->inflight };
 	w->limiter = limiter_new(&(struct limiter_options){
 		.base = w->base,
 		.lease = w->lease,
