@@ -377,23 +377,36 @@ next_kind(struct reading *r)
 	read_kind(r);
 }
 
+/* NULL, or why the page is of no use. Its items are the inventory's then. */
+static const char *
+take_page(struct reading *r, const struct server_answer *answer)
+{
+	if (answer->too_long)
+		return "a page of its lists is longer than STDIO_MAX_LINE";
+	if (answer->error.n > 0 && kinds[r->kind].optional)
+		return NULL;
+	if (answer->result.n == 0)
+		return "it does not say what it offers";
+	if (!add_items(&r->inventory->items[r->kind],
+	    raw_find(answer->result, kinds[r->kind].member)))
+		return "a list of its is none, or too long";
+	return NULL;
+}
+
 static void
 on_page(const struct server_answer *answer, void *arg)
 {
 	struct reading *r = arg;
 	struct slice cursor = raw_find(answer->result, "nextCursor");
+	const char *why;
 
-	if (answer->dropped)
+	if (answer->dropped) {
 		drop_reading(r);
-	else if (answer->error.n > 0 && kinds[r->kind].optional)
-		next_kind(r);
-	else if (answer->result.n == 0)
-		end_reading(r, answer->too_long ?
-		    "a page of its lists is longer than STDIO_MAX_LINE" :
-		    "it does not say what it offers");
-	else if (!add_items(&r->inventory->items[r->kind],
-	    raw_find(answer->result, kinds[r->kind].member)))
-		end_reading(r, "a list of its is none, or too long");
+		return;
+	}
+	why = take_page(r, answer);
+	if (why != NULL)
+		end_reading(r, why);
 	else if (cursor.n > 0 && cursor.p[0] == '"' && ++r->page < PAGES_MAX)
 		read_page(r, cursor);
 	else
