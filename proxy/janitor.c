@@ -14,7 +14,7 @@
 /* The others ask whether it is theirs now. */
 #define ASK_MS 3000
 /* Entries looked at per look, and so moved at most: some may hold 1 MiB. */
-#define LOOK_ENTRIES "50"
+#define LOOK_ENTRIES 50
 /* Younger entries are not looked at: a healthy queue holds no older ones. */
 #define LOOK_AGE_MS 500
 /* An answer: the id may be as large as a body. */
@@ -88,6 +88,7 @@ struct round {
 	uint64_t at_ms;              /* monotonic */
 	bool looking;                /* the script is on its way */
 	unsigned answering;          /* answers without an outcome yet */
+	bool more;                   /* than one look found there are, perhaps */
 	bool seen;                   /* by the tick at hand: the API is listed */
 };
 
@@ -104,6 +105,8 @@ struct answer {
 };
 
 /* Answering -------------------------------------------------------------------- */
+
+static void look(struct round *r);
 
 static void
 remove_entry(struct round *r, struct slice id)
@@ -132,6 +135,11 @@ on_answered(enum outbox_result result, const char *error, void *arg)
 	}
 	r->answering--;
 	free(a);
+	/* Those behind them have waited too long already. */
+	if (result == OUTBOX_SENT && r->answering == 0 && r->more) {
+		r->more = false;
+		look(r);
+	}
 }
 
 static void
@@ -226,6 +234,8 @@ on_looked(struct redis *redis, const redisReply *reply, void *arg)
 	r->at_ms = now + LOOK_MS;
 	if (reply == NULL)
 		return;
+	r->more = reply->type == REDIS_REPLY_ARRAY &&
+	    reply->elements == LOOK_ENTRIES;
 	if (reply->type == REDIS_REPLY_ARRAY)
 		answer_all(r, reply);
 	else if (reply->type == REDIS_REPLY_ERROR)
@@ -244,14 +254,14 @@ look(struct round *r)
 	const struct janitor_options *o = &r->janitor->options;
 	struct slice api = slice_str(r->api);
 	struct env_keybuf keys[4];
-	char now[20], age[20], rest[20];
+	char now[20], most[20], age[20], rest[20];
 	const struct slice args[] = {
 		env_key(&keys[0], ENV_REQUESTS, api),
 		env_key(&keys[1], ENV_JANITOR, api),
 		env_key(&keys[2], ENV_API, api),
 		env_key(&keys[3], ENV_EXPIRED, api), o->pod, SLICE(LEASE_MS),
 		slice_of(now, u64_decimal(now, clock_wall_ms())),
-		SLICE(LOOK_ENTRIES),
+		slice_of(most, u64_decimal(most, LOOK_ENTRIES)),
 		slice_of(age, u64_decimal(age, LOOK_AGE_MS)), SLICE(ENV_GROUP),
 		slice_of(rest, u64_decimal(rest, ENV_RECLAIM_IDLE_MS)) };
 

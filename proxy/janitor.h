@@ -16,6 +16,9 @@
  * the answer is in its inbox. A janitor that dies leaves them there for the next;
  * what two of them answer is marked as a repeat, and handed over once.
  *
+ * As long as a look finds as many as it takes, the next one follows when these have
+ * been answered.
+ *
  * Which loop looks is settled per API by a lease in Redis, which the script takes
  * and renews; the others ask now and then.
  */

@@ -99,9 +99,6 @@ struct tool {
 	const char *meta;
 };
 
-/* Is it fit for the name of a tool: 1 to 128 of A-Za-z0-9_.-? */
-bool tool_name_ok(const char *name);
-
 /* What a resource holds: a text, or bytes when blob.p is set. */
 struct contents {
 	const char *uri;

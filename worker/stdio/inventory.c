@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/envelope.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/stdio/raw.h"
@@ -143,7 +144,7 @@ fill_tool(struct inventory *l, const struct inventory_runs *runs, void *row,
 	tool->raw = true;
 	tool->run = runs->tool;
 	return tool->name != NULL && tool->listing != NULL &&
-	    tool_name_ok(tool->name);
+	    env_tool_name_ok(slice_str(tool->name));
 }
 
 static bool
@@ -189,7 +190,7 @@ fill_prompt(struct inventory *l, const struct inventory_runs *runs, void *row,
 	p->raw = true;
 	p->get = runs->get;
 	p->complete = runs->complete;
-	return p->name != NULL && tool_name_ok(p->name);
+	return p->name != NULL && env_tool_name_ok(slice_str(p->name));
 }
 
 /* Each row begins with its key, a NULL key ends them. */
