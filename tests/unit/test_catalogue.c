@@ -43,7 +43,8 @@ set(const char *name, const char *other)
 	};
 
 	strbuf_reset(&error);
-	return catalogue_set_tools(catalogue, tools, &error);
+	return catalogue_set(catalogue,
+	    &(struct offers){ .tools = tools }, &error);
 }
 
 START_TEST(a_name_that_cannot_be_called_is_refused)
@@ -61,7 +62,7 @@ END_TEST
 START_TEST(the_longest_name_is_taken)
 {
 	ck_assert(set("good", long_name + 1));
-	ck_assert_ptr_nonnull(catalogue_find(catalogue,
+	ck_assert_ptr_nonnull(catalogue_find(catalogue, OFFER_TOOL,
 	    slice_str(long_name + 1)));
 }
 END_TEST
