@@ -179,7 +179,6 @@ LASTING = re.compile(
     r"mcp_apis$"                # the janitors: APIs without workers and calls leave it
     r"|mcp_pods$"               # sweepers: dead pods leave it
     r"|mcp_requests:\{[^}]*\}$" # the janitors: with their API
-    r"|mcp_users$|mcp_detached$" # the cleaner: users without sessions, and times gone by
     r"|mcp_user_secret$|mcp_api_key")  # operators
 
 
