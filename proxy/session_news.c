@@ -36,6 +36,7 @@ static const struct {
 void
 session_note(struct session *s, struct slice note)
 {
+	struct declaration_client client;
 	struct slice uri;
 	bool on;
 
@@ -45,6 +46,11 @@ session_note(struct session *s, struct slice note)
 		(void)!subscriptions_add(&s->subscribed, uri);
 	else
 		subscriptions_remove(&s->subscribed, uri);
+	/* A client that begins anew has subscribed to nothing. */
+	if (declaration_client(note, &client)) {
+		free(s->subscribed);
+		s->subscribed = NULL;
+	}
 }
 
 static bool

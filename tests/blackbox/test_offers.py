@@ -227,6 +227,22 @@ def test_subscriptions_follow_the_session(system):
         second.wait(lambda: notices(second, UPDATED), what="update")
 
 
+def test_initialize_begins_without_subscriptions(client, other):
+    initialize(client)
+    client.request("resources/subscribe", WATCHED, other)
+    assert result(client, "touch")
+    client.wait(lambda: notices(client, UPDATED), what="update")
+    initialize(client, to=other)
+    client.notifications.clear()
+    later = {"uri": "test://later"}
+    client.request("resources/subscribe", later, other)
+    assert result(client, "touch")
+    assert result(client, "touch", {"uri": "test://later"})
+    # Changes come in order: by this one, the one before would be here.
+    client.wait(lambda: notices(client, UPDATED), what="update")
+    assert [m["params"] for m in notices(client, UPDATED)] == [later]
+
+
 def test_subscriptions_are_bounded(client, other):
     initialize(client)
     for n in range(30):

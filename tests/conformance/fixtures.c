@@ -328,8 +328,10 @@ const struct tool fixture_tools[] = {
 	    "Asks for choices.", run_form), .data = enums },
 	{ FIXTURE("test_elicitation_url", "Sends the user to a URL.",
 	    run_url) },
-	{ FIXTURE("test_touch", "Changes the watched resource.",
-	    fixture_touch) },
+	{ FIXTURE("test_touch", "Changes a resource, the watched one if "
+	    "there is no other.", fixture_touch),
+	    .input_schema = "{\"type\":\"object\",\"properties\":"
+	    "{\"uri\":{\"type\":\"string\"}}}" },
 	{ FIXTURE("test_change_lists", "Changes what is listed.",
 	    fixture_change_lists), .input_schema = "{\"type\":\"object\","
 	    "\"properties\":{\"fewer\":{\"type\":\"boolean\"}}}" },

@@ -177,9 +177,11 @@ const struct prompt fixture_prompts[] = {
 /* Changes -------------------------------------------------------------------------- */
 
 void
-fixture_touch(struct call *call, const cJSON *args UNUSED)
+fixture_touch(struct call *call, const cJSON *args)
 {
-	worker_env_resource_changed(call_env(call), WATCHED);
+	const char *uri = text_of(args, "uri");
+
+	worker_env_resource_changed(call_env(call), uri ? uri : WATCHED);
 	call_text(call, SLICE("touched"));
 }
 
