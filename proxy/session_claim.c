@@ -223,31 +223,40 @@ go_on_as(struct session *s, const char before[static SID_LEN + 1])
 	session_hold(s, 0);
 }
 
+/* A live session has none of this yet, or it goes with the session before. */
+static void
+take_record(struct session *s, const struct session_reattached *got)
+{
+	enum client_level level;
+
+	s->epoch = got->epoch;
+	s->fresh = got->fresh;
+	s->proven_ms = s->claimed_ms;
+	s->used = true;
+	s->generation = s->all->generation;
+	s->client_traits = client_traits_read(got->can);
+	if (client_level_read(got->level, &level))
+		s->client_traits.level = (uint8_t)level;
+	free(s->subscribed);
+	s->subscribed = got->subscribed.n > 0 ?
+	    xstrdup_slice(got->subscribed) : NULL;
+	free(s->given_up);
+	s->given_up = got->given_up.n > 0 ? xstrdup_slice(got->given_up) : NULL;
+}
+
 static void
 adopt(struct session *s, const struct session_reattached *got)
 {
 	struct sessions *all = s->all;
 	struct claim *c = s->claim;
 	uint64_t hold = c->reconnected ? HOLD_RECONNECTED_MS : HOLD_UNKNOWN_MS;
-	enum client_level level;
 	char before[SID_LEN + 1];
 
 	memcpy(before, s->sid, sizeof(before));
 	if (s->state == SESSION_LIVE)
 		session_book_ended(s, "adopted", END_RELEASED);
 	adopt_sid(s, c->found);
-	s->epoch = got->epoch;
-	s->fresh = got->fresh;
-	s->proven_ms = s->claimed_ms;
-	s->used = true;
-	s->client_traits = client_traits_read(got->can);
-	if (got->subscribed.n > 0)
-		s->subscribed = xstrdup_slice(got->subscribed);
-	if (client_level_read(got->level, &level))
-		s->client_traits.level = (uint8_t)level;
-	s->generation = all->generation;
-	if (got->given_up.n > 0)
-		s->given_up = xstrdup_slice(got->given_up);
+	take_record(s, got);
 	sessions_count_one(all, got->detached ? STAT_SESSIONS_REATTACHED :
 						STAT_SESSIONS_RECOVERED);
 	if (c->by_looks)
