@@ -3,6 +3,7 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 
+#include "proxy/base64url.h"
 
 /* The three parts of a compact JWS, and what its header says. */
 struct token {

@@ -3,24 +3,21 @@
 #include <cjson/cJSON.h>
 #include <limits.h>
 #include <openssl/bn.h>
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/ecdsa.h>
 #include <openssl/evp.h>
-#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <stdlib.h>
 
 #include "common/ident.h"
 #include "common/xalloc.h"
+#include "proxy/jwk.h"
 
 #define KEYS_MAX 64
 /* NIST SP 800-131A; RFC 7518, section 3.3. */
 #define RSA_BITS_MIN 2048
 /* HS256 needs a key as long as its hash (RFC 7518, section 3.2). */
 #define SECRET_MIN 32
-/* The longest number in a JWK: a modulus of 16384 bits. */
-#define NUMBER_MAX 2048
 
 static const struct {
 	const char *name;
@@ -61,46 +58,6 @@ jwt_alg_of(struct slice name)
 			return (enum jwt_alg)i;
 	}
 	return JWT_ALGS;
-}
-
-/* base64url --------------------------------------------------------------------- */
-
-static int
-sextet(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-long
-base64url_decode(unsigned char *out, struct slice text)
-{
-	unsigned bits = 0;
-	uint32_t held = 0;
-	size_t n = 0;
-
-	for (size_t i = 0; i < text.n; i++) {
-		int value = sextet(text.p[i]);
-
-		if (value < 0)
-			return -1;
-		held = held << 6 | (uint32_t)value;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			out[n++] = (unsigned char)(held >> bits);
-			held &= (1u << bits) - 1;
-		}
-	}
-	/* A lone character, or bits that another text would decode to as well. */
-	if (bits >= 6 || held != 0)
-		return -1;
-	return (long)n;
 }
 
 /* Keys -------------------------------------------------------------------------- */
@@ -223,113 +180,13 @@ jwt_keys_add_pem(struct jwt_keys *keys, struct slice pem, const char **reason)
 
 /* JWK sets ------------------------------------------------------------------------ */
 
-static const char *
-text_member(const cJSON *object, const char *name)
-{
-	return cJSON_GetStringValue(
-	    cJSON_GetObjectItemCaseSensitive(object, name));
-}
-
-/* A base64url number of a JWK; 0 when it is missing or malformed. */
-static size_t
-number_member(const cJSON *jwk, const char *name,
-    unsigned char out[static NUMBER_MAX])
-{
-	struct slice text = slice_str(text_member(jwk, name));
-	long n = text.n / 4 * 3 + 3 <= NUMBER_MAX ?
-	    base64url_decode(out, text) : -1;
-
-	return n > 0 ? (size_t)n : 0;
-}
-
-static EVP_PKEY *
-from_params(const char *type, OSSL_PARAM_BLD *build)
-{
-	OSSL_PARAM *params = OSSL_PARAM_BLD_to_param(build);
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
-	EVP_PKEY *key = NULL;
-
-	if (params == NULL || ctx == NULL || EVP_PKEY_fromdata_init(ctx) != 1 ||
-	    EVP_PKEY_fromdata(ctx, &key, EVP_PKEY_PUBLIC_KEY, params) != 1)
-		key = NULL;
-	EVP_PKEY_CTX_free(ctx);
-	OSSL_PARAM_free(params);
-	return key;
-}
-
-static EVP_PKEY *
-rsa_of(const cJSON *jwk)
-{
-	unsigned char n[NUMBER_MAX], e[NUMBER_MAX];
-	size_t n_len = number_member(jwk, "n", n);
-	size_t e_len = number_member(jwk, "e", e);
-	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
-	BIGNUM *modulus = BN_bin2bn(n, (int)n_len, NULL);
-	BIGNUM *exponent = BN_bin2bn(e, (int)e_len, NULL);
-	EVP_PKEY *key = NULL;
-
-	if (n_len > 0 && e_len > 0 && build != NULL && modulus != NULL &&
-	    exponent != NULL &&
-	    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_N, modulus) &&
-	    OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_RSA_E, exponent))
-		key = from_params("RSA", build);
-	BN_free(modulus);
-	BN_free(exponent);
-	OSSL_PARAM_BLD_free(build);
-	return key;
-}
-
-static const struct {
-	const char *crv;
-	enum jwt_alg alg;
-} curves[] = {
-	{ "P-256", JWT_ES256 },
-	{ "P-384", JWT_ES384 },
-	{ "P-521", JWT_ES512 },
-};
-
-static EVP_PKEY *
-ec_on(const cJSON *jwk, enum jwt_alg alg)
-{
-	unsigned char x[NUMBER_MAX], y[NUMBER_MAX], point[1 + 2 * 66] = { 4 };
-	size_t size = (size_t)algs[alg].coordinate;
-	OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
-	EVP_PKEY *key = NULL;
-
-	if (build != NULL && number_member(jwk, "x", x) == size &&
-	    number_member(jwk, "y", y) == size) {
-		memcpy(point + 1, x, size);
-		memcpy(point + 1 + size, y, size);
-		if (OSSL_PARAM_BLD_push_utf8_string(build,
-			OSSL_PKEY_PARAM_GROUP_NAME, algs[alg].group, 0) &&
-		    OSSL_PARAM_BLD_push_octet_string(build,
-			OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * size))
-			key = from_params("EC", build);
-	}
-	OSSL_PARAM_BLD_free(build);
-	return key;
-}
-
-static EVP_PKEY *
-ec_of(const cJSON *jwk)
-{
-	struct slice crv = slice_str(text_member(jwk, "crv"));
-
-	for (size_t i = 0; i < ARRAY_LEN(curves); i++) {
-		if (slice_eq_str(crv, curves[i].crv))
-			return ec_on(jwk, curves[i].alg);
-	}
-	return NULL;
-}
-
 static void
 add_jwk(struct jwt_keys *keys, const cJSON *jwk)
 {
-	struct slice kty = slice_str(text_member(jwk, "kty"));
-	const char *use = text_member(jwk, "use");
-	const char *alg = text_member(jwk, "alg");
+	const char *use = jwk_text(jwk, "use");
+	const char *alg = jwk_text(jwk, "alg");
 	unsigned allowed = ~0u;
-	EVP_PKEY *public = NULL;
+	EVP_PKEY *public;
 
 	if (use != NULL && strcmp(use, "sig") != 0)
 		return;
@@ -338,12 +195,9 @@ add_jwk(struct jwt_keys *keys, const cJSON *jwk)
 
 		allowed = only == JWT_ALGS ? 0 : ALG_BIT(only);
 	}
-	if (slice_eq_str(kty, "RSA"))
-		public = rsa_of(jwk);
-	else if (slice_eq_str(kty, "EC"))
-		public = ec_of(jwk);
+	public = jwk_public_key(jwk);
 	if (public != NULL)
-		(void)add_public(keys, public, text_member(jwk, "kid"), allowed);
+		(void)add_public(keys, public, jwk_text(jwk, "kid"), allowed);
 }
 
 bool

@@ -58,11 +58,4 @@ enum jwt_signature jwt_keys_verify(const struct jwt_keys *keys,
     enum jwt_alg alg, struct slice kid, struct slice data,
     struct slice signature);
 
-/*
- * Decodes base64url without padding (RFC 7515, section 2) into out, which has
- * room for text.n * 3 / 4 bytes. Returns the length, or -1 when it is not
- * canonical.
- */
-long base64url_decode(unsigned char *out, struct slice text) MUST_CHECK;
-
 #endif

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "common/ident.h"
+#include "proxy/base64url.h"
 #include "tests/unit/support/suite.h"
 #include "tests/unit/support/token.h"
 
