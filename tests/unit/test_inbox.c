@@ -117,10 +117,11 @@ reconnect(void)
 	WAIT(inbox_is_ready(inbox) && redis_is_ready(commands));
 }
 
-/* After a refusal deleting rests for a while. */
+/* After a refusal deleting rests for a while, which one on its way begins anew. */
 static void
 rest_over(void)
 {
+	WAIT(redis_pending_count(commands) == 0);
 	clock_fake(clock_mono_ms() + 60000);
 	inbox_tick(inbox);
 }
