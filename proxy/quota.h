@@ -11,7 +11,7 @@
  * A client that lost its stream stops for good when its GET is refused, and its
  * former stream may still count for some seconds. So a GET that may come from
  * such a client is let in up to twice the limit of streams and four times that of
- * sessions (each reconnection without a name leaves a session behind). Beyond it
+ * sessions (each reconnection without a name may leave one behind). Beyond it
  * gets a stream that says when to come back, and ends: that does not stop it.
  */
 #ifndef MCP_QUOTA_H
