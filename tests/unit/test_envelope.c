@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/reply_of.h"
+#include "tests/unit/support/suite.h"
 
 #define ID32 "0123456789abcdef0123456789abcdef"
 
@@ -460,11 +461,10 @@ START_TEST(test_no_call_stamp)
 }
 END_TEST
 
-static Suite *
-envelope_suite(void)
+int
+main(void)
 {
-	Suite *suite = suite_create("envelope");
-	TCase *spell = tcase_create("keys"), *entry = tcase_create("entries");
+	TCase *spell = new_case("keys", NULL, NULL), *entry = new_case("entries", NULL, NULL);
 
 	tcase_add_loop_test(spell, test_api_name, 0, ARRAY_LEN(names));
 	tcase_add_loop_test(spell, test_tool_name, 0, ARRAY_LEN(tool_names));
@@ -474,7 +474,6 @@ envelope_suite(void)
 	tcase_add_test(spell, test_longest_keys_fit);
 	tcase_add_test(spell, test_overlong_id_is_cut);
 	tcase_add_loop_test(spell, test_number, 0, ARRAY_LEN(numbers));
-	suite_add_tcase(suite, spell);
 
 	tcase_add_test(entry, test_request_round_trip);
 	tcase_add_loop_test(entry, test_request_malformed, 0,
@@ -491,18 +490,5 @@ envelope_suite(void)
 	tcase_add_test(entry, test_null_reply);
 	tcase_add_loop_test(entry, test_call_stamp, 0, ARRAY_LEN(stamps));
 	tcase_add_test(entry, test_no_call_stamp);
-	suite_add_tcase(suite, entry);
-	return suite;
-}
-
-int
-main(void)
-{
-	SRunner *runner = srunner_create(envelope_suite());
-	int failed;
-
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(spell, entry);
 }

@@ -4,6 +4,8 @@
 #include <check.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
+
 static void
 add(struct http_head *head, const char *name, const char *value)
 {
@@ -71,16 +73,9 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("forward");
-	TCase *tc = tcase_create("forward");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("forward", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, test_write, 0, ARRAY_LEN(cases));
 	tcase_add_loop_test(tc, test_list, 0, ARRAY_LEN(lists));
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

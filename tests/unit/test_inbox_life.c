@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define KEY "mcp_replies:{pod-a.0.x}"
@@ -92,21 +93,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("inbox_life");
-	TCase *tc = tcase_create("inbox_life");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("inbox_life", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, an_inbox_that_was_made_by_adding_expires);
 	tcase_add_test(tc, its_life_is_renewed_now_and_then);
 	tcase_add_test(tc, each_inbox_has_its_own);
 	tcase_add_test(tc, what_could_not_be_sent_is_sent_next_time);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

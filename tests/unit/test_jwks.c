@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "tests/unit/support/suite.h"
 
 /* P-256 public keys of two kids; the points are RFC 7517's and RFC 7515's. */
 #define KEY(kid, x, y) "{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"" kid \
@@ -144,18 +145,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("jwks");
-	TCase *tc = tcase_create("jwks");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("jwks", setup, teardown);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
-	suite_add_tcase(suite, tc);
 	tcase_add_test(tc, test_rotation);
 	tcase_add_test(tc, test_refreshed_and_kept);
 	tcase_add_test(tc, test_retried_until_there_are_keys);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

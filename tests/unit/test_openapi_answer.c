@@ -6,6 +6,7 @@
 #include "worker/openapi/projection.h"
 #include "worker/openapi/reader.h"
 #include "worker/openapi/response.h"
+#include "tests/unit/support/suite.h"
 
 #define ISSUES \
 	"{\"total\":12345678901234567890,\"a.b\":1,\"issues\":[{\"key\":" \
@@ -105,16 +106,9 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("openapi_answer");
-	TCase *tc = tcase_create("answer");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("answer", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, test_projection, 0, ARRAY_LEN(selections));
 	tcase_add_loop_test(tc, test_bodies, 0, ARRAY_LEN(bodies));
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

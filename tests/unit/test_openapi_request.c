@@ -7,6 +7,7 @@
 #include "common/xalloc.h"
 #include "worker/openapi/spec.h"
 #include "worker/openapi/style.h"
+#include "tests/unit/support/suite.h"
 
 struct fixture {
 	struct spec *spec;
@@ -191,17 +192,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("openapi_request");
-	TCase *tc = tcase_create("request");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("request", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, test_requests, 0, ARRAY_LEN(cases));
 	tcase_add_test(tc, test_too_long);
 	tcase_add_loop_test(tc, test_numbers, 0, ARRAY_LEN(numbers));
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

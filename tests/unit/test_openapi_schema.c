@@ -6,6 +6,7 @@
 
 #include "common/xalloc.h"
 #include "worker/openapi/spec.h"
+#include "tests/unit/support/suite.h"
 
 #define DEFINITIONS \
 	"components:\n" \
@@ -171,17 +172,10 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("openapi_schema");
-	TCase *tc = tcase_create("schema");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("schema", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, test_conversion, 0, ARRAY_LEN(cases));
 	tcase_add_test(tc, test_broken_reference);
 	tcase_add_test(tc, test_explosion_is_cut);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

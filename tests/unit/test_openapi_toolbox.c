@@ -9,6 +9,7 @@
 #include "common/xalloc.h"
 #include "worker/openapi/name.h"
 #include "worker/openapi/secret.h"
+#include "tests/unit/support/suite.h"
 
 #define V3 "openapi: 3.0.0\nservers: [{url: 'http://a/'}]\npaths:\n"
 #define V2 "swagger: '2.0'\nhost: a\npaths:\n"
@@ -338,20 +339,13 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("openapi_toolbox");
-	TCase *tc = tcase_create("toolbox");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("toolbox", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, test_tools, 0, ARRAY_LEN(cases));
 	tcase_add_loop_test(tc, test_promises, 0, ARRAY_LEN(promised));
 	tcase_add_test(tc, test_settings_of_tools);
 	tcase_add_test(tc, test_names);
 	tcase_add_test(tc, test_files);
 	tcase_add_test(tc, test_secrets);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -9,6 +9,7 @@
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/redis_server.h"
 #include "tests/unit/support/serve.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define POD "pod-a.0.x"
@@ -341,13 +342,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("stray");
-	TCase *tc = tcase_create("stray");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("stray", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_session_that_has_ended_gets_nothing);
 	tcase_add_test(tc, an_id_that_is_none_gets_nothing);
 	tcase_add_test(tc, a_session_without_a_stream_keeps_it);
@@ -363,10 +359,5 @@ main(void)
 	tcase_add_test(tc, but_not_for_ever);
 	tcase_add_test(tc, what_waits_at_the_end_is_told);
 	tcase_add_test(tc, a_session_that_is_here_gets_it);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -10,6 +10,7 @@
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/redis_server.h"
 #include "tests/unit/support/serve.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define SID "0123456789abcdef0123456789abcdef"
@@ -225,23 +226,13 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("transport_sse");
-	TCase *tc = tcase_create("transport_sse");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("transport_sse", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, a_session_id_has_two_forms, 0,
 	    (int)ARRAY_LEN(queries));
 	tcase_add_loop_test(tc, a_request_is_refused_with_its_status, 0,
 	    (int)ARRAY_LEN(refusals));
 	tcase_add_loop_test(tc, a_stream_is_opened, 0, (int)ARRAY_LEN(welcome));
 	tcase_add_test(tc, before_the_catalogue_is_read_no_api_is_unknown);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }
