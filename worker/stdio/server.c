@@ -236,9 +236,9 @@ settle(struct server *s, struct request *take_r,
 	server_answer_fn *fn = r->fn;
 	void *arg = r->arg;
 
+	/* HASH_DEL relinks: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 	HASH_DEL(s->requests, r);
 	free(r);
-	/* HASH_DEL relinks: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 	fn(answer, arg);
 }
 
