@@ -536,6 +536,27 @@ START_TEST(test_unsafe_call_does_not_go_back)
 }
 END_TEST
 
+START_TEST(test_call_whose_upstream_was_lost)
+{
+	struct call *call = running_call(true);
+
+	call->safe = true;
+	call_lost(call);
+	ck_assert_int_eq(call->state, CALL_RETURNING);
+	ck_assert_uint_eq(call->attempt, 2);
+	ck_assert(!call->held);
+	ck_assert_uint_eq(answers, 0);
+}
+END_TEST
+
+START_TEST(test_unsafe_call_whose_upstream_was_lost)
+{
+	call_lost(running_call(true));
+	ck_assert_ptr_nonnull(strstr(answer_text(), "-32002"));
+	ck_assert_uint_eq(answers, 1);
+}
+END_TEST
+
 START_TEST(test_call_that_waits_goes_back)
 {
 	limiter_close(dispatch.limiter);
@@ -641,6 +662,35 @@ START_TEST(test_catalogue_json)
 }
 END_TEST
 
+START_TEST(test_listing_of_somebody_else)
+{
+	static const struct tool foreign[] = {
+		{ .name = "a", .raw = true, .run = run_keep,
+		    .listing = "\"inputSchema\":{\"x\":1.50},\"y\":[ ]",
+		    .meta = "\"k\":1.0" },
+		{ .name = "b", .raw = true, .run = run_keep,
+		    .listing = "\"z\":1", .meta = "\"k\":2",
+		    .timeout_ms = 7 },
+		{ .name = NULL },
+	};
+	static const char tool_list[] = "\"tools\":["
+	    "{\"name\":\"a\",\"inputSchema\":{\"x\":1.50},\"y\":[ ],"
+	    "\"_meta\":{\"k\":1.0}},{\"name\":\"b\",\"z\":1,"
+	    "\"_meta\":{\"mcp-relay/timeout_ms\":7,\"k\":2}}]";
+	struct strbuf error = STRBUF_INIT(256);
+	struct slice json;
+
+	catalogue_set_instructions(catalogue, "Else.");
+	ck_assert(catalogue_set(catalogue, &(struct offers){ .tools = foreign },
+	    &error));
+	json = catalogue_json(catalogue);
+	ck_assert_ptr_nonnull(memmem(json.p, json.n, tool_list,
+	    sizeof(tool_list) - 1));
+	ck_assert_ptr_nonnull(memmem(json.p, json.n, "\"Else.\"", 7));
+	strbuf_release(&error);
+}
+END_TEST
+
 static const struct tool bad_tools[][3] = {
 	{ { .name = "has space", .description = "d", .run = run_keep } },
 	{ { .name = "no-run", .description = "d" } },
@@ -699,10 +749,13 @@ main(void)
 	tcase_add_test(tc, test_cancelled_call_has_no_answer);
 	tcase_add_test(tc, test_lost_call_is_forgotten);
 	tcase_add_test(tc, test_unsafe_call_does_not_go_back);
+	tcase_add_test(tc, test_call_whose_upstream_was_lost);
+	tcase_add_test(tc, test_unsafe_call_whose_upstream_was_lost);
 	tcase_add_test(tc, test_call_that_waits_goes_back);
 	tcase_add_test(tc, test_users_wait_for_themselves_alone);
 	tcase_add_test(tc, test_tool_with_a_cap);
 	tcase_add_test(tc, test_catalogue_json);
+	tcase_add_test(tc, test_listing_of_somebody_else);
 	tcase_add_loop_test(tc, test_bad_tool, 0, ARRAY_LEN(bad_tools));
 	tcase_add_test(tc, test_bad_api_name);
 	srunner_run_all(runner, CK_NORMAL);
