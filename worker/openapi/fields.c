@@ -123,7 +123,7 @@ fields_bool(struct fields *f, const struct node *node, void *to)
 bool
 fields_choice(struct fields *f, const struct node *node, void *to)
 {
-	bool yes;
+	bool yes = false;
 
 	if (!fields_bool(f, node, &yes))
 		return false;

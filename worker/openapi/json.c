@@ -233,7 +233,7 @@ read_word(struct json *j)
 static bool
 read_string_value(struct json *j)
 {
-	struct slice text;
+	struct slice text = SLICE_NONE;
 	unsigned line = j->line;
 
 	if (!read_string(j, &text))
@@ -248,7 +248,7 @@ read_string_value(struct json *j)
 static bool
 read_name(struct json *j)
 {
-	struct slice name;
+	struct slice name = SLICE_NONE;
 
 	skip_blanks(j);
 	if (!next_is(j, '"'))
