@@ -2,6 +2,7 @@
 #include "proxy/fleet.h"
 
 #include <check.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -129,9 +130,11 @@ END_TEST
 static void
 note_dead(const struct fleet_pod *pod, void *arg)
 {
+	size_t n = strlen(dead);
+
 	ck_assert_ptr_eq(arg, &fleet);
-	strncat(dead, pod->name, sizeof(dead) - strlen(dead) - 1);
-	strncat(dead, " ", sizeof(dead) - strlen(dead) - 1);
+	ck_assert_int_lt(snprintf(dead + n, sizeof(dead) - n, "%s ", pod->name),
+	    sizeof(dead) - n);
 	fleet_remove(fleet, slice_str(pod->name));
 }
 

@@ -157,7 +157,7 @@ make_posts(struct side *s)
 	s->posts = posts_new(&posts);
 	s->router = (struct router){
 		.gate = s->gate,
-		.sse = { s->sessions, s->posts, s->catalog },
+		.sse = { s->sessions, s->posts, s->catalog, NULL },
 	};
 }
 

@@ -53,7 +53,7 @@ make_router(void)
 	p.directory = directory;
 	router = (struct router){
 		.gate = gate_new(&g),
-		.sse = { p.sessions, posts_new(&p), catalog },
+		.sse = { p.sessions, posts_new(&p), catalog, NULL },
 		.admin = { &process },
 	};
 }
