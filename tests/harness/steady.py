@@ -118,6 +118,8 @@ class SteadyClient:
             self._message(json.loads(event.data))
 
     def _message(self, message):
+        if "method" in message and "id" not in message:
+            return  # a notification, such as of changed lists
         id = message.get("id")
         if id in self.asked or id not in self.texts:
             result, error = message.get("result", {}), message.get("error")
