@@ -20,7 +20,7 @@ struct loop;
 struct process {
 	const struct options *options;
 	struct redis_url redis_url;
-	char start_id[5];              /* tells this start of a pod from others */
+	char start_id[9];              /* tells this start of a pod from others */
 	struct loop **loops;
 	unsigned loop_count;
 	atomic_bool draining;
