@@ -6,13 +6,15 @@
  * the API and whose client has said initialize, some of them per tick: all of
  * them will ask for the list. It is not kept for those without a stream, and needs
  * no proof of ownership: told twice, or by a pod that has just been replaced, it
- * is as true. While messages wait before it, it waits too.
+ * is as true. While messages wait before it, it waits too. Nobody is told before
+ * all loops have read the change: the client's question may land on any of them,
+ * and what an old list says would stay with the client for good.
  */
 #include "proxy/session_private.h"
 
 #include <stdlib.h>
 
-#include "common/xalloc.h"
+#include "common/clock.h"
 #include "proxy/catalog.h"
 #include "proxy/declaration.h"
 #include "proxy/sse.h"
@@ -20,6 +22,8 @@
 
 /* Sessions told of changed lists per tick, of which there are four a second. */
 #define TOLD_PER_TICK 1000
+/* Within this all loops have read a change, of which each reads once a second. */
+#define SETTLED_MS 2500
 
 static const struct {
 	enum catalog_change change;
@@ -71,6 +75,7 @@ sessions_list_changed(struct sessions *all, struct slice api, unsigned changes)
 		s->changes |= (uint8_t)changes;
 		all->has_news = true;
 	}
+	all->news_due_ms = clock_mono_ms() + SETTLED_MS;
 }
 
 static void
@@ -92,7 +97,7 @@ session_news_tick(struct sessions *all)
 	unsigned left = TOLD_PER_TICK;
 	struct session *s, *next;
 
-	if (!all->has_news)
+	if (!all->has_news || clock_mono_ms() < all->news_due_ms)
 		return;
 	all->has_news = false;
 	for (s = TAILQ_FIRST(&all->lists[SESSION_LIVE]); s != NULL; s = next) {

@@ -114,7 +114,8 @@ struct sessions {
 	unsigned surveys;              /* how many were begun */
 	uint64_t surveyed_ms;
 	unsigned leaving;
-	bool has_news;                 /* some are to be told of changes */
+	bool has_news;                 /* some are to be told of changes, */
+	uint64_t news_due_ms;          /* but not before */
 	bool closing;                  /* all of them are to leave */
 	uint64_t closing_since_ms;
 };
