@@ -148,6 +148,12 @@ worker_options_policy(const struct worker_options *o)
 	};
 }
 
+unsigned
+worker_options_reclaim_idle_ms(const struct worker_options *o)
+{
+	return o->reclaim_idle_s * 1000;
+}
+
 static bool
 check_name(const struct worker_options *o, struct strbuf *errors)
 {

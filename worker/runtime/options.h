@@ -48,6 +48,8 @@ void *worker_settings_own(void *block);
 
 /* The part that policy.h reads; borrows from the options. */
 struct policy_options worker_options_policy(const struct worker_options *o);
+/* How long an entry rests before another worker may take it. */
+unsigned worker_options_reclaim_idle_ms(const struct worker_options *o);
 /* Completes the runtime's part and checks it; a line per problem in errors. */
 bool worker_options_check(struct worker_options *options,
     struct strbuf *errors) MUST_CHECK;

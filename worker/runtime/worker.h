@@ -1,13 +1,11 @@
 /*
- * One worker process: an event loop, two Redis connections, and the modules
- * that read calls, run them, send answers and keep the heartbeat.
- *
- *	SERVING --SIGTERM--> DRAINING --no call left, or time out--> LEAVING --> LEFT
+ * One worker process: an event loop, two Redis connections, and what reads calls
+ * (intake.h), runs and answers them (pipeline.h), keeps Redis informed
+ * (heartbeat.h) and stops it all in the end (shutdown.h). Here these are made, and
+ * the news of one is carried to the others.
  *
  * Calls are read while the API is up (worker_env.h); the file WORKER_READY_FILE is
  * there as long as they are.
- *
- * The first SIGTERM or SIGINT drains, a second one ends the process with 1.
  */
 #ifndef MCP_WORKER_WORKER_H
 #define MCP_WORKER_WORKER_H
