@@ -6,8 +6,9 @@
 #include <stdlib.h>
 
 #include "common/jsonrpc.h"
+#include "common/raw.h"
 #include "worker/stdio/lines.h"
-#include "worker/stdio/raw.h"
+#include "worker/stdio/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -66,7 +67,7 @@ look_into(struct slice line)
 		REQUIRE(slice_eq(raw_find(line, "params"), msg.params));
 	if (msg.result.n > 0)
 		REQUIRE(slice_eq(raw_find(line, "result"), msg.result));
-	free(raw_text(raw_find(msg.params, "message")));
+	free(text_copy(raw_find(msg.params, "message")));
 }
 
 static void

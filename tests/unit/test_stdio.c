@@ -1,11 +1,12 @@
-/* What the stdio API reads: commands, lines, JSON without a tree. */
+/* What the stdio API reads: commands, lines, texts. */
 #include <check.h>
 #include <stdlib.h>
 
 #include "common/strbuf.h"
+#include "tests/unit/support/suite.h"
 #include "worker/stdio/command.h"
 #include "worker/stdio/lines.h"
-#include "worker/stdio/raw.h"
+#include "worker/stdio/text.h"
 
 /* Commands ------------------------------------------------------------------------ */
 
@@ -187,84 +188,30 @@ START_TEST(lines_can_be_stopped)
 }
 END_TEST
 
-/* JSON ---------------------------------------------------------------------------- */
+/* Text ---------------------------------------------------------------------------- */
 
-#define OBJECT "{ \"a\" : 1.50 , \"b\":{\"x\":[\"}\",{\"a\":2}]},\"c\":" \
-	"\"\\\"q\\u00e9\",\"d\":[ ],\"e\":true,\"f\":null}"
-
-START_TEST(members_are_found_as_written)
+START_TEST(text_is_what_a_string_says)
 {
-	struct slice o = SLICE(OBJECT);
-	char *text = raw_text(raw_find(o, "c"));
+	char *text = text_copy(SLICE("\"\\\"q\\u00e9\""));
 
-	ck_assert(raw_is(raw_find(o, "a"), "1.50"));
-	ck_assert(raw_is(raw_find(o, "b"), "{\"x\":[\"}\",{\"a\":2}]}"));
-	ck_assert(raw_is(raw_find(raw_find(o, "b"), "x"), "[\"}\",{\"a\":2}]"));
 	ck_assert_str_eq(text, "\"q\xc3\xa9");
-	ck_assert(raw_is(raw_find(o, "d"), "[ ]"));
-	ck_assert(raw_is(raw_find(o, "e"), "true"));
-	ck_assert_ptr_null(raw_find(o, "x").p);
-	ck_assert_ptr_null(raw_find(raw_find(o, "a"), "x").p);
-	ck_assert_ptr_null(raw_find(raw_find(o, "d"), "x").p);
-	ck_assert_ptr_null(raw_text(raw_find(o, "e")));
-	ck_assert_ptr_null(raw_text(SLICE_NONE));
+	ck_assert_ptr_null(text_copy(SLICE("true")));
+	ck_assert_ptr_null(text_copy(SLICE_NONE));
 	free(text);
-}
-END_TEST
-
-START_TEST(items_come_in_order)
-{
-	struct raw_walk w;
-	struct slice item;
-
-	ck_assert(raw_enter(SLICE("[1, \"a,]\" ,{},[2]]"), &w));
-	ck_assert(raw_item(&w, &item) && raw_is(item, "1"));
-	ck_assert(raw_item(&w, &item) && raw_is(item, "\"a,]\""));
-	ck_assert(raw_item(&w, &item) && raw_is(item, "{}"));
-	ck_assert(raw_item(&w, &item) && raw_is(item, "[2]"));
-	ck_assert(!raw_item(&w, &item));
-	ck_assert(!raw_item(&w, &item));
-	ck_assert(!raw_enter(SLICE("1"), &w));
-	ck_assert(!raw_enter(SLICE_NONE, &w));
-}
-END_TEST
-
-START_TEST(what_is_cut_has_less)
-{
-	struct slice o = SLICE(OBJECT);
-
-	for (size_t n = 0; n < o.n; n++) {
-		struct slice part = slice_of(o.p, n);
-		struct slice f = raw_find(part, "f");
-
-		ck_assert(f.p == NULL || raw_is(f, "null"));
-		if (n > 20)
-			ck_assert(raw_is(raw_find(part, "a"), "1.50"));
-	}
 }
 END_TEST
 
 int
 main(void)
 {
-	Suite *suite = suite_create("stdio");
-	TCase *tc = tcase_create("stdio");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("stdio", set_up, tear_down);
 
-	suite_add_tcase(suite, tc);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, command_is_split, 0, ARRAY_LEN(commands));
 	tcase_add_test(tc, environment_is_what_is_allowed);
 	tcase_add_test(tc, lines_come_whole);
 	tcase_add_test(tc, long_lines_are_cut);
 	tcase_add_test(tc, longest_line_is_whole);
 	tcase_add_test(tc, lines_can_be_stopped);
-	tcase_add_test(tc, members_are_found_as_written);
-	tcase_add_test(tc, items_come_in_order);
-	tcase_add_test(tc, what_is_cut_has_less);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	tcase_add_test(tc, text_is_what_a_string_says);
+	return run_cases(tc);
 }

@@ -8,12 +8,13 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/raw.h"
 #include "common/xalloc.h"
 #include "worker/stdio/dialogue.h"
 #include "worker/stdio/inventory.h"
 #include "worker/stdio/passage.h"
-#include "worker/stdio/raw.h"
 #include "worker/stdio/server.h"
+#include "worker/stdio/text.h"
 
 /* Between attempts to start a server: doubled each time, until it stayed. */
 #define PAUSE_FIRST_MS 500
@@ -309,7 +310,7 @@ read_lists(struct slot *slot)
 static void
 note_update(struct bridge *b, struct slice params)
 {
-	char *uri = raw_text(raw_find(params, "uri"));
+	char *uri = text_copy(raw_find(params, "uri"));
 
 	if (uri != NULL)
 		b->options.on_update(uri, b->options.arg);

@@ -5,8 +5,9 @@
 
 #include "common/envelope.h"
 #include "common/log.h"
+#include "common/raw.h"
 #include "common/xalloc.h"
-#include "worker/stdio/raw.h"
+#include "worker/stdio/text.h"
 
 /* Ids of requests are the server's own, and go back as they came. */
 #define ID_MAX 1024
@@ -68,7 +69,7 @@ dialogue_progress(const struct passages *of, struct slice params)
 
 	if (p == NULL)
 		return;
-	message = raw_text(raw_find(params, "message"));
+	message = text_copy(raw_find(params, "message"));
 	call_progress(p->call, number_of(raw_find(params, "progress")),
 	    number_of(raw_find(params, "total")), message);
 	free(message);

@@ -4,8 +4,9 @@
 
 #include "common/envelope.h"
 #include "common/log.h"
+#include "common/raw.h"
 #include "common/xalloc.h"
-#include "worker/stdio/raw.h"
+#include "worker/stdio/text.h"
 
 /* Of one kind; what a catalogue may be in all is the runtime's to say. */
 #define ITEMS_MAX_BYTES ((size_t)8 << 20)
@@ -120,7 +121,7 @@ inside(struct inventory *l, struct slice object)
 static const char *
 text_of(struct inventory *l, struct slice item, const char *member)
 {
-	return keep(l, raw_text(raw_find(item, member)));
+	return keep(l, text_copy(raw_find(item, member)));
 }
 
 /* Rows ------------------------------------------------------------------------------ */

@@ -8,9 +8,9 @@
 
 #include "common/envelope.h"
 #include "common/log.h"
+#include "common/raw.h"
 #include "common/xalloc.h"
 #include "worker/stdio/lines.h"
-#include "worker/stdio/raw.h"
 
 /* A request with the largest body that a proxy takes (16 MiB), and what is ours. */
 #define MESSAGE_MAX (((size_t)16 << 20) + 4096)

@@ -8,7 +8,7 @@
 #include "common/xalloc.h"
 #include "worker/stdio/bridge.h"
 #include "worker/stdio/inventory.h"
-#include "worker/stdio/raw.h"
+#include "worker/stdio/text.h"
 
 struct settings {
 	char *command;
@@ -103,7 +103,7 @@ static bool
 publish(struct stdio *io, struct inventory *l)
 {
 	struct strbuf error = STRBUF_INIT(1024);
-	char *instructions = raw_text(strbuf_slice(&l->instructions));
+	char *instructions = text_copy(strbuf_slice(&l->instructions));
 	bool ok;
 
 	worker_env_set_instructions(io->env, instructions != NULL ?

@@ -2,7 +2,7 @@
 
 #include <stdio.h>
 
-#include "tests/bench/lib/json.h"
+#include "common/raw.h"
 
 #define PROTOCOL "2025-06-18"
 
@@ -84,22 +84,20 @@ read_id(struct slice raw, uint64_t *id)
 enum load_error
 message_read(struct slice data, struct message *out)
 {
-	struct message m = { .has_id = false };
-	struct slice value;
+	struct message m = {
+		.result = raw_find(data, "result"),
+		.error = raw_find(data, "error"),
+	};
+	struct slice id = raw_find(data, "id");
 
-	if (!json_member(data, "jsonrpc", &value) ||
-	    !slice_eq_str(value, "\"2.0\""))
+	if (!raw_is(raw_find(data, "jsonrpc"), "\"2.0\""))
 		return LOAD_BAD_MESSAGE;
-	if (json_member(data, "id", &value)) {
+	if (id.p != NULL) {
 		/* Ours are all numbers: anything else was never sent. */
-		if (!read_id(value, &m.id))
+		if (!read_id(id, &m.id))
 			return LOAD_UNKNOWN_ID;
 		m.has_id = true;
 	}
-	if (json_member(data, "result", &value))
-		m.result = value;
-	if (json_member(data, "error", &value))
-		m.error = value;
 	*out = m;
 	return LOAD_OK;
 }
@@ -107,24 +105,28 @@ message_read(struct slice data, struct message *out)
 enum load_error
 message_check_initialize(const struct message *m)
 {
-	struct slice value;
-
 	if (m->result.p == NULL)
 		return LOAD_RPC_ERROR;
-	return json_member(m->result, "protocolVersion", &value) &&
-	    json_member(m->result, "serverInfo", &value) ? LOAD_OK
-							 : LOAD_WRONG_CONTENT;
+	return raw_find(m->result, "protocolVersion").p != NULL &&
+	    raw_find(m->result, "serverInfo").p != NULL ? LOAD_OK
+							: LOAD_WRONG_CONTENT;
 }
 
-/* result.content[0].text, and nothing else in content. */
+/* What stands between the quotes of result.content[0].text, escapes untouched. */
 static bool
 answer_text(struct slice result, struct slice *text)
 {
-	struct slice content, item, value;
+	struct slice item, value;
+	struct raw_walk content;
 
-	return json_member(result, "content", &content) &&
-	    json_first(content, &item) && json_member(item, "text", &value) &&
-	    json_string(value, text);
+	if (!raw_enter(raw_find(result, "content"), &content) ||
+	    !raw_item(&content, &item))
+		return false;
+	value = raw_find(item, "text");
+	if (value.n < 2 || value.p[0] != '"')
+		return false;
+	*text = slice_of(value.p + 1, value.n - 2);
+	return true;
 }
 
 /* The session that a text says it is from. */
@@ -142,13 +144,12 @@ enum load_error
 message_check_call(const struct message *m, unsigned session, size_t size)
 {
 	static char want[MESSAGE_TEXT_MAX];
-	struct slice value, text;
+	struct slice text;
 	unsigned from;
 
 	if (m->result.p == NULL)
 		return LOAD_RPC_ERROR;
-	if (json_member(m->result, "isError", &value) &&
-	    slice_eq_str(value, "true"))
+	if (raw_is(raw_find(m->result, "isError"), "true"))
 		return LOAD_TOOL_ERROR;
 	if (!answer_text(m->result, &text))
 		return LOAD_WRONG_CONTENT;

@@ -1,9 +1,4 @@
-#include "worker/stdio/raw.h"
-
-#include <cjson/cJSON.h>
-#include <stdlib.h>
-
-#include "common/xalloc.h"
+#include "common/raw.h"
 
 static const char *
 skip_blanks(const char *p, const char *end)
@@ -133,20 +128,6 @@ raw_find(struct slice object, const char *name)
 			return value;
 	}
 	return SLICE_NONE;
-}
-
-char *
-raw_text(struct slice value)
-{
-	cJSON *tree;
-	char *text;
-
-	if (value.n == 0 || value.p[0] != '"')
-		return NULL;
-	tree = cJSON_ParseWithLength(value.p, value.n);
-	text = cJSON_IsString(tree) ? xstrdup(tree->valuestring) : NULL;
-	cJSON_Delete(tree);
-	return text;
 }
 
 bool

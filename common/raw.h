@@ -6,8 +6,8 @@
  * functions find less, or nothing, and never look beyond it: so they may also be
  * used on what was cut off.
  */
-#ifndef MCP_STDIO_RAW_H
-#define MCP_STDIO_RAW_H
+#ifndef MCP_RAW_H
+#define MCP_RAW_H
 
 #include "common/compiler.h"
 
@@ -26,8 +26,6 @@ bool raw_item(struct raw_walk *w, struct slice *value) MUST_CHECK;
 
 /* The member of that name; absent, or of no object: p is NULL. */
 struct slice raw_find(struct slice object, const char *name);
-/* The text of a string, with a NUL at its end, to be freed; else NULL. */
-char *raw_text(struct slice value) MUST_CHECK;
 /* Is it that literal ("true")? */
 bool raw_is(struct slice value, const char *literal);
 
