@@ -2,7 +2,8 @@
 #include "proxy/alike.h"
 
 #include <check.h>
-#include <stdlib.h>
+
+#include "tests/unit/support/suite.h"
 
 #define MANY 4
 
@@ -188,12 +189,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("alike");
-	TCase *tc = tcase_create("alike");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("alike", setup, NULL);
 
-	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, nobody_waits);
 	tcase_add_test(tc, the_only_one_that_waits);
 	tcase_add_test(tc, the_only_one_has_used_that_id);
@@ -205,10 +202,5 @@ main(void)
 	tcase_add_test(tc, a_near_one_may_be_the_clients_own);
 	tcase_add_test(tc, a_far_one_is_not_the_clients_own);
 	tcase_add_test(tc, ids_of_answers);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -2,9 +2,9 @@
 #include "proxy/awaited.h"
 
 #include <check.h>
-#include <stdlib.h>
 
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -155,13 +155,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("awaited");
-	TCase *tc = tcase_create("awaited");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("awaited", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, nothing_is_awaited);
 	tcase_add_test(tc, all_places_are_read);
 	tcase_add_test(tc, messages_of_one_entry_are_told_apart);
@@ -169,10 +164,5 @@ main(void)
 	tcase_add_test(tc, what_cannot_be_read_is_said);
 	tcase_add_test(tc, a_stream_that_is_too_long_is_said);
 	tcase_add_test(tc, redis_may_be_away);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -7,6 +7,7 @@
 
 #include "common/clock.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define PAGE_SIZE 3
@@ -691,13 +692,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("catalog");
-	TCase *tc = tcase_create("catalog");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("catalog", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, nothing_is_known_at_first);
 	tcase_add_test(tc, a_published_tool_is_found_under_both_names);
 	tcase_add_loop_test(tc, a_tool_is_safe_only_when_it_says_so, 0,
@@ -730,10 +726,5 @@ main(void)
 	tcase_add_test(tc, changes_are_told_by_kind);
 	tcase_add_test(tc, changed_resources_are_told_once);
 	tcase_add_test(tc, the_very_first_change_is_told);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

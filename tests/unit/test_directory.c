@@ -2,10 +2,10 @@
 #include "proxy/directory.h"
 
 #include <check.h>
-#include <stdlib.h>
 
 #include "common/clock.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define SID "0123456789abcdef0123456789abcdef"
@@ -260,13 +260,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("directory");
-	TCase *tc = tcase_create("directory");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("directory", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_session_is_found);
 	tcase_add_test(tc, a_session_without_a_stream_is_found_as_such);
 	tcase_add_test(tc, an_alias_says_what_it_stands_for);
@@ -283,10 +278,5 @@ main(void)
 	tcase_add_test(tc, without_redis_there_is_no_answer);
 	tcase_add_test(tc, an_answer_that_was_lost_is_no_answer);
 	tcase_add_test(tc, an_error_is_no_answer);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -3,10 +3,10 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "tests/unit/support/suite.h"
 #include "worker/runtime/call.h"
 #include "worker/runtime/reclaim.h"
 
@@ -138,19 +138,11 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("last_chance");
-	TCase *tc = tcase_create("last_chance");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("last_chance", set_up, tear_down);
 
-	suite_add_tcase(suite, tc);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, it_has_the_worker_to_itself_while_it_is_young);
 	tcase_add_test(tc, one_that_runs_on_is_trusted);
 	tcase_add_test(tc, it_waits_for_other_suspects);
 	tcase_add_test(tc, way_is_made_for_one_that_waits);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -2,9 +2,9 @@
 #include "proxy/mcp.h"
 
 #include <check.h>
-#include <stdlib.h>
 
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 static struct redis *commands;
@@ -214,13 +214,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("mcp");
-	TCase *tc = tcase_create("mcp");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("mcp", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_loop_test(tc, initialize_negotiates_the_version, 0,
 	    (int)ARRAY_LEN(versions));
 	tcase_add_loop_test(tc, ids_come_back_as_they_were, 0,
@@ -232,10 +227,5 @@ main(void)
 	tcase_add_test(tc, a_name_longer_than_any_is_not_echoed);
 	tcase_add_test(tc, calls_go_to_their_tool);
 	tcase_add_test(tc, set_level_takes_known_levels_only);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

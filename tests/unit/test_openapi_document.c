@@ -3,10 +3,10 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/utf8.h"
 #include "common/xalloc.h"
+#include "tests/unit/support/suite.h"
 
 static struct document *
 read_text(struct slice text, enum document_kind kind, struct strbuf *error)
@@ -187,20 +187,13 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("openapi_document");
-	TCase *tc = tcase_create("document");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("openapi_document", NULL, NULL);
 
-	suite_add_tcase(suite, tc);
 	tcase_add_loop_test(tc, test_reading, 0, ARRAY_LEN(cases));
 	tcase_add_loop_test(tc, test_strict, 0, ARRAY_LEN(twice));
 	tcase_add_test(tc, test_depth);
 	tcase_add_test(tc, test_large_objects);
 	tcase_add_test(tc, test_files);
 	tcase_add_test(tc, test_utf8);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

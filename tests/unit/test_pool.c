@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 #include "worker/runtime/call.h"
 #include "worker/runtime/limiter.h"
@@ -341,13 +342,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("pool");
-	TCase *tc = tcase_create("pool");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("pool", set_up, tear_down);
 
-	suite_add_tcase(suite, tc);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, answers_come_to_the_loop);
 	tcase_add_test(tc, no_more_at_once_than_threads);
 	tcase_add_test(tc, many_answers);
@@ -357,8 +353,5 @@ main(void)
 	tcase_add_test(tc, loop_goes_on_meanwhile);
 	tcase_add_test(tc, deaf_thread_is_not_waited_for);
 	tcase_add_test(tc, stop_tells_and_frees);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

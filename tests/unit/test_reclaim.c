@@ -3,9 +3,9 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define KEY "mcp_requests:{test}"
@@ -242,14 +242,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("reclaim");
-	TCase *tc = tcase_create("reclaim");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("reclaim", setup, teardown);
 
-	suite_add_tcase(suite, tc);
-	tcase_set_timeout(tc, 30);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, takes_what_has_rested);
 	tcase_add_test(tc, leaves_its_own);
 	tcase_add_test(tc, takes_a_few_at_a_time);
@@ -260,8 +254,5 @@ main(void)
 	tcase_add_test(tc, waits_after_a_lost_connection);
 	tcase_add_test(tc, says_that_the_group_is_gone);
 	tcase_add_test(tc, stops);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -3,10 +3,10 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/clock.h"
 #include "tests/unit/support/redis_server.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 #define DEAD "pod-dead.0.x"
@@ -386,13 +386,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("sweep");
-	TCase *tc = tcase_create("sweep");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("sweep", setup, teardown);
 
-	tcase_set_timeout(tc, 60);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, a_dead_pods_inbox_is_emptied);
 	tcase_add_test(tc, late_answers_are_swept_too);
 	tcase_add_test(tc, an_entry_stays_until_the_fate_of_all_of_it_is_known);
@@ -409,10 +404,5 @@ main(void)
 	tcase_add_test(tc, a_pod_that_beats_is_watched_no_longer);
 	tcase_add_test(tc, our_own_inbox_is_not_watched);
 	tcase_add_test(tc, what_is_told_after_the_end_has_no_effect);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

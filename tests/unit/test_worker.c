@@ -7,6 +7,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "tests/unit/reply_of.h"
+#include "tests/unit/support/suite.h"
 #include "worker/runtime/call.h"
 
 #define ID32 "0123456789abcdef0123456789abcdef"
@@ -724,13 +725,8 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("worker");
-	TCase *tc = tcase_create("worker");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("worker", set_up, tear_down);
 
-	suite_add_tcase(suite, tc);
-	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_loop_test(tc, test_call, 0, ARRAY_LEN(calls));
 	tcase_add_test(tc, test_long_unknown_name_is_cut_between_characters);
 	tcase_add_test(tc, test_deadline);
@@ -758,8 +754,5 @@ main(void)
 	tcase_add_test(tc, test_listing_of_somebody_else);
 	tcase_add_loop_test(tc, test_bad_tool, 0, ARRAY_LEN(bad_tools));
 	tcase_add_test(tc, test_bad_api_name);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }

@@ -2,8 +2,8 @@
 #include "worker/runtime/worker_env.h"
 
 #include <check.h>
-#include <stdlib.h>
 
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/wait.h"
 
 static void
@@ -179,21 +179,13 @@ END_TEST
 int
 main(void)
 {
-	Suite *suite = suite_create("worker_env");
-	TCase *tc = tcase_create("worker_env");
-	SRunner *runner = srunner_create(suite);
-	int failed;
+	TCase *tc = new_case("worker_env", setup, teardown);
 
-	suite_add_tcase(suite, tc);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, comes_up_at_once);
 	tcase_add_test(tc, fails_and_says_why);
 	tcase_add_test(tc, waits_until_it_is_ready);
 	tcase_add_test(tc, fails_after_waiting_and_comes_up);
 	tcase_add_test(tc, needs_tools);
 	tcase_add_test(tc, changes_its_tools);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return run_cases(tc);
 }
