@@ -6,15 +6,10 @@
 
 #include "common/uri_template.h"
 #include "proxy/subscriptions.h"
+#include "tests/fuzz/must.h"
 #include "worker/runtime/ask.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                   \
-	do {                                                                 \
-		if (!(condition))                                            \
-			abort();                                             \
-	} while (0)
 
 /* An answer has a result or an error; an id that is ours is spelled one way. */
 static void
@@ -28,12 +23,12 @@ check_answer(struct slice payload)
 
 	if (!ask_read_answer(payload, &answer, &tree))
 		return;
-	REQUIRE((answer.result != NULL) == (answer.error == 0));
-	REQUIRE(answer.result != NULL || answer.message != NULL);
-	REQUIRE(jsonrpc_peek(payload.p, payload.n, &msg) == 0);
+	MUST((answer.result != NULL) == (answer.error == 0));
+	MUST(answer.result != NULL || answer.message != NULL);
+	MUST(jsonrpc_peek(payload.p, payload.n, &msg) == 0);
 	if (env_ask_read(msg.id, &of, &ask)) {
-		REQUIRE(env_api_name_ok(of) && ask.n == ENV_ASK_LEN);
-		REQUIRE(slice_eq(env_ask_id(again, of, ask), msg.id));
+		MUST(env_api_name_ok(of) && ask.n == ENV_ASK_LEN);
+		MUST(slice_eq(env_ask_id(again, of, ask), msg.id));
 	}
 	cJSON_Delete(tree);
 }
@@ -49,12 +44,12 @@ check_uri(struct slice uri)
 
 	if (!uri_template_match("t://{a}/{+b}-{c}", uri, v, &count))
 		return;
-	REQUIRE(count == 3);
+	MUST(count == 3);
 	for (size_t i = 0; i < count; i++) {
-		REQUIRE(v[i].value.n > 0 && v[i].value.p == uri.p + n);
+		MUST(v[i].value.n > 0 && v[i].value.p == uri.p + n);
 		n += v[i].value.n + around[i + 1].n;
 	}
-	REQUIRE(n == uri.n);
+	MUST(n == uri.n);
 }
 
 static void
@@ -65,10 +60,10 @@ check_subscription(struct slice uri)
 	if (memchr(uri.p, '\n', uri.n) || memchr(uri.p, '\0', uri.n) ||
 	    !subscriptions_add(&text, uri))
 		return;
-	REQUIRE(subscriptions_add(&text, SLICE("other")));
-	REQUIRE(subscriptions_have(text, uri));
+	MUST(subscriptions_add(&text, SLICE("other")));
+	MUST(subscriptions_have(text, uri));
 	subscriptions_remove(&text, uri);
-	REQUIRE(!subscriptions_have(text, uri));
+	MUST(!subscriptions_have(text, uri));
 	free(text);
 }
 

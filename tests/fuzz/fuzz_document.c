@@ -4,15 +4,10 @@
  */
 #include <stdlib.h>
 
+#include "tests/fuzz/must.h"
 #include "worker/openapi/document.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 /* Aliases make more of a document than its bytes. */
 #define WRITTEN_MAX ((size_t)1 << 20)
@@ -24,11 +19,11 @@ read_bytes(const void *p, size_t n, enum document_kind kind)
 	char *copy = malloc(n + 1);
 	struct document *d;
 
-	REQUIRE(copy != NULL);
+	MUST(copy != NULL);
 	if (n > 0)
 		memcpy(copy, p, n);
 	d = document_new("fuzz", copy, n, kind, &error);
-	REQUIRE((d == NULL) == (error.n > 0));
+	MUST((d == NULL) == (error.n > 0));
 	strbuf_release(&error);
 	return d;
 }
@@ -36,15 +31,15 @@ read_bytes(const void *p, size_t n, enum document_kind kind)
 static void
 look_up_all(const struct node *node, unsigned depth)
 {
-	REQUIRE(depth <= 200);
+	MUST(depth <= 200);
 	for (size_t i = 0; node_is(node, NODE_ARRAY) && i < node->n; i++)
 		look_up_all(node_item(node, i), depth + 1);
 	for (size_t i = 0; node_is(node, NODE_OBJECT) && i < node->n; i++) {
 		const struct member *m = node_member(node, i);
 
-		REQUIRE(node_find(node, member_name(m)) == &m->value);
+		MUST(node_find(node, member_name(m)) == &m->value);
 	}
-	REQUIRE(node_get(node, "\x01not there") == NULL);
+	MUST(node_get(node, "\x01not there") == NULL);
 }
 
 int
@@ -63,7 +58,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			again = read_bytes(first.p, first.n, DOCUMENT_LENIENT);
 			if (again != NULL) {
 				node_write(&second, again->root);
-				REQUIRE(slice_eq(strbuf_slice(&first),
+				MUST(slice_eq(strbuf_slice(&first),
 				    strbuf_slice(&second)));
 			}
 			document_free(again);

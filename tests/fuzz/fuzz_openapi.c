@@ -5,16 +5,11 @@
  */
 #include <stdlib.h>
 
+#include "tests/fuzz/must.h"
 #include "worker/openapi/request.h"
 #include "worker/openapi/toolbox.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) \
-	do { \
-		if (!(condition)) \
-			abort(); \
-	} while (0)
 
 static const char DEFAULT_SPEC[] =
     "openapi: 3.0.0\n"
@@ -34,7 +29,7 @@ copy_of(const void *p, size_t n)
 {
 	char *copy = malloc(n + 1);
 
-	REQUIRE(copy != NULL);
+	MUST(copy != NULL);
 	if (n > 0)
 		memcpy(copy, p, n);
 	copy[n] = '\0';
@@ -59,10 +54,10 @@ try_request(const struct binding *b)
 
 		request_finish(&r);
 		if (request_url(&r, &url))
-			REQUIRE(
+			MUST(
 			    strpbrk(strbuf_str(&r.query), "\r\n #") == NULL);
 		for (size_t i = 0; i < r.header_count; i++)
-			REQUIRE(strpbrk(r.headers[i], "\r\n") == NULL);
+			MUST(strpbrk(r.headers[i], "\r\n") == NULL);
 		strbuf_release(&url);
 	}
 	request_release(&r);
@@ -75,9 +70,9 @@ check_tool(const struct tool *tool)
 {
 	cJSON *schema = cJSON_Parse(tool->input_schema);
 
-	REQUIRE(schema != NULL);
-	REQUIRE(strlen(tool->name) > 0 && strlen(tool->name) <= 56);
-	REQUIRE(tool->description != NULL);
+	MUST(schema != NULL);
+	MUST(strlen(tool->name) > 0 && strlen(tool->name) <= 56);
+	MUST(tool->description != NULL);
 	cJSON_Delete(schema);
 	try_request(tool->data);
 }

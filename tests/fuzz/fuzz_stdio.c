@@ -7,16 +7,11 @@
 
 #include "common/jsonrpc.h"
 #include "common/raw.h"
+#include "tests/fuzz/must.h"
 #include "worker/stdio/lines.h"
 #include "worker/stdio/text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition)                                                   \
-	do {                                                                 \
-		if (!(condition))                                            \
-			abort();                                             \
-	} while (0)
 
 #define CAP ((size_t)1024)
 
@@ -28,7 +23,7 @@ struct sum {
 static void
 require_within(struct slice part, struct slice whole)
 {
-	REQUIRE(part.p == NULL || (part.p >= whole.p &&
+	MUST(part.p == NULL || (part.p >= whole.p &&
 	    part.p + part.n <= whole.p + whole.n));
 }
 
@@ -62,11 +57,11 @@ look_into(struct slice line)
 	walk(line, 8);
 	if (jsonrpc_peek(line.p, line.n, &msg) != 0)
 		return;
-	REQUIRE(slice_eq(id, msg.id));
+	MUST(slice_eq(id, msg.id));
 	if (msg.params.n > 0)
-		REQUIRE(slice_eq(raw_find(line, "params"), msg.params));
+		MUST(slice_eq(raw_find(line, "params"), msg.params));
 	if (msg.result.n > 0)
-		REQUIRE(slice_eq(raw_find(line, "result"), msg.result));
+		MUST(slice_eq(raw_find(line, "result"), msg.result));
 	free(text_copy(raw_find(msg.params, "message")));
 }
 
@@ -75,9 +70,9 @@ on_line(struct slice line, bool cut, void *arg)
 {
 	struct sum *sum = arg;
 
-	REQUIRE(line.n > 0 && line.n <= CAP);
-	REQUIRE(memchr(line.p, '\n', line.n) == NULL);
-	REQUIRE(!cut || line.n <= 2 * LINES_END);
+	MUST(line.n > 0 && line.n <= CAP);
+	MUST(memchr(line.p, '\n', line.n) == NULL);
+	MUST(!cut || line.n <= 2 * LINES_END);
 	for (size_t i = 0; i < line.n; i++)
 		sum->hash = (sum->hash ^ (unsigned char)line.p[i]) *
 		    0x100000001b3;
@@ -111,6 +106,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	whole = feed(bytes, size);
 	pieces = feed(bytes, 1 + data[0] % 64);
-	REQUIRE(whole.hash == pieces.hash && whole.count == pieces.count);
+	MUST(whole.hash == pieces.hash && whole.count == pieces.count);
 	return 0;
 }
