@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/ration.h"
 #include "common/strbuf.h"
+#include "common/timer.h"
 #include "common/xalloc.h"
 
 #define CONNECT_TIMEOUT_MS 10000
@@ -15,7 +16,6 @@
 #define BACKOFF_MAX_MS 15000
 /* Beyond the server's own statement_timeout: then the server is gone. */
 #define GRACE_MS 5000
-#define MS_PER_S 1000
 /*
  * Settings of each connection, of those that the server knows. It looks for a
  * client that has gone every second. Text is sent as libpg_query reads it.
@@ -91,15 +91,6 @@ conn_set_state(struct db_conn *c, enum conn_state state)
 	if (state == CONN_IDLE)
 		LIST_INSERT_HEAD(&c->db->idle, c, idle_link);
 	c->state = state;
-}
-
-static void
-set_timer(struct event *timer, uint64_t ms)
-{
-	const struct timeval after = { .tv_sec = (time_t)(ms / MS_PER_S),
-		.tv_usec = (suseconds_t)(ms % MS_PER_S) * 1000 };
-
-	event_add(timer, &after);
 }
 
 /* Waits for these events on the connection's socket, which may have changed. */
@@ -180,7 +171,7 @@ static void
 conn_retry(struct db_conn *c)
 {
 	conn_close(c);
-	set_timer(c->timer, jittered(c->backoff_ms));
+	timer_set(c->timer, jittered(c->backoff_ms));
 	c->backoff_ms *= 2;
 	if (c->backoff_ms > BACKOFF_MAX_MS)
 		c->backoff_ms = BACKOFF_MAX_MS;
@@ -191,7 +182,7 @@ static void
 conn_drop(struct db_conn *c)
 {
 	conn_close(c);
-	set_timer(c->timer, 0);
+	timer_set(c->timer, 0);
 }
 
 /* The connection is of no use any more. reason may be libpq's own memory. */
@@ -456,7 +447,7 @@ conn_connect(struct db_conn *c, const char *addresses, const char *names)
 		addresses, names, NULL };
 
 	conn_set_state(c, CONN_CONNECTING);
-	set_timer(c->timer, CONNECT_TIMEOUT_MS);
+	timer_set(c->timer, CONNECT_TIMEOUT_MS);
 	c->pg = PQconnectStartParams(keys, values, 1);
 	if (c->pg == NULL)
 		abort();
@@ -579,7 +570,7 @@ db_run(struct db *db, struct db_task *task, uint64_t limit_ms)
 	task->timer = evtimer_new(db->options.base, on_task_timer, task);
 	if (task->timer == NULL)
 		abort();
-	set_timer(task->timer, limit_ms < most ? limit_ms : most);
+	timer_set(task->timer, limit_ms < most ? limit_ms : most);
 	TAILQ_INSERT_TAIL(&db->waiting, task, link);
 	if (c != NULL)
 		conn_take_task(c);
@@ -661,7 +652,7 @@ db_new(const struct db_options *options)
 		c->timer = evtimer_new(options->base, on_conn_timer, c);
 		if (c->timer == NULL)
 			abort();
-		set_timer(c->timer, 0);
+		timer_set(c->timer, 0);
 	}
 	return db;
 }

@@ -21,6 +21,7 @@
 #include "common/redis_tls.h"
 #include "common/resp.h"
 #include "common/resp_reader.h"
+#include "common/timer.h"
 #include "common/xalloc.h"
 
 #define BACKOFF_MIN_MS 50
@@ -99,17 +100,6 @@ set_state(struct redis *r, enum redis_state next)
 	if ((last == REDIS_READY) != (next == REDIS_READY) &&
 	    r->opt.on_state != NULL)
 		r->opt.on_state(r, next == REDIS_READY, r->opt.arg);
-}
-
-static void
-set_timer(struct redis *r, uint64_t ms)
-{
-	struct timeval tv = {
-		.tv_sec = (time_t)(ms / 1000),
-		.tv_usec = (suseconds_t)(ms % 1000) * 1000,
-	};
-
-	evtimer_add(r->timer, &tv);
 }
 
 /* Drops the connection and what was on its way; the state stays. */
@@ -200,7 +190,7 @@ lose(struct redis *r, const char *reason)
 	disconnect(r);
 	r->reason[0] = '\0';
 	set_state(r, REDIS_BACKOFF);
-	set_timer(r, delay);
+	timer_set(r->timer, delay);
 	fail_pending(r);
 }
 
@@ -223,7 +213,7 @@ connect_start(struct redis *r)
 	const struct redis_url *url = r->opt.url;
 
 	set_state(r, REDIS_CONNECTING);
-	set_timer(r, r->opt.connect_timeout_ms);
+	timer_set(r->timer, r->opt.connect_timeout_ms);
 	redis_lookup_open(&r->lookup, r->dns, url->host, url->port, r->attempt,
 	    on_address, r);
 }
@@ -247,7 +237,7 @@ check_oldest(struct redis *r)
 	if (age >= r->opt.command_timeout_ms)
 		lose_by_timeout(r, "command timeout");
 	else
-		set_timer(r, r->opt.command_timeout_ms - age);
+		timer_set(r->timer, r->opt.command_timeout_ms - age);
 }
 
 static void
@@ -341,7 +331,7 @@ queue(struct redis *r, const struct slice *argv, size_t argc, redis_cb *cb,
 		event_active(r->flush, EV_TIMEOUT, 0);
 	if (r->pending.count == 0 && r->state == REDIS_READY &&
 	    !evtimer_pending(r->timer, NULL))
-		set_timer(r, r->opt.command_timeout_ms);
+		timer_set(r->timer, r->opt.command_timeout_ms);
 	r->out.n = (size_t)(resp_command_write(to, argv, argc) - r->out.p);
 	redis_pending_push(&r->pending,
 	    (struct redis_call){ cb, arg, clock_mono_ms() });

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/strbuf.h"
+#include "common/timer.h"
 #include "common/xalloc.h"
 
 struct fetch {
@@ -95,13 +96,12 @@ static int
 want_timer(CURLM *multi, long ms, void *arg)
 {
 	struct fetch *f = arg;
-	struct timeval after = { ms / 1000, ms % 1000 * 1000 };
 
 	(void)multi;
 	if (ms < 0)
 		event_del(f->timer);
 	else
-		event_add(f->timer, &after);
+		timer_set(f->timer, (uint64_t)ms);
 	return 0;
 }
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/timer.h"
 #include "common/xalloc.h"
 
 struct gather {
@@ -118,7 +119,6 @@ struct gather *
 gather_new(struct event_base *base, struct redis *redis, unsigned deadline_ms,
     gather_done_cb *done, void *arg)
 {
-	struct timeval after = { deadline_ms / 1000, deadline_ms % 1000 * 1000 };
 	struct gather *g = xcalloc(1, sizeof(*g));
 
 	g->redis = redis;
@@ -129,6 +129,6 @@ gather_new(struct event_base *base, struct redis *redis, unsigned deadline_ms,
 	g->timer = evtimer_new(base, on_deadline, g);
 	if (g->timer == NULL)
 		abort();
-	event_add(g->timer, &after);
+	timer_set(g->timer, deadline_ms);
 	return g;
 }

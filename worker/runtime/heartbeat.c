@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/envelope.h"
 #include "common/log.h"
+#include "common/timer.h"
 #include "common/xalloc.h"
 
 /* Workers that died leave their place in the list; it is swept after this. */
@@ -253,14 +254,9 @@ beat(struct heartbeat *h)
 void
 heartbeat_beat(struct heartbeat *h)
 {
-	const struct timeval every = {
-		.tv_sec = ENV_HEARTBEAT_EVERY_MS / 1000,
-		.tv_usec = ENV_HEARTBEAT_EVERY_MS % 1000 * 1000,
-	};
-
 	if (redis_is_ready(h->options.commands))
 		beat(h);
-	event_add(h->timer, &every);
+	timer_set(h->timer, ENV_HEARTBEAT_EVERY_MS);
 }
 
 static void

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/timer.h"
 #include "common/xalloc.h"
 
 /* A dead worker's calls are noticed this long after their rest, at most. */
@@ -131,17 +132,11 @@ static void
 schedule(struct reclaim *r)
 {
 	unsigned random, most = r->options.idle_ms / 4;
-	struct timeval pause = { .tv_sec = 0 };
 
 	if (most > PERIOD_MAX_MS)
 		most = PERIOD_MAX_MS;
 	evutil_secure_rng_get_bytes(&random, sizeof(random));
-	pause.tv_usec = (most - random % (most / 4)) * 1000L;
-	if (pause.tv_usec >= 1000000) {
-		pause.tv_sec = 1;
-		pause.tv_usec -= 1000000;
-	}
-	event_add(r->timer, &pause);
+	timer_set(r->timer, most - random % (most / 4));
 }
 
 static void

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/strbuf.h"
+#include "common/timer.h"
 #include "common/xalloc.h"
 #include "worker/runtime/breaker.h"
 
@@ -85,15 +86,6 @@ set_state(struct upstream_transfer *t, enum transfer_state state)
 	log_debug("upstream state", LF("host", t->name),
 	    LF("from", names[t->state]), LF("to", names[state]));
 	t->state = state;
-}
-
-static void
-set_timer(struct event *timer, uint64_t ms)
-{
-	const struct timeval after = { .tv_sec = (time_t)(ms / MS_PER_S),
-		.tv_usec = (suseconds_t)(ms % MS_PER_S) * 1000 };
-
-	event_add(timer, &after);
 }
 
 /* The end of a transfer -------------------------------------------------- */
@@ -254,7 +246,7 @@ attempt_ended(struct upstream_transfer *t, CURLcode result)
 	tell_breaker(t, result, status);
 	pause = retry_pause(t, result, status);
 	if (pause >= 0)
-		set_timer(t->timer, (uint64_t)pause);
+		timer_set(t->timer, (uint64_t)pause);
 	else if (result == CURLE_OK)
 		finish_answered(t, (int)status);
 	else
@@ -379,7 +371,7 @@ watch_time(CURLM *multi UNUSED, long ms, void *arg)
 	if (ms < 0)
 		event_del(u->timer);
 	else
-		set_timer(u->timer, (uint64_t)ms);
+		timer_set(u->timer, (uint64_t)ms);
 	return 0;
 }
 
@@ -574,7 +566,7 @@ upstream_send(struct upstream *u, const struct upstream_request *request)
 	read_url(t, request->url);
 	if (t->failed == NULL)
 		set_request(t, request);
-	set_timer(t->timer, 0);
+	timer_set(t->timer, 0);
 	return t;
 }
 

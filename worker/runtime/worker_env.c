@@ -5,6 +5,7 @@
 #include <event2/util.h>
 
 #include "common/log.h"
+#include "common/timer.h"
 #include "common/xalloc.h"
 
 /* Pauses between attempts double from the first to the last. */
@@ -72,14 +73,12 @@ static void
 failed(struct worker_env *env)
 {
 	unsigned ms = next_pause_ms(env);
-	const struct timeval pause = { .tv_sec = ms / 1000,
-		.tv_usec = ms % 1000 * 1000 };
 
 	log_error("API does not start", LF("api", env->options.name),
 	    LF("reason", strbuf_str(&env->error)), LF_N("again_ms", ms));
 	env->api_state = NULL;
 	env_set_state(env, STATE_FAILED);
-	event_add(env->again, &pause);
+	timer_set(env->again, ms);
 	changed(env);
 }
 

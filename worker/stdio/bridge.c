@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/raw.h"
+#include "common/timer.h"
 #include "common/xalloc.h"
 #include "worker/stdio/dialogue.h"
 #include "worker/stdio/inventory.h"
@@ -66,15 +67,6 @@ slot_set_state(struct slot *slot, enum slot_state state)
 	log_debug("slot state", LF_N("child", slot->number),
 	    LF("from", names[slot->state]), LF("to", names[state]));
 	slot->state = state;
-}
-
-static void
-set_timer(struct slot *slot, unsigned ms)
-{
-	const struct timeval time = { .tv_sec = ms / 1000,
-		.tv_usec = ms % 1000 * 1000 };
-
-	event_add(slot->timer, &time);
 }
 
 /* Calls ---------------------------------------------------------------------------- */
@@ -245,14 +237,14 @@ probe(struct slot *slot)
 		return;
 	slot->probing = server_ask(slot->server, "ping", SLICE_NONE, on_pong,
 	    slot) != 0;
-	set_timer(slot, PROBE_MS);
+	timer_set(slot->timer, PROBE_MS);
 }
 
 static void
 probe_overdue(struct slot *slot)
 {
 	if (slot->running > 0)
-		set_timer(slot, PROBE_MS);
+		timer_set(slot->timer, PROBE_MS);
 	else
 		server_give_up(slot->server, "it does not answer any more");
 }
@@ -369,7 +361,7 @@ start_later(struct slot *slot)
 	slot->pause_ms = most * 2 < PAUSE_LAST_MS ? most * 2 : PAUSE_LAST_MS;
 	evutil_secure_rng_get_bytes(&random, sizeof(random));
 	slot_set_state(slot, SLOT_DOWN);
-	set_timer(slot, most / 2 + random % (most / 2 + 1));
+	timer_set(slot->timer, most / 2 + random % (most / 2 + 1));
 }
 
 static void
@@ -410,7 +402,7 @@ slot_start(struct slot *slot, struct strbuf *error)
 	if (slot->server == NULL)
 		return false;
 	slot_set_state(slot, SLOT_STARTING);
-	set_timer(slot, o->start_timeout_s * 1000);
+	timer_set(slot->timer, o->start_timeout_s * 1000);
 	return true;
 }
 
