@@ -13,7 +13,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +22,8 @@
 #include "common/strbuf.h"
 #include "common/xalloc.h"
 #include "tests/unit/support/port.h"
+#include "tests/unit/support/spawn.h"
+#include "tests/unit/support/suite.h"
 #include "tests/unit/support/words.h"
 
 /* Ample under sanitizers on a busy machine; nothing waits this long. */
@@ -70,28 +71,6 @@ struct server {
 };
 
 static struct server server;
-
-/* Starts a program that dies with this process; its output goes nowhere. */
-static pid_t
-spawn(const char *const *argv)
-{
-	pid_t parent = getpid();
-	pid_t pid = fork();
-	int null;
-
-	ck_assert_int_ge(pid, 0);
-	if (pid > 0)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
-	null = open("/dev/null", O_RDWR);
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
-	execvp(argv[0], (char *const *)argv);
-	_exit(127);
-}
 
 static void
 server_start(struct server *s)
@@ -1401,16 +1380,13 @@ remove_one(const char *path, const struct stat *st UNUSED, int kind UNUSED,
 int
 main(void)
 {
-	Suite *suite = suite_create("redis");
-	TCase *tc = tcase_create("redis");
-	SRunner *runner;
-	int failed;
+	TCase *tc = new_case("redis", setup, teardown);
+	int status;
 
 	if (mkdtemp(temp_dir) == NULL)
 		return EXIT_FAILURE;
 	tcase_set_timeout(tc, 120);
 	tcase_add_unchecked_fixture(tc, make_files, NULL);
-	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, pipelined_answers_come_in_order);
 	tcase_add_test(tc, more_commands_than_max_pending_are_refused);
 	tcase_add_test(tc, more_output_than_max_output_bytes_is_refused);
@@ -1455,11 +1431,7 @@ main(void)
 	tcase_add_test(tc, tls_to_a_server_without_it_fails);
 	tcase_add_test(tc, tls_survives_a_restart);
 	tcase_add_test(tc, tls_pipelined_answers_come_in_order);
-	suite_add_tcase(suite, tc);
-	runner = srunner_create(suite);
-	srunner_run_all(runner, CK_ENV);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
+	status = run_cases(tc);
 	nftw(temp_dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return status;
 }

@@ -2,16 +2,14 @@
 
 #include <arpa/inet.h>
 #include <check.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "tests/unit/support/port.h"
+#include "tests/unit/support/spawn.h"
 #include "tests/unit/support/wait.h"
 
 static pid_t pid;
@@ -20,32 +18,15 @@ static redisContext *admin;
 static redisReply *last;   /* of the blocking way, freed by the next */
 static struct redis_url url;
 
-/*
- * The server ends with this process, whatever becomes of it, and saves nothing:
- * no file needs to be removed.
- */
+/* It saves nothing: no file needs to be removed. */
 static void
-spawn(void)
+start(void)
 {
-	pid_t parent = getpid();
 	char port_text[12];
-	int null;
 
 	snprintf(port_text, sizeof(port_text), "%u", port);
-	pid = fork();
-	ck_assert_int_ge(pid, 0);
-	if (pid > 0)
-		return;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
-	null = open("/dev/null", O_RDWR);
-	dup2(null, STDIN_FILENO);
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
-	execlp("redis-server", "redis-server", "--bind", "127.0.0.1", "--port",
-	    port_text, "--save", "", (char *)NULL);
-	_exit(127);
+	pid = spawn((const char *const[]){ "redis-server", "--bind",
+		"127.0.0.1", "--port", port_text, "--save", "", NULL });
 }
 
 static bool
@@ -74,7 +55,7 @@ server_setup(void)
 	const char *reason;
 
 	port = free_port();
-	spawn();
+	start();
 	snprintf(text, sizeof(text), "redis://127.0.0.1:%u", port);
 	ck_assert(redis_url_parse(text, &url, &reason));
 	WAIT(reach());
@@ -130,7 +111,7 @@ void
 server_restart(void)
 {
 	stop();
-	spawn();
+	start();
 	WAIT(reach());
 }
 
