@@ -2,10 +2,10 @@
 
 import threading
 
-from harness import SseClient
+from harness import SseClient, Threads
 
 
-class Load:
+class Load(Threads):
     """Sessions that call echo again and again, each POST to the next server.
 
     with Load(system, sessions=16) as load:
@@ -14,28 +14,17 @@ class Load:
     """
 
     def __init__(self, system, sessions=16, servers=None):
+        super().__init__([threading.Thread(target=self._run, args=(n,), name=f"load-{n}")
+                          for n in range(sessions)])
         self.system = system
         self.servers = servers or system.proxies
         self.sessions = [system.client(n % len(system.proxies), timeout=30)
                          for n in range(sessions)]
-        self.stopping = threading.Event()
         self.refused = {}
         self.wrong = []
         self.accepted = 0
         self.answered = [0] * sessions
         self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self._run, args=(n,), name=f"load-{n}")
-                        for n in range(sessions)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exc):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
 
     def total(self):
         return sum(self.answered)

@@ -49,14 +49,15 @@ from .sse import REVISIONS, Event, EventParser, SseClient
 from .steady import ACCEPTED, SteadyClient, SteadyLoad, percentile
 from .system import (ALL_TOOLS, TOOLS, Cluster, LoadBalancer, Program, Proxy, Worker, loop_of,
                      plain_pod, session_hash, template)
+from .threads import Threads
 from .wait import PATIENCE, until
 
 __all__ = [
     "ACCEPTED", "ALL_TOOLS", "SteadyClient", "SteadyLoad", "percentile",
     "BIN", "PATIENCE", "REVISIONS", "ROOT", "SCRATCH", "TOOLS", "Chunks", "Cluster", "Event",
     "EventParser", "LoadBalancer", "Postgres", "Process", "Program", "Proxy", "RawHttp", "Redis",
-    "RedisClient", "RedisError", "RestServer", "Response", "SseClient", "Worker", "address_of",
-    "clean_environment", "free_port", "loop_of", "metrics", "plain_pod", "port_is_free",
-    "remove_scratch", "request", "session_hash", "tails", "template", "until",
+    "RedisClient", "RedisError", "RestServer", "Response", "SseClient", "Threads", "Worker",
+    "address_of", "clean_environment", "free_port", "loop_of", "metrics", "plain_pod",
+    "port_is_free", "remove_scratch", "request", "session_hash", "tails", "template", "until",
     "work_directory",
 ]

@@ -16,6 +16,7 @@ from . import ledger
 from .ledger import ACCEPTED, REFUSED, UNKNOWN
 from .rawhttp import Chunks, RawHttp, address_of, readable
 from .sse import EventParser
+from .threads import Threads
 from .wait import PATIENCE
 
 
@@ -239,24 +240,14 @@ class SteadyClient:
         return sum(count - 1 for count in self.answers.values())
 
 
-class SteadyLoad:
+class SteadyLoad(Threads):
     """Many of them at work, one thread each, with calls in flight all the time."""
 
     def __init__(self, clients, in_flight=2):
+        super().__init__([threading.Thread(target=self._run, args=(client,))
+                          for client in clients])
         self.clients, self.in_flight = clients, in_flight
-        self.stopping = threading.Event()
         self.failed = []
-        self.threads = [threading.Thread(target=self._run, args=(client,)) for client in clients]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exc):
-        self.stopping.set()
-        for thread in self.threads:
-            thread.join()
 
     def _run(self, client):
         try:
