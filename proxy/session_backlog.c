@@ -64,12 +64,18 @@ delivery_new(struct session *s, const struct env_message *message,
 	return d;
 }
 
-/* Written, or sent: the one behind it is the next. */
+/*
+ * Written, or sent: the one behind it is the next; but one behind it may still
+ * be on its way to the log when this one had to be sent again.
+ */
 void
 delivery_step_over(struct backlog *b, struct delivery *d)
 {
-	if (b->next == d)
-		b->next = TAILQ_NEXT(d, link);
+	if (b->next != d)
+		return;
+	do
+		b->next = TAILQ_NEXT(b->next, link);
+	while (b->next != NULL && b->next->sent);
 }
 
 void

@@ -18,6 +18,10 @@
  * While a session lags, messages are appended to its log, those in the output
  * buffer too. Of the log, what has been handed over is trimmed when the buffer
  * has drained, and not before: if the stream breaks, the rest is owed.
+ *
+ * Appending and fetching take turns. A log that Redis lost begins anew with ids
+ * that the old one had, and only the answers to what was appended tell; a fetch
+ * that did not wait for them would trim new events for old ones.
  */
 #ifndef MCP_SESSION_BACKLOG_H
 #define MCP_SESSION_BACKLOG_H
@@ -59,7 +63,7 @@ struct backlog {
 	uint64_t asked_ms;             /* when the proof was asked for */
 	uint64_t held_until_ms;        /* 0: not held */
 	struct event_id handed;        /* the last one taken from the log */
-	unsigned lagged_since_fetch;
+	unsigned appending;            /* XADDs to the log on their way */
 	unsigned lag_events;           /* in the log, not handed over */
 	size_t lag_bytes;
 	/* What recent.h knows of the messages in the output buffer. */
@@ -112,7 +116,7 @@ void session_delivery_go_on(struct session *s);
 
 /* From here on messages go to the log, those in the output buffer first. */
 void session_log_begin(struct backlog *b);
-/* Sends an XADD; false when Redis is away. */
+/* Sends an XADD; false when Redis is away, or it is the turn of a fetch. */
 bool session_log_append(struct delivery *d) MUST_CHECK;
 /* Asks for what is in the log, if it is time. */
 void session_log_fetch(struct session *s);

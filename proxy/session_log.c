@@ -14,11 +14,20 @@
 
 /* Appending ------------------------------------------------------------------ */
 
+/* The next is the first one that is not on its way to the log. */
+static void
+begin_with_unsent(struct backlog *b)
+{
+	b->next = TAILQ_FIRST(&b->deliveries);
+	while (b->next != NULL && b->next->sent)
+		b->next = TAILQ_NEXT(b->next, link);
+}
+
 void
 session_log_begin(struct backlog *b)
 {
 	b->lagging = true;
-	b->next = TAILQ_FIRST(&b->deliveries);
+	begin_with_unsent(b);
 }
 
 static bool
@@ -50,7 +59,6 @@ note_logged(struct session *s, const struct delivery *d, struct slice event_id)
 		return;
 	}
 	sessions_count_one(s->all, STAT_EVENTS_LAGGED);
-	b->lagged_since_fetch++;
 	b->lag_events++;
 	b->lag_bytes += d->payload_len;
 }
@@ -87,20 +95,17 @@ logged(struct delivery *d, struct slice event_id)
 		session_log_fetch(s);
 }
 
-/* It has not been sent after all, nor has what came after it. */
+/* It has not been sent after all. */
 static void
 send_again(struct delivery *d)
 {
-	struct backlog *b = d->session->backlog;
-
 	d->sent = false;
-	for (b->next = TAILQ_FIRST(&b->deliveries); b->next->sent;)
-		b->next = TAILQ_NEXT(b->next, link);
+	begin_with_unsent(d->session->backlog);
 }
 
 /*
  * Redis is full: it has no room for what this client is owed. What is in the
- * output buffer still has its inbox entry, and may yet drain.
+ * output buffer still has its inbox entry: it may yet drain, or has done so.
  */
 static void
 not_logged(struct delivery *d, const char *error)
@@ -108,8 +113,11 @@ not_logged(struct delivery *d, const char *error)
 	struct session *s = d->session;
 
 	send_again(d);
-	if (d->written)
+	if (d->written) {
+		if (http_stream_unsent(s->stream) == 0)
+			session_delivery_drained(s);
 		return;
+	}
 	log_warn("event not logged", LF("error", error),
 	    LF_S("session", log_session_id(s->sid)));
 	session_end(s, "redis_full", END_DETACHED);
@@ -126,7 +134,10 @@ settle_append(struct delivery *d, const redisReply *reply)
 			delivery_finish(d);
 		else
 			delivery_pass_on(d);
-	} else if (reply == NULL) {
+		return;
+	}
+	s->backlog->appending--;
+	if (reply == NULL) {
 		d->repeated = true;
 		send_again(d);
 	} else if (redis_is_error(reply, "ERR The ID specified in XADD")) {
@@ -163,6 +174,28 @@ keep_log(struct session *s, struct slice key)
 	    NULL);
 }
 
+/* May the log be read: has all of its session's output left? */
+static bool
+is_readable(const struct session *s)
+{
+	const struct backlog *b = s->backlog;
+
+	return b->lagging && b->held_until_ms == 0 &&
+	    http_stream_unsent(s->stream) == 0;
+}
+
+/*
+ * What has been sent is waited for when the log may be read: a client that reads
+ * is not to wait behind a stream of messages without a gap.
+ */
+static bool
+is_turn_of_fetch(const struct session *s)
+{
+	const struct backlog *b = s->backlog;
+
+	return b->fetching || (b->appending > 0 && is_readable(s));
+}
+
 /* Redis refuses the id of an owner that has been replaced: see claim_script. */
 bool
 session_log_append(struct delivery *d)
@@ -175,12 +208,16 @@ session_log_append(struct delivery *d)
 	struct slice argv[3 + ENV_MESSAGE_ARGC] = { SLICE("XADD"),
 		env_key(&keybuf, ENV_EVENTS, session_sid(s)), slice_of(id, n + 2) };
 
+	if (is_turn_of_fetch(s))
+		return false;
 	memcpy(id + n, "-*", 2);
 	d->sent = redis_send(s->all->options.commands, argv,
 	    3 + env_message_fields(argv + 3, &message), on_appended, d);
-	if (d->sent)
-		keep_log(s, argv[1]);
-	return d->sent;
+	if (!d->sent)
+		return false;
+	s->backlog->appending++;
+	keep_log(s, argv[1]);
+	return true;
 }
 
 /* Catching up --------------------------------------------------------------- */
@@ -244,22 +281,20 @@ static void
 take_fetched(struct session *s, const redisReply *reply)
 {
 	struct backlog *b = s->backlog;
-	const struct delivery *first = TAILQ_FIRST(&b->deliveries);
 
 	if (reply->type == REDIS_REPLY_INTEGER) {
 		session_yield(s);
 	} else if (reply->type != REDIS_REPLY_ARRAY || reply->elements == 0) {
 		log_warn("event log not read", LF("error", reply->str));
-	} else if (reply->elements > 1 || b->lagged_since_fetch > 0) {
+	} else if (reply->elements > 1) {
 		(void)!env_number(redis_slice(reply->element[0]), &s->fresh);
 		hand_over_entries(s, reply);
 		session_log_fetch(s);
-	} else if (first == NULL || !first->sent) {
+	} else {
 		/* The log is empty, and nothing is on its way to it. */
 		b->lagging = false;
 		b->lag_events = 0;
 		b->lag_bytes = 0;
-		session_delivery_go_on(s);
 	}
 }
 
@@ -274,13 +309,14 @@ on_fetched(struct redis *r, const redisReply *reply, void *arg)
 		/* NULL: Redis is away, and a tick fetches again. */
 		if (reply != NULL)
 			take_fetched(s, reply);
+		session_delivery_go_on(s);
 	}
 	session_unref(s);
 }
 
 /*
- * Once the output buffer is empty, and the log has answered for what was in it:
- * that is not to be fetched again.
+ * Once the output buffer is empty, and the log has answered for all that was
+ * sent to it: what was in the buffer is not to be fetched again.
  */
 void
 session_log_fetch(struct session *s)
@@ -288,15 +324,13 @@ session_log_fetch(struct session *s)
 	struct backlog *b = s->backlog;
 	const struct delivery *first;
 
-	if (b == NULL || s->state != SESSION_LIVE || !b->lagging ||
-	    b->fetching || b->held_until_ms != 0 ||
-	    http_stream_unsent(s->stream) > 0)
+	if (b == NULL || s->state != SESSION_LIVE || b->fetching ||
+	    b->appending > 0 || !is_readable(s))
 		return;
 	first = TAILQ_FIRST(&b->deliveries);
 	if ((first != NULL && first->written) || !ask_log(s, on_fetched))
 		return;
 	b->fetching = true;
-	b->lagged_since_fetch = 0;
 	s->refs++;
 }
 

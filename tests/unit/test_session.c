@@ -972,6 +972,53 @@ START_TEST(what_was_fetched_is_in_the_log_until_it_has_left)
 }
 END_TEST
 
+/* Redis was asked to keep it, and has no room; but now nobody needs that. */
+START_TEST(what_drained_meanwhile_needs_no_room_in_redis)
+{
+	unsigned id = fill();
+
+	server_do("CONFIG SET maxmemory 1");
+	server_freeze();
+	pass_ms(1000);
+	sessions_tick(sessions);
+	client_resume(&client);
+	WAIT(count_got() == id);
+	deliver(++id, "1", 0);
+	server_thaw();
+	WAIT(told_count == id);
+	WAIT(count_got() == id);
+	server_do("CONFIG SET maxmemory 0");
+	check_got(id);
+	check_told(id);
+}
+END_TEST
+
+/* Its answer comes while another one is on its way behind it. */
+START_TEST(what_redis_had_no_room_for_is_sent_again_alone)
+{
+	unsigned id = fill();
+	size_t pending;
+
+	server_do("CONFIG SET maxmemory 1");
+	pass_ms(1000);
+	sessions_tick(sessions);
+	redis_flush(commands);
+	server_do("PING");
+	server_do("PING");
+	server_freeze();
+	deliver(++id, "1", 0);
+	pending = redis_pending_count(commands);
+	WAIT(redis_pending_count(commands) < pending);
+	deliver(++id, "1", 0);
+	server_thaw();
+	WAIT(find() == NULL);
+	WAIT(told_count == id);
+	WAIT(redis_pending_count(commands) == 0);
+	server_do("CONFIG SET maxmemory 0");
+	check_told(id);
+}
+END_TEST
+
 /* Proofs by the inbox ------------------------------------------------------ */
 
 /* The next message is written without a question, or not. */
@@ -1481,6 +1528,32 @@ START_TEST(a_lag_survives_the_loss_of_its_log)
 }
 END_TEST
 
+/*
+ * Its ids are those of events that were handed over: of these it is trimmed, but
+ * not of what came to it while Redis was being asked.
+ */
+START_TEST(what_goes_to_a_log_that_begins_anew_is_kept)
+{
+	unsigned id = make_lag(5);
+	char last[32];
+
+	server_do("FLUSHALL");
+	sessions_rebuild(sessions);
+	sessions_tick(sessions);
+	WAIT(redis_pending_count(commands) == 0);
+	server_freeze();
+	deliver(id + 1, "1", 0);
+	client_resume(&client);
+	WAIT(count_got() == id - 6);
+	server_thaw();
+	WAIT(told[id + 1] == 1);
+	WAIT(count_got() == id - 5);
+	snprintf(last, sizeof(last), "\"id\":%u,", id + 1);
+	ck_assert(has_event(last));
+	WAIT(log_len() == 0);
+}
+END_TEST
+
 /* Suite ------------------------------------------------------------------- */
 
 static void
@@ -1538,6 +1611,8 @@ add_broken(TCase *tc)
 	tcase_add_test(tc, what_stays_in_the_buffer_goes_to_the_log);
 	tcase_add_test(tc, what_went_to_the_log_from_the_buffer_comes_once);
 	tcase_add_test(tc, what_is_in_the_buffer_outlives_a_full_redis);
+	tcase_add_test(tc, what_drained_meanwhile_needs_no_room_in_redis);
+	tcase_add_test(tc, what_redis_had_no_room_for_is_sent_again_alone);
 	tcase_add_test(tc, what_was_fetched_is_in_the_log_until_it_has_left);
 }
 
@@ -1580,6 +1655,7 @@ add_redis_away(TCase *tc)
 	tcase_add_test(tc,
 	    records_on_their_way_to_a_lost_redis_are_written_again);
 	tcase_add_test(tc, a_lag_survives_the_loss_of_its_log);
+	tcase_add_test(tc, what_goes_to_a_log_that_begins_anew_is_kept);
 }
 
 int
