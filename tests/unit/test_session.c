@@ -958,11 +958,10 @@ START_TEST(what_was_fetched_is_in_the_log_until_it_has_left)
 	client_resume(&client);
 	WAIT(count_got() > id - 31 + 2);
 	client_pause(&client);
-	do {
-		written = stat_of(STAT_EVENTS);
-		WAIT(redis_pending_count(commands) == 0);
-		turn();
-	} while (stat_of(STAT_EVENTS) > written);
+	/* Sooner or later the kernel takes no more, and something stays here. */
+	WAIT(redis_pending_count(commands) == 0 &&
+	    log_len() > id - stat_of(STAT_EVENTS));
+	written = stat_of(STAT_EVENTS);
 	ck_assert_int_lt(written, id);
 	break_stream();
 	WAIT(strcmp(server_text("HGET mcp_session:{%s} state", before),
@@ -1310,9 +1309,9 @@ START_TEST(a_slow_client_gets_each_message_once_though_redis_did_not_trim)
 	server_do("ACL SETUSER default -xtrim");
 	client_resume(&client);
 	WAIT(count_got() >= id - 21);
-	for (unsigned i = 0; i < 50; i++)
-		turn();
-	ck_assert_uint_le(count_got(), id);
+	/* A tick does not repeat what has not failed yet. */
+	WAIT(redis_pending_count(commands) == 0);
+	ck_assert_uint_eq(count_got(), id - 21);
 	server_do("ACL SETUSER default +xtrim");
 	pass_ms(PING_MS);
 	sessions_tick(sessions);
