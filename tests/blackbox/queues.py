@@ -81,12 +81,16 @@ def run_at_once(queue, fields, seconds=60):
     """Lets the frozen worker find all these calls; the time it took, its peak in bytes."""
     queue.worker.freeze()
     queue.redis.client.pipeline([("XADD", queue.key, "*", *each) for each in fields])
+    peak = 0
+
+    def all_run():
+        nonlocal peak
+        peak = max(peak, queue.worker.rss_bytes())
+        return queue.redis("XLEN", queue.key) == 0
+
     began = time.monotonic()
     queue.worker.thaw()
-    peak = 0
-    while queue.redis("XLEN", queue.key) > 0 and time.monotonic() - began < seconds:
-        peak = max(peak, queue.worker.rss_bytes())
-        time.sleep(0.01)
+    until(all_run, seconds, "all calls run")
     return time.monotonic() - began, peak
 
 
