@@ -393,6 +393,13 @@ env_request_read(const redisReply *fields, struct env_request *out)
 
 /* Messages --------------------------------------------------------------- */
 
+bool
+env_call_is_notice(struct slice call)
+{
+	return slice_eq_str(call, ENV_CALL_TAKEN_OVER) ||
+	    slice_eq_str(call, ENV_CALL_CLOSE_STREAM);
+}
+
 size_t
 env_message_fields(struct slice argv[static ENV_MESSAGE_ARGC],
     const struct env_message *message)

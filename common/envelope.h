@@ -260,6 +260,13 @@ struct env_message {
  * the former one to close its stream; the payload is the new epoch.
  */
 #define ENV_CALL_TAKEN_OVER "taken_over"
+/*
+ * Nor is one of this call: the call whose id is the payload asks for the stream
+ * that it came by to be closed (tool.h, call_close_stream()).
+ */
+#define ENV_CALL_CLOSE_STREAM "close_stream"
+/* Is it for the pod alone, and only for the one that it was sent to? */
+bool env_call_is_notice(struct slice call);
 
 /*
  * Entries of an inbox, about: a guard against one that nobody reads. A pod reads

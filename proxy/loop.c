@@ -133,17 +133,28 @@ on_inbox_done(void *arg)
 	inbox_done(arg);
 }
 
+/* What is meant for this loop and not for a client. */
+static void
+take_notice(struct loop *loop, const struct env_message *notice)
+{
+	uint64_t epoch;
+
+	if (slice_eq_str(notice->call, ENV_CALL_CLOSE_STREAM))
+		sessions_close_stream(loop->sessions, notice->session,
+		    notice->payload);
+	else if (env_number(notice->payload, &epoch))
+		sessions_yield(loop->sessions, notice->session, epoch);
+}
+
 static void
 on_message(const struct env_message *message, struct inbox_entry *entry,
     void *arg)
 {
 	struct loop *loop = arg;
 	struct session *s;
-	uint64_t epoch;
 
-	if (slice_eq_str(message->call, ENV_CALL_TAKEN_OVER)) {
-		if (env_number(message->payload, &epoch))
-			sessions_yield(loop->sessions, message->session, epoch);
+	if (env_call_is_notice(message->call)) {
+		take_notice(loop, message);
 		inbox_done(entry);
 		return;
 	}

@@ -135,6 +135,15 @@ void sessions_resource_changed(struct sessions *all, struct slice api,
 /* Another pod has taken the session over under that epoch: closes our stream. */
 void sessions_yield(struct sessions *all, struct slice sid, uint64_t epoch);
 
+/*
+ * A call asks for the stream that it came by to be closed. It is, in order and as
+ * soon as nothing waits to be written, if its client is sure to get the session
+ * back: one that names itself. Else, and if the client is on a later stream by
+ * now, nothing happens.
+ */
+void sessions_close_stream(struct sessions *all, struct slice sid,
+    struct slice call);
+
 /* Repeats what had to wait: for the command connection to come back, mostly. */
 void sessions_on_ready(struct sessions *all);
 /* Redis lost its data: writes the records of all live sessions anew. */

@@ -185,13 +185,6 @@ session_delivery_go_on(struct session *s)
 	session_unref(s);
 }
 
-/* The client has spoken on this stream: it is not taken by surprise any more. */
-static bool
-is_of_this_stream(const struct session *s, struct slice call)
-{
-	return call.n == CALL_ID_LEN && !env_call_before(call, s->epoch);
-}
-
 /* The next proof is to tell of an initialize that another pod answered. */
 static void
 hear_client(struct session *s)
@@ -212,7 +205,7 @@ session_deliver(struct session *s, const struct env_message *message,
 		session_note(s, message->note);
 		session_book_introduced(s, message->note);
 	}
-	if (!s->spoken && is_of_this_stream(s, message->call))
+	if (!s->spoken && session_is_of_this_stream(s, message->call))
 		hear_client(s);
 	if (s->backlog != NULL || !is_proven(s)) {
 		(void)delivery_new(s, message, done, arg);

@@ -1,6 +1,6 @@
 /*
- * Ending streams that may still be owed answers: those of a stopping loop, and
- * those that have grown too old.
+ * Ending streams that may still be owed answers: those of a stopping loop, those
+ * that have grown too old, and those that a call asks to be closed.
  *
  * While any stream is to leave, surveys ask which sessions have calls queued or
  * running (survey.h). The others get a moment to leave, spread at random, so
@@ -44,9 +44,11 @@ leave_now(struct session *s, const char *reason)
 }
 
 static const char *
-reason_of(const struct sessions *all)
+reason_of(const struct session *s)
 {
-	return all->closing ? "shutdown" : "rotated";
+	if (s->all->closing)
+		return "shutdown";
+	return s->asked_to_leave ? "asked" : "rotated";
 }
 
 /* Surveys ---------------------------------------------------------------------- */
@@ -72,7 +74,7 @@ on_surveyed(bool whole, void *arg)
 	if (!whole)
 		return;
 	TAILQ_FOREACH(s, &all->lists[SESSION_LIVE], link) {
-		if (!s->leaving)
+		if (!s->leaving || s->asked_to_leave)
 			continue;
 		if (s->busy_in == all->surveys)
 			s->leave_ms = 0;
@@ -114,10 +116,28 @@ session_drain_look(struct session *s, uint64_t now)
 }
 
 static bool
-is_idle(const struct session *s, uint64_t now)
+may_leave(const struct session *s, uint64_t now)
 {
 	return s->leaving && s->leave_ms != 0 && now >= s->leave_ms &&
 	    s->refs == 0 && http_stream_unsent(s->stream) == 0;
+}
+
+/* The answer is no loss either: it waits for the client in the session's log. */
+void
+sessions_close_stream(struct sessions *all, struct slice sid,
+    struct slice call)
+{
+	struct session *s = sessions_find(all, sid);
+	uint64_t now = clock_mono_ms();
+
+	if (s == NULL || s->client[0] == '\0' ||
+	    !session_is_of_this_stream(s, call))
+		return;
+	mark(s);
+	s->asked_to_leave = true;
+	s->leave_ms = now;
+	if (may_leave(s, now))
+		leave_now(s, reason_of(s));
 }
 
 void
@@ -132,8 +152,8 @@ session_drain_tick(struct sessions *all)
 		next = TAILQ_NEXT(s, link);
 		if (all->closing)
 			mark(s);
-		if (is_idle(s, now))
-			leave_now(s, reason_of(all));
+		if (may_leave(s, now))
+			leave_now(s, reason_of(s));
 	}
 	if (all->leaving > 0)
 		begin_survey(all, now);

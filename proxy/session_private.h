@@ -76,6 +76,7 @@ struct session {
 	bool used;                     /* somebody talks on it */
 	bool spoken;                   /* by this stream's client, on it */
 	bool leaving;                  /* its stream is to end once it is idle */
+	bool asked_to_leave;           /* by a call that goes on; never idle */
 	char sid[SID_LEN + 1];
 	char api[API_NAME_MAX + 1];
 	char protocol[PROTOCOL_MAX];
@@ -245,6 +246,13 @@ void session_seek_free(struct session *s);
 /* A message is handed over to the client. */
 void session_seek_heard(struct session *s, const struct env_message *message);
 void session_seek_tick(struct sessions *all);
+
+/* Did the client make that call on this stream? */
+static inline bool
+session_is_of_this_stream(const struct session *s, struct slice call)
+{
+	return call.n == CALL_ID_LEN && !env_call_before(call, s->epoch);
+}
 
 /* Is the session about to become another one? Then Redis is not to be asked. */
 static inline bool

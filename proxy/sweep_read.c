@@ -157,7 +157,7 @@ take_entry(struct sweep *s, const struct env_entry *entry)
 		e = entry_new(s, entry->id);
 	while (env_message_next(entry->fields, &at, &message, &malformed)) {
 		message.attempt = SLICE("2");
-		if (slice_eq_str(message.call, ENV_CALL_TAKEN_OVER))
+		if (env_call_is_notice(message.call))
 			continue;   /* that was for the dead */
 		if (e != NULL)
 			sweep_message(e, &message);

@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from harness import Cluster, until
+from harness import Cluster, SseClient, until
+from recovering import RECONNECTED, detached, reopen, text_of
 
 NAME = "conformance_test_"
 PNG = ("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5E"
@@ -195,6 +196,56 @@ def test_a_flood_of_messages_is_cut(client, other):
     client.answer(call(client, "flood", to=other))
     assert 32 <= len(logs(client)) < 200
     assert [m["data"] for m in logs(client)][:3] == ["0", "1", "2"]
+
+
+# Closing the stream ------------------------------------------------------------------------------
+
+RECONNECTION = ("Reconnection test completed successfully. If you received this, the client "
+                "properly reconnected after stream closure.")
+
+
+def test_a_call_closes_its_stream_and_is_answered_on_the_next(system, other):
+    """Another call of the session, on its way all the while, is none the worse for it."""
+    path = "/sse?client=closes-its-stream"
+    with SseClient(system.proxies[0], path) as before:
+        initialize(before, to=other)
+        slow = before.ask("tools/call", {"name": "conformance_sleep",
+                                         "arguments": {"delay_ms": 500}}, other)
+        id = call(before, "reconnection", to=other)
+        before.wait_closed()
+        assert before.state == "ended"
+        with reopen(other, before, path, RECONNECTED) as again:
+            assert again.session_id == before.session_id
+            texts = {text_of(again.answer(one)) for one in (id, slow)}
+            assert RECONNECTION in texts and len(texts) == 2
+            assert again.surprises == []
+
+
+def test_a_stream_whose_client_might_not_find_back_stays(client, other):
+    initialize(client)
+    assert text_of(client.answer(call(client, "reconnection", to=other))) == RECONNECTION
+    assert client.state == "open"
+
+
+def test_a_call_does_not_close_a_later_stream(system):
+    path, proxy = "/sse?client=keeps-its-stream", system.proxies[0]
+    with SseClient(proxy, path) as before:
+        initialize(before)
+    detached(system, before)
+    with reopen(proxy, before, path, RECONNECTED) as again:
+        assert again.session_id == before.session_id
+        again.request("ping")
+
+        def close_as(stream):
+            pod = system.redis.hash(f"mcp_transport:{{{again.session_id}}}")["pod"]
+            system.redis("XADD", f"mcp_replies:{{{pod}}}", "*", "call", "close_stream",
+                         "session", again.session_id, "attempt", "1",
+                         "payload", f"{'0' * 28}{stream:04x}")
+        close_as(1)
+        assert again.text("conformance_echo", {"text": "still here"}) == "still here"
+        close_as(2)
+        again.wait_closed()
+        assert again.state == "ended"
 
 
 # Asking ------------------------------------------------------------------------------------------

@@ -121,6 +121,25 @@ report_next(struct wait *w)
 	wait_for(w, STEP_MS, report_next);
 }
 
+static void
+reconnected(struct wait *w)
+{
+	wait_answer(w, "Reconnection test completed successfully. If you "
+	    "received this, the client properly reconnected after stream "
+	    "closure.");
+}
+
+/* SEP-1699: its answer comes on the client's next stream. */
+static void
+run_reconnection(struct call *call, const cJSON *args)
+{
+	struct wait *w = wait_new(call, args);
+
+	call_on_cancel(call, wait_cancel, w);
+	call_close_stream(call);
+	wait_for(w, 2 * STEP_MS, reconnected);
+}
+
 /* data is what goes on with it. */
 static void
 run_steps(struct call *call, const cJSON *args)
@@ -317,6 +336,8 @@ const struct tool fixture_tools[] = {
 	{ FIXTURE("test_tool_with_logging", "Logs thrice.", run_steps) },
 	{ FIXTURE("test_tool_with_progress", "Reports thrice.", run_steps),
 	    .data = "progress" },
+	{ FIXTURE("test_reconnection", "Closes the client's stream.",
+	    run_reconnection) },
 	{ FIXTURE("test_flood", "Logs more than it may.", run_flood) },
 	{ FIXTURE("test_sampling", "Asks the client's model.", run_sampling),
 	    .input_schema = ONE_TEXT("prompt") },

@@ -57,8 +57,9 @@ talk_may(struct call *call)
 	return true;
 }
 
-bool
-talk_send(struct call *call, struct slice message)
+/* Adds a message of that call id to the inbox of the client's pod. */
+static bool
+send_as(struct call *call, struct slice id, struct slice message)
 {
 	const struct talk_options *o;
 	struct env_keybuf key;
@@ -66,7 +67,7 @@ talk_send(struct call *call, struct slice message)
 		env_key(&key, ENV_REPLIES, call->reply_to), SLICE("MAXLEN"),
 		SLICE("~"), SLICE(ENV_INBOX_MAX), SLICE("*") };
 	const struct env_message m = {
-		.call = call->call,
+		.call = id,
 		.session = call->session,
 		.attempt = SLICE("1"),
 		.payload = message,
@@ -80,6 +81,19 @@ talk_send(struct call *call, struct slice message)
 	    !lease_is_fresh(o->lease, call, clock_mono_ms()))
 		return false;
 	return redis_send(o->commands, argv, argc, NULL, NULL);
+}
+
+bool
+talk_send(struct call *call, struct slice message)
+{
+	return send_as(call, call->call, message);
+}
+
+void
+call_close_stream(struct call *call)
+{
+	if (call_may_talk(call) && talk_may(call))
+		(void)send_as(call, SLICE(ENV_CALL_CLOSE_STREAM), call->call);
 }
 
 static void

@@ -356,6 +356,16 @@ bool call_logs(const struct call *call, enum client_level level);
 /* The client's progress token, raw JSON; empty: it does not want to know. */
 struct slice call_progress_token(const struct call *call);
 
+/*
+ * Closes the client's stream while the call goes on, so that a call of hours need
+ * not hold a connection open (SEP-1699): the client comes back by itself after its
+ * `retry:` delay, and the answer waits for it. What was said before is written
+ * first. Only the stream that the call came by is closed, so a call closes one
+ * at most; and only if the client is sure to get its session back, by a client
+ * key. Others keep their stream, and the call is none the worse for it.
+ */
+void call_close_stream(struct call *call);
+
 /* What the client answers to call_ask(). */
 struct call_answer {
 	const cJSON *result;        /* NULL: an error instead */

@@ -12,6 +12,12 @@ import {
 
 const DEADLINE_MS = 60000;
 let queued = 0;
+let streams = 0;
+
+function countingFetch(url, init) {
+	streams += (init?.method ?? 'GET') === 'GET';
+	return fetch(url, init);
+}
 
 const client = new Client(
 	{ name: 'interop-dialogue', version: '1.0.0' },
@@ -114,9 +120,18 @@ async function checkPrompts() {
 	assert.equal(completion.values[0], '14');
 }
 
+// The tool closes the stream; its answer is on the next one, which the SDK opens.
+async function checkReconnection() {
+	const before = streams;
+	assert.match(await text('reconnection'), /properly reconnected/);
+	assert.equal(streams, before + 1);
+}
+
 try {
-	await client.connect(new SSEClientTransport(new URL(`${process.argv[2]}/sse`)));
-	for (const check of [checkAsking, checkTelling, checkContent, checkResources, checkPrompts])
+	const url = new URL(`${process.argv[2]}/sse?client=interop-dialogue-${process.pid}`);
+	await client.connect(new SSEClientTransport(url, { fetch: countingFetch }));
+	for (const check of [checkAsking, checkTelling, checkContent, checkResources, checkPrompts,
+		checkReconnection])
 		await check();
 	await client.close();
 	console.log(`${queued} calls answered`);
