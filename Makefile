@@ -142,9 +142,10 @@ tsan: deps ## worker threads under ThreadSanitizer
 		$(PYTHON) tests/run_tests.py blackbox
 .PHONY: tsan
 
-interop: deps ## real MCP clients from npm and PyPI, GitHub's description
+interop: deps ## real MCP clients, the official suite, GitHub's description
 	@$(MAKE) --no-print-directory programs
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/run.py
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/official.py
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/github.py
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/interop/bridged.py
 

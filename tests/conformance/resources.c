@@ -170,7 +170,8 @@ const struct prompt fixture_prompts[] = {
 	{ .name = "test_prompt_with_image",
 	    .description = "A prompt that includes image content",
 	    .get = get_with_image },
-	{ .name = "test_failing_prompt", .get = get_failing },
+	{ .name = "test_failing_prompt",
+	    .description = "A prompt that fails", .get = get_failing },
 	{ .name = NULL },
 };
 

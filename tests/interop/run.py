@@ -141,7 +141,11 @@ def install():
     install_node_packages()
     for pins, venv in VENVS.items():
         install_python_packages(pins, venv)
-    # Scripts find their packages by walking up from where they are.
+    copy_clients()
+
+
+def copy_clients():
+    """Scripts find their packages by walking up from where they are."""
     shutil.rmtree(WORK / "clients", ignore_errors=True)
     shutil.copytree(HERE / "clients", WORK / "clients")
 
