@@ -1,0 +1,86 @@
+#include "proxy/loop_private.h"
+
+#include "proxy/fleet.h"
+#include "proxy/inbox.h"
+#include "proxy/stray.h"
+#include "proxy/sweep.h"
+
+static void
+on_inbox_done(void *arg)
+{
+	inbox_done(arg);
+}
+
+/* What is meant for this loop and not for a client. */
+static void
+take_notice(struct loop *loop, const struct env_message *notice)
+{
+	uint64_t epoch;
+
+	if (slice_eq_str(notice->call, ENV_CALL_CLOSE_STREAM))
+		sessions_close_stream(loop->sessions, notice->session,
+		    notice->payload);
+	else if (env_number(notice->payload, &epoch))
+		sessions_yield(loop->sessions, notice->session, epoch);
+}
+
+void
+loop_on_message(const struct env_message *message, struct inbox_entry *entry,
+    void *arg)
+{
+	struct loop *loop = arg;
+	struct session *s;
+
+	if (env_call_is_notice(message->call)) {
+		take_notice(loop, message);
+		inbox_done(entry);
+		return;
+	}
+	s = sessions_find(loop->sessions, message->session);
+	if (s != NULL)
+		session_deliver(s, message, on_inbox_done, entry);
+	else
+		stray_pass_on(loop->strays, message, on_inbox_done, entry);
+}
+
+void
+loop_on_stray(const struct env_message *message, session_done_cb *done,
+    void *done_arg, void *arg)
+{
+	struct loop *loop = arg;
+
+	stray_pass_on(loop->strays, message, done, done_arg);
+}
+
+/* A message from the inbox of a pod that is gone, or may be. */
+void
+loop_on_left_message(const struct env_message *message, session_done_cb *done,
+    void *done_arg, void *arg)
+{
+	struct loop *loop = arg;
+	struct session *s = sessions_find(loop->sessions, message->session);
+
+	if (s != NULL)
+		session_deliver(s, message, done, done_arg);
+	else
+		stray_pass_on(loop->strays, message, done, done_arg);
+}
+
+bool
+loop_holds_session(struct slice session, void *arg)
+{
+	struct loop *loop = arg;
+
+	return sessions_find(loop->sessions, session) != NULL;
+}
+
+/* A pod that let the session go and beats will pass on what comes to it. */
+void
+loop_on_taken_over(struct slice pod, bool in_order, void *arg)
+{
+	struct loop *loop = arg;
+	const struct fleet_pod *from = fleet_find(loop->fleet, pod);
+
+	if (!in_order || from == NULL || fleet_silent_ms(from) >= FLEET_SILENT_MS)
+		sweeps_watch(loop->sweeps, pod);
+}
