@@ -24,23 +24,31 @@ take_notice(struct loop *loop, const struct env_message *notice)
 		sessions_yield(loop->sessions, notice->session, epoch);
 }
 
+/* To its session, or onwards when that is not here. */
+static void
+hand_over(struct loop *loop, const struct env_message *message,
+    session_done_cb *done, void *done_arg)
+{
+	struct session *s = sessions_find(loop->sessions, message->session);
+
+	if (s != NULL)
+		session_deliver(s, message, done, done_arg);
+	else
+		stray_pass_on(loop->strays, message, done, done_arg);
+}
+
 void
 loop_on_message(const struct env_message *message, struct inbox_entry *entry,
     void *arg)
 {
 	struct loop *loop = arg;
-	struct session *s;
 
 	if (env_call_is_notice(message->call)) {
 		take_notice(loop, message);
 		inbox_done(entry);
 		return;
 	}
-	s = sessions_find(loop->sessions, message->session);
-	if (s != NULL)
-		session_deliver(s, message, on_inbox_done, entry);
-	else
-		stray_pass_on(loop->strays, message, on_inbox_done, entry);
+	hand_over(loop, message, on_inbox_done, entry);
 }
 
 void
@@ -52,18 +60,11 @@ loop_on_stray(const struct env_message *message, session_done_cb *done,
 	stray_pass_on(loop->strays, message, done, done_arg);
 }
 
-/* A message from the inbox of a pod that is gone, or may be. */
 void
 loop_on_left_message(const struct env_message *message, session_done_cb *done,
     void *done_arg, void *arg)
 {
-	struct loop *loop = arg;
-	struct session *s = sessions_find(loop->sessions, message->session);
-
-	if (s != NULL)
-		session_deliver(s, message, done, done_arg);
-	else
-		stray_pass_on(loop->strays, message, done, done_arg);
+	hand_over(arg, message, done, done_arg);
 }
 
 bool
