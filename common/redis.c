@@ -1,4 +1,4 @@
-#include "common/redis.h"
+#include "common/redis_private.h"
 
 #include <assert.h>
 #include <netinet/in.h>
@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/bufferevent_ssl.h>
 #include <event2/util.h>
 
@@ -17,9 +15,7 @@
 #include "common/log.h"
 #include "common/redis_handshake.h"
 #include "common/redis_lookup.h"
-#include "common/redis_pending.h"
 #include "common/redis_tls.h"
-#include "common/resp.h"
 #include "common/resp_reader.h"
 #include "common/timer.h"
 #include "common/xalloc.h"
@@ -34,45 +30,6 @@
 
 /* Room for the handshake above the cap that users' commands have. */
 #define HANDSHAKE_BYTES ((size_t)16 << 10)
-/* A larger output buffer is given back after it was flushed. */
-#define KEEP_OUTPUT_BYTES ((size_t)256 << 10)
-
-/* What libevent takes from a socket at a time. */
-#define BUFFEREVENT_READ_BYTES 4096
-/* Then the connection lets others have their turn: half a megabyte. */
-#define READS_PER_TURN 64
-
-#define REASON_BYTES 256
-
-struct redis {
-	struct event_base *base;
-	struct evdns_base *dns;
-	struct redis_options opt;
-	enum redis_state state;
-	uint64_t since_ms;           /* when it entered that state */
-
-	struct redis_lookup *lookup; /* first half of CONNECTING */
-	struct bufferevent *bev;     /* from then on, to the end of READY */
-	struct resp_reader *reader;  /* lives as long as bev */
-	struct redis_pending pending;
-	struct strbuf out;           /* commands of this turn of the loop */
-	struct event *flush;         /* made active by a turn's first command */
-	/*
-	 * CONNECTING and HANDSHAKE: the connect timeout. READY: the oldest
-	 * command's timeout, looked at when it may have passed. BACKOFF: the
-	 * next attempt.
-	 */
-	struct event *timer;
-
-	bool silent;                 /* the last connection ended by a timeout */
-	bool answering;              /* a callback of a command is running */
-	unsigned attempt;            /* failures since it last went well */
-	/* Set where the connection must end but a reply is being handled. */
-	char reason[REASON_BYTES];
-	char logged[REASON_BYTES];   /* reason in the last warning */
-	uint64_t error_logged_ms;
-	uint64_t commands;
-};
 
 static const char *const state_names[] = {
 	[REDIS_IDLE] = "IDLE",
@@ -117,29 +74,6 @@ disconnect(struct redis *r)
 	strbuf_release(&r->out);
 }
 
-static void
-answer(struct redis *r, const struct redis_call *call, const redisReply *reply)
-{
-	r->answering = true;
-	call->cb(r, reply, call->arg);
-	r->answering = false;
-}
-
-/* Callbacks find the connection not READY, so that none can queue more. */
-static void
-fail_pending(struct redis *r)
-{
-	struct redis_pending lost = r->pending;
-	struct redis_call call;
-
-	r->pending = (struct redis_pending){ 0 };
-	while (redis_pending_pop(&lost, &call)) {
-		if (call.cb != NULL)
-			answer(r, &call, NULL);
-	}
-	redis_pending_release(&lost);
-}
-
 /* Full jitter: many clients of one server must not come back in step. */
 static uint64_t
 backoff_ms(unsigned attempt)
@@ -170,13 +104,8 @@ log_loss(struct redis *r, const char *reason, uint64_t retry_ms)
 	snprintf(r->logged, sizeof(r->logged), "%s", reason);
 }
 
-/*
- * Ends the connection and waits for the next attempt. A server that takes us in
- * and soon throws us out again is not tried at full speed: only a connection
- * that lasted starts the back-off anew.
- */
-static void
-lose(struct redis *r, const char *reason)
+void
+redis_lose(struct redis *r, const char *reason)
 {
 	uint64_t delay;
 
@@ -191,12 +120,11 @@ lose(struct redis *r, const char *reason)
 	r->reason[0] = '\0';
 	set_state(r, REDIS_BACKOFF);
 	timer_set(r->timer, delay);
-	fail_pending(r);
+	redis_fail_pending(r);
 }
 
-/* As lose(), from inside a callback of a reply: done once that returned. */
-static void PRINTF_LIKE(2, 3)
-doom(struct redis *r, const char *fmt, ...)
+void
+redis_doom(struct redis *r, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -221,7 +149,7 @@ connect_start(struct redis *r)
 static void
 lose_by_timeout(struct redis *r, const char *reason)
 {
-	lose(r, reason);
+	redis_lose(r, reason);
 	r->silent = true;
 }
 
@@ -265,208 +193,6 @@ on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	}
 }
 
-/* Output ---------------------------------------------------------------- */
-
-static size_t
-unsent_bytes(const struct redis *r)
-{
-	return r->out.n + evbuffer_get_length(bufferevent_get_output(r->bev));
-}
-
-/*
- * Plain connections are written to at once: through the bufferevent each flush
- * would cost two epoll_ctl(2), a turn of the loop and a copy. It gets what the
- * kernel did not take, and any error: it will run into the same one.
- */
-static size_t
-write_directly(struct redis *r)
-{
-	ssize_t n;
-
-	if (r->opt.url->tls ||
-	    evbuffer_get_length(bufferevent_get_output(r->bev)) > 0)
-		return 0;
-	n = send(bufferevent_getfd(r->bev), r->out.p, r->out.n, MSG_NOSIGNAL);
-	return n > 0 ? (size_t)n : 0;
-}
-
-void
-redis_flush(struct redis *r)
-{
-	size_t n;
-
-	if (r->bev == NULL || r->out.n == 0)
-		return;
-	n = write_directly(r);
-	if (n < r->out.n)
-		bufferevent_write(r->bev, r->out.p + n, r->out.n - n);
-	if (r->out.cap > KEEP_OUTPUT_BYTES)
-		strbuf_release(&r->out);
-	else
-		strbuf_reset(&r->out);
-}
-
-static void
-on_flush(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-	redis_flush(arg);
-}
-
-/* Queues a command without asking whether it may be sent now. */
-static bool
-queue(struct redis *r, const struct slice *argv, size_t argc, redis_cb *cb,
-    void *arg)
-{
-	char *to = strbuf_reserve(&r->out, resp_command_bound(argv, argc));
-
-	if (to == NULL) {
-		r->out.failed = false;
-		return false;
-	}
-	/*
-	 * At this event's priority, behind all that are active already: their
-	 * commands go out with this one.
-	 */
-	if (r->out.n == 0)
-		event_active(r->flush, EV_TIMEOUT, 0);
-	if (r->pending.count == 0 && r->state == REDIS_READY &&
-	    !evtimer_pending(r->timer, NULL))
-		timer_set(r->timer, r->opt.command_timeout_ms);
-	r->out.n = (size_t)(resp_command_write(to, argv, argc) - r->out.p);
-	redis_pending_push(&r->pending,
-	    (struct redis_call){ cb, arg, clock_mono_ms() });
-	r->commands++;
-	return true;
-}
-
-bool
-redis_send(struct redis *r, const struct slice *argv, size_t argc,
-    redis_cb *cb, void *arg)
-{
-	if (r->state != REDIS_READY || r->pending.count >= r->opt.max_pending ||
-	    unsent_bytes(r) + resp_command_bound(argv, argc) >
-	    r->opt.max_output_bytes)
-		return false;
-	return queue(r, argv, argc, cb, arg);
-}
-
-/* Input ----------------------------------------------------------------- */
-
-/* A failing command of which nobody wants to hear; at most a line a second. */
-static void
-log_error_reply(struct redis *r, const redisReply *reply)
-{
-	uint64_t now = clock_mono_ms();
-
-	if (!redis_is_error(reply, "") || now - r->error_logged_ms < 1000)
-		return;
-	r->error_logged_ms = now;
-	log_warn("redis command failed", LF("name", r->opt.client_name),
-	    LF_S("error", slice_of(reply->str, reply->len)));
-}
-
-/*
- * Answers of a server that cannot be worked with now: after a failover the name
- * leads to another one, after loading the same one will do.
- */
-static bool
-is_unfit(const redisReply *reply)
-{
-	static const char *const prefixes[] = {
-		"LOADING", "MASTERDOWN", "READONLY"
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-		if (redis_is_error(reply, prefixes[i]))
-			return true;
-	}
-	return false;
-}
-
-static void
-dispatch(struct redis *r, const redisReply *reply)
-{
-	struct redis_call call;
-
-	if (!redis_pending_pop(&r->pending, &call)) {
-		doom(r, "not understood: an answer to nothing");
-		return;
-	}
-	if (call.cb != NULL)
-		answer(r, &call, reply);
-	else
-		log_error_reply(r, reply);
-	if (is_unfit(reply))
-		doom(r, "server unfit: %s", reply->str);
-}
-
-/* False when the connection came to its end. */
-static bool
-take_replies(struct redis *r)
-{
-	const redisReply *reply;
-	const char *error;
-
-	while (r->reason[0] == '\0' &&
-	    (reply = resp_reader_next(r->reader)) != NULL)
-		dispatch(r, reply);
-	error = resp_reader_error(r->reader);
-	if (error != NULL)
-		doom(r, "not understood: %s", error);
-	if (r->reason[0] == '\0')
-		return true;
-	lose(r, r->reason);
-	return false;
-}
-
-/* Feeds n bytes. False when the connection came to its end. */
-static bool
-take_bytes(struct redis *r, const char *p, size_t n)
-{
-	resp_reader_feed(r->reader, p, n);
-	return take_replies(r);
-}
-
-/*
- * A bufferevent reads 4 KiB a turn of the loop, with an ioctl(2) each; an answer
- * of 64 entries would take ten turns. Plain connections read the rest at once,
- * up to a bound. What ends the connection, the bufferevent will find as well.
- */
-static void
-read_directly(struct redis *r)
-{
-	char bytes[RESP_FEED_BYTES];
-
-	for (unsigned i = 0; i < READS_PER_TURN; i++) {
-		ssize_t n = recv(bufferevent_getfd(r->bev), bytes, sizeof(bytes), 0);
-
-		if (n <= 0 || !take_bytes(r, bytes, (size_t)n) ||
-		    (size_t)n < sizeof(bytes))
-			return;
-	}
-}
-
-static void
-on_read(struct bufferevent *bev, void *arg)
-{
-	struct redis *r = arg;
-	struct evbuffer *input = bufferevent_get_input(bev);
-	bool more = evbuffer_get_length(input) >= BUFFEREVENT_READ_BYTES;
-	struct evbuffer_iovec chunk;
-
-	while (evbuffer_peek(input, -1, NULL, &chunk, 1) > 0) {
-		size_t n = chunk.iov_len;
-
-		if (n > RESP_FEED_BYTES)
-			n = RESP_FEED_BYTES;
-		if (!take_bytes(r, chunk.iov_base, n))
-			return;
-		evbuffer_drain(input, n);
-	}
-	if (more && !r->opt.url->tls)
-		read_directly(r);
-}
-
 /* Connecting ------------------------------------------------------------ */
 
 static void
@@ -497,11 +223,11 @@ lose_by_event(struct redis *r, short what)
 	char why[REASON_BYTES];
 
 	if (what & BEV_EVENT_EOF)
-		lose(r, "closed by the server");
+		redis_lose(r, "closed by the server");
 	else if (r->opt.url->tls && redis_tls_error(r->bev, why, sizeof(why)))
-		lose(r, why);
+		redis_lose(r, why);
 	else
-		lose(r, error ? evutil_socket_error_to_string(error) :
+		redis_lose(r, error ? evutil_socket_error_to_string(error) :
 			"connection failed");
 }
 
@@ -547,16 +273,16 @@ on_address(const struct sockaddr *address, int length, const char *error,
 
 	if (address == NULL) {
 		snprintf(why, sizeof(why), "host name: %s", error);
-		lose(r, why);
+		redis_lose(r, why);
 		return;
 	}
 	r->bev = bufferevent_for(r, why, sizeof(why));
 	if (r->bev == NULL) {
-		lose(r, why);
+		redis_lose(r, why);
 		return;
 	}
 	r->reader = resp_reader_new();
-	bufferevent_setcb(r->bev, on_read, NULL, on_event, r);
+	bufferevent_setcb(r->bev, redis_on_read, NULL, on_event, r);
 	bufferevent_enable(r->bev, EV_READ | EV_WRITE);
 	/* It may have called on_event() already, which ends the connection. */
 	if (bufferevent_socket_connect(r->bev, address, length) != 0 &&
@@ -587,7 +313,7 @@ on_handshake(struct redis *r, const redisReply *reply, void *arg)
 	if (reply == NULL)
 		return;
 	if (!redis_handshake_accept(step, reply, why, sizeof(why)))
-		doom(r, "%s", why);
+		redis_doom(r, "%s", why);
 	else if (redis_handshake_next(step, &r->opt) == NULL)
 		handshake_finish(r);
 }
@@ -603,8 +329,8 @@ handshake_start(struct redis *r)
 	while ((step = redis_handshake_next(step, &r->opt)) != NULL) {
 		size_t argc = redis_handshake_words(step, &r->opt, &a);
 
-		if (!queue(r, a.argv, argc, on_handshake, (void *)step)) {
-			lose(r, "REDIS_URL: user or password too long");
+		if (!redis_queue(r, a.argv, argc, on_handshake, (void *)step)) {
+			redis_lose(r, "REDIS_URL: user or password too long");
 			return;
 		}
 	}
@@ -623,7 +349,7 @@ redis_new(struct event_base *base, struct evdns_base *dns,
 	r->dns = dns;
 	r->opt = *options;
 	strbuf_init(&r->out, options->max_output_bytes + HANDSHAKE_BYTES);
-	r->flush = event_new(base, -1, 0, on_flush, r);
+	r->flush = event_new(base, -1, 0, redis_on_flush, r);
 	r->timer = evtimer_new(base, on_timer, r);
 	if (r->flush == NULL || r->timer == NULL)
 		abort();
@@ -645,7 +371,7 @@ redis_free(struct redis *r)
 	assert(!r->answering);
 	disconnect(r);
 	set_state(r, REDIS_IDLE);
-	fail_pending(r);
+	redis_fail_pending(r);
 	event_free(r->flush);
 	event_free(r->timer);
 	free(r);
@@ -679,20 +405,4 @@ uint64_t
 redis_commands_sent(const struct redis *r)
 {
 	return r->commands;
-}
-
-bool
-redis_is_error(const redisReply *reply, const char *prefix)
-{
-	return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
-	    strncmp(reply->str, prefix, strlen(prefix)) == 0;
-}
-
-struct slice
-redis_slice(const redisReply *reply)
-{
-	if (reply == NULL || (reply->type != REDIS_REPLY_STRING &&
-	    reply->type != REDIS_REPLY_STATUS))
-		return SLICE_NONE;
-	return slice_of(reply->str, reply->len);
 }
