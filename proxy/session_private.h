@@ -1,8 +1,9 @@
 /*
  * What session.c (streams), session_claim.c (whose session a stream gets),
- * session_seek.c (whose it must be, judged by looks), session_leads.c (what leads
- * clients to it), session_backlog.h (messages to clients) and session_drain.c
- * (streams that are to leave) share. Nobody else includes it.
+ * session_reattach.c (one that another stream had), session_seek.c (whose it must
+ * be, judged by looks), session_leads.c (what leads clients to it),
+ * session_backlog.h (messages to clients) and session_drain.c (streams that are to
+ * leave) share. Nobody else includes it.
  */
 #ifndef MCP_SESSION_PRIVATE_H
 #define MCP_SESSION_PRIVATE_H
