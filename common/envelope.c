@@ -344,8 +344,7 @@ env_request_xadd(struct env_request_argv *out, struct slice key,
 		} else {
 			char *text = out->numbers[numbers++];
 
-			out->argv[argc++] = slice_of(text,
-			    u64_decimal(text, *(const uint64_t *)value));
+			out->argv[argc++] = u64_slice(text, *(const uint64_t *)value);
 		}
 	}
 	return argc;

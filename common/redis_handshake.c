@@ -31,8 +31,7 @@ select_words(const struct redis_options *opt, struct redis_handshake_argv *out)
 	if (opt->url->db == 0)
 		return 0;
 	out->argv[0] = SLICE("SELECT");
-	out->argv[1] = slice_of(out->number,
-	    u64_decimal(out->number, opt->url->db));
+	out->argv[1] = u64_slice(out->number, opt->url->db);
 	return 2;
 }
 

@@ -98,7 +98,7 @@ eval_new(const struct redis_script *script, const struct slice *args,
 	p = (char *)&e->argv[words];
 	e->argv[0] = SLICE("EVALSHA");
 	e->argv[1] = script_digest(script);
-	e->argv[2] = slice_of(p, u64_decimal(p, key_count));
+	e->argv[2] = u64_slice(p, key_count);
 	p += e->argv[2].n;
 	for (size_t i = 0; i < argc; i++) {
 		if (args[i].n > 0)

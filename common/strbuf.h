@@ -45,6 +45,13 @@ void strbuf_add_number(struct strbuf *sb, double v);
 
 /* Writes v in decimal into buf (20 bytes suffice) and returns its length. */
 size_t u64_decimal(char buf[static 20], uint64_t v);
+/* The same as a slice, which borrows buf. */
+static inline struct slice
+u64_slice(char buf[static 20], uint64_t v)
+{
+	return slice_of(buf, u64_decimal(buf, v));
+}
+
 /* Any double with 17 digits fits: "-1.2345678901234567e-308". */
 #define DOUBLE_DECIMAL_MAX 32
 /* The same for a finite number: the shortest text that reads back as it. */

@@ -47,9 +47,8 @@ enqueue_limited(struct redis *r, struct slice api,
 	struct slice args[4 + ENV_REQUEST_ARGC - XADD_WORDS] = {
 		xadd[1],
 		env_user_calls_key(&keybuf, api, request->user),
-		slice_of(digits[0], u64_decimal(digits[0], at_most)),
-		slice_of(digits[1],
-		    u64_decimal(digits[1], time_to_live(request))),
+		u64_slice(digits[0], at_most),
+		u64_slice(digits[1], time_to_live(request)),
 	};
 
 	argc -= XADD_WORDS;

@@ -293,7 +293,7 @@ send_tally(struct census *c, const struct redis_script *script,
 
 	args_init(&a, tally_count(t));
 	a.argv[0] = key;
-	a.argv[1] = slice_of(a.digits[0], u64_decimal(a.digits[0], ms));
+	a.argv[1] = u64_slice(a.digits[0], ms);
 	tally_each(t, NULL, add_arg, &a);
 	sent = redis_eval(c->commands, script, a.argv, a.n, 1, NULL, NULL);
 	args_release(&a);
@@ -328,10 +328,10 @@ index_detached(struct census *c, struct slice id)
 	struct slice zadd[] = { SLICE("ZADD"), SLICE(ENV_DETACHED_KEY), id, id };
 	struct slice trim[] = { SLICE("ZREMRANGEBYSCORE"),
 		SLICE(ENV_DETACHED_KEY), SLICE("-inf"),
-		slice_of(now, u64_decimal(now, clock_wall_ms())) };
+		u64_slice(now, clock_wall_ms()) };
 	/* No time that is listed lies further ahead. */
 	struct slice pexpire[] = { SLICE("PEXPIRE"), SLICE(ENV_DETACHED_KEY),
-		slice_of(ttl, u64_decimal(ttl, (SPANS + 2) * c->span_ms)) };
+		u64_slice(ttl, (SPANS + 2) * c->span_ms) };
 
 	(void)!redis_send(c->commands, zadd, ARRAY_LEN(zadd), NULL, NULL);
 	(void)!redis_send(c->commands, trim, ARRAY_LEN(trim), NULL, NULL);
@@ -350,7 +350,7 @@ send_changes(struct census *c)
 	char digits[20];
 
 	for (a = TAILQ_FIRST(&c->accounts); a != NULL; a = next) {
-		struct slice id = slice_of(digits, u64_decimal(digits, a->id));
+		struct slice id = u64_slice(digits, a->id);
 
 		next = TAILQ_NEXT(a, link);
 		if (tally_count(a->changes) > 0 &&

@@ -62,8 +62,9 @@ on_rest(struct redis *r, const redisReply *reply, void *arg)
 	    reply->integer == 0;
 	char digits[20];
 	struct slice later[] = { SLICE("ZADD"), SLICE(ENV_USERS_KEY),
-		SLICE("XX"), slice_of(digits, u64_decimal(digits,
-		    clock_wall_ms() + USER_INDEX_CLEAN_MS)), slice_str(v->user) };
+		SLICE("XX"),
+		u64_slice(digits, clock_wall_ms() + USER_INDEX_CLEAN_MS),
+		slice_str(v->user) };
 	struct slice gone[] = { SLICE("ZREM"), SLICE(ENV_USERS_KEY),
 		slice_str(v->user) };
 
@@ -158,8 +159,8 @@ step(struct visit *v)
 	struct env_keybuf keybuf;
 	char from[20], to[20];
 	struct slice zrange[] = { SLICE("ZRANGE"), index_key(v, &keybuf),
-		slice_of(from, u64_decimal(from, v->rank)),
-		slice_of(to, u64_decimal(to, v->rank + STEP_MEMBERS - 1)) };
+		u64_slice(from, v->rank),
+		u64_slice(to, v->rank + STEP_MEMBERS - 1) };
 
 	if (!redis_send(v->cleaner->options.commands, zrange,
 		ARRAY_LEN(zrange), on_members, v))
@@ -194,9 +195,9 @@ look_for_users(struct cleaner *c)
 {
 	char now[20], most[20];
 	struct slice due[] = { SLICE("ZRANGEBYSCORE"), SLICE(ENV_USERS_KEY),
-		SLICE("-inf"), slice_of(now, u64_decimal(now, clock_wall_ms())),
+		SLICE("-inf"), u64_slice(now, clock_wall_ms()),
 		SLICE("LIMIT"), SLICE("0"),
-		slice_of(most, u64_decimal(most, VISITS_MAX)) };
+		u64_slice(most, VISITS_MAX) };
 
 	if (c->looking || c->visits > 0)
 		return;
@@ -256,8 +257,8 @@ clean_consumers(const char *api, void *arg)
 		env_key(&keys[0], ENV_REQUESTS, slice_str(api)),
 		env_key(&keys[1], ENV_WORKERS, slice_str(api)),
 		SLICE(ENV_GROUP),
-		slice_of(idle, u64_decimal(idle, c->options.consumer_idle_ms)),
-		slice_of(now, u64_decimal(now, clock_wall_ms())) };
+		u64_slice(idle, c->options.consumer_idle_ms),
+		u64_slice(now, clock_wall_ms()) };
 
 	(void)!redis_eval(c->options.commands, &consumers_script, args,
 	    ARRAY_LEN(args), 2, on_consumers, c);

@@ -260,10 +260,10 @@ look(struct round *r)
 		env_key(&keys[1], ENV_JANITOR, api),
 		env_key(&keys[2], ENV_API, api),
 		env_key(&keys[3], ENV_EXPIRED, api), o->pod, SLICE(LEASE_MS),
-		slice_of(now, u64_decimal(now, clock_wall_ms())),
-		slice_of(most, u64_decimal(most, LOOK_ENTRIES)),
-		slice_of(age, u64_decimal(age, LOOK_AGE_MS)), SLICE(ENV_GROUP),
-		slice_of(rest, u64_decimal(rest, ENV_RECLAIM_IDLE_MS)) };
+		u64_slice(now, clock_wall_ms()),
+		u64_slice(most, LOOK_ENTRIES),
+		u64_slice(age, LOOK_AGE_MS), SLICE(ENV_GROUP),
+		u64_slice(rest, ENV_RECLAIM_IDLE_MS) };
 
 	r->looking = redis_eval(o->commands, &look_script, args,
 	    ARRAY_LEN(args), ARRAY_LEN(keys), on_looked, r);

@@ -58,7 +58,7 @@ look_up(struct key_store *store, const char id[static API_KEY_ID_LEN])
 	char digits[20];
 	struct slice args[] = {
 		env_key(&keybuf, ENV_API_KEY, slice_of(id, API_KEY_ID_LEN)),
-		slice_of(digits, u64_decimal(digits, clock_wall_ms())),
+		u64_slice(digits, clock_wall_ms()),
 	};
 
 	q->from = s;

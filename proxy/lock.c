@@ -14,7 +14,7 @@ lock_send(struct redis *r, struct slice key, struct slice holder,
 {
 	char digits[20];
 	struct slice args[] = { key, holder,
-		slice_of(digits, u64_decimal(digits, ttl_ms)) };
+		u64_slice(digits, ttl_ms) };
 
 	return redis_eval(r, &lock_script, args, ARRAY_LEN(args), 1, cb, arg);
 }

@@ -178,10 +178,10 @@ ask(struct meter *m, struct account *a, unsigned want)
 	struct env_keybuf keybuf;
 	uint64_t owed = a->left < 0 ? (uint64_t)-a->left : 0;
 	struct slice args[] = { SLICE_NONE,
-		slice_of(digits[0], u64_decimal(digits[0], o->rate)),
-		slice_of(digits[1], u64_decimal(digits[1], o->burst)),
-		slice_of(digits[2], u64_decimal(digits[2], owed)),
-		slice_of(digits[3], u64_decimal(digits[3], want)) };
+		u64_slice(digits[0], o->rate),
+		u64_slice(digits[1], o->burst),
+		u64_slice(digits[2], owed),
+		u64_slice(digits[3], want) };
 
 	if (a->asking || !redis_is_ready(o->commands))
 		return;

@@ -54,10 +54,10 @@ send_beat(struct pod *p, const struct pod_load *load)
 {
 	char digits[4][20];
 	struct slice number[4] = {
-		slice_of(digits[0], u64_decimal(digits[0], p->started_ms)),
-		slice_of(digits[1], u64_decimal(digits[1], clock_wall_ms())),
-		slice_of(digits[2], u64_decimal(digits[2], load->streams)),
-		slice_of(digits[3], u64_decimal(digits[3], load->connections)),
+		u64_slice(digits[0], p->started_ms),
+		u64_slice(digits[1], clock_wall_ms()),
+		u64_slice(digits[2], load->streams),
+		u64_slice(digits[3], load->connections),
 	};
 	struct slice hset[] = { SLICE("HSET"), p->key, SLICE("version"),
 		SLICE(MCP_VERSION), SLICE("started_ms"), number[0],
@@ -73,10 +73,9 @@ static void
 send_expiry(struct pod *p)
 {
 	char digits[2][20];
-	struct slice ttl = slice_of(digits[0],
-	    u64_decimal(digits[0], ENV_HEARTBEAT_TTL_MS));
-	struct slice until = slice_of(digits[1],
-	    u64_decimal(digits[1], clock_wall_ms() + ENV_HEARTBEAT_TTL_MS));
+	struct slice ttl = u64_slice(digits[0], ENV_HEARTBEAT_TTL_MS);
+	struct slice until = u64_slice(digits[1],
+	    clock_wall_ms() + ENV_HEARTBEAT_TTL_MS);
 	struct slice pexpire[] = { SLICE("PEXPIRE"), p->key, ttl };
 	struct slice inbox[] = { SLICE("PEXPIRE"), p->inbox,
 		SLICE(ENV_INBOX_TTL_MS) };

@@ -139,7 +139,7 @@ write_count(struct quota *q, struct holder *h)
 		count_text(text, h->streams + h->entering) };
 	struct slice hdel[] = { SLICE("HDEL"), k.streams, o->pod };
 	struct slice expire[] = { SLICE("PEXPIRE"), k.streams,
-		slice_of(ttl, u64_decimal(ttl, KEPT_MS)) };
+		u64_slice(ttl, KEPT_MS) };
 
 	if (h->streams + h->entering == 0) {
 		(void)!redis_send(o->commands, hdel, ARRAY_LEN(hdel), NULL, NULL);
@@ -178,10 +178,10 @@ quota_closed(struct quota *q, const unsigned char *user, struct slice sid,
 		return;
 	spell_keys(&k, user, SLICE(""));
 	struct slice zadd[] = { SLICE("ZADD"), k.waiting,
-		slice_of(score, u64_decimal(score, clock_wall_ms() + wait_ms)),
+		u64_slice(score, clock_wall_ms() + wait_ms),
 		sid };
 	struct slice expire[] = { SLICE("PEXPIRE"), k.waiting,
-		slice_of(ttl, u64_decimal(ttl, wait_ms + KEPT_MS)) };
+		u64_slice(ttl, wait_ms + KEPT_MS) };
 
 	if (redis_send(q->options.commands, zadd, ARRAY_LEN(zadd), NULL, NULL))
 		(void)!redis_send(q->options.commands, expire,
@@ -427,8 +427,8 @@ ask(struct quota *q, struct visit *v, struct slice digest)
 	v->place = h->streams + h->entering;
 	struct slice args[] = { k.streams, k.waiting, k.client, o->pod,
 		count_text(text, v->place),
-		slice_of(digits[0], u64_decimal(digits[0], KEPT_MS)),
-		slice_of(digits[1], u64_decimal(digits[1], clock_wall_ms())) };
+		u64_slice(digits[0], KEPT_MS),
+		u64_slice(digits[1], clock_wall_ms()) };
 	if (redis_eval(o->commands, &enter_script, args, ARRAY_LEN(args), 3,
 		on_entered, v)) {
 		note_written(q, h);

@@ -282,7 +282,7 @@ job_ask_counters(struct job *job, cJSON *by_pod)
 	struct pods pods = { job, by_pod };
 	char now[20];
 	struct slice times[] = { SLICE("ZRANGEBYSCORE"), SLICE(ENV_DETACHED_KEY),
-		slice_of(now, u64_decimal(now, clock_wall_ms())), SLICE("+inf"),
+		u64_slice(now, clock_wall_ms()), SLICE("+inf"),
 		SLICE("LIMIT"), SLICE("0"), SLICE("1000") };
 	uint64_t hour = census_hour(clock_wall_ms());
 
@@ -293,7 +293,7 @@ job_ask_counters(struct job *job, cJSON *by_pod)
 		char digits[20];
 
 		ask_hash(job->gather, ENV_HISTORY,
-		    slice_of(digits, u64_decimal(digits, hour - i)), on_counted,
+		    u64_slice(digits, hour - i), on_counted,
 		    job->history);
 	}
 }

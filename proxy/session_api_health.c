@@ -260,9 +260,9 @@ ask_api(const char *name, void *arg)
 		env_key(&keys[1], ENV_DEAD, api) };
 	struct slice workers[] = { SLICE("ZRANGEBYSCORE"),
 		env_key(&keys[2], ENV_WORKERS, api),
-		slice_of(now, u64_decimal(now, clock_wall_ms())), SLICE("+inf"),
+		u64_slice(now, clock_wall_ms()), SLICE("+inf"),
 		SLICE("LIMIT"), SLICE("0"),
-		slice_of(most, u64_decimal(most, SESSION_API_ENTRIES_MAX)) };
+		u64_slice(most, SESSION_API_ENTRIES_MAX) };
 
 	cJSON_AddStringToObject(entry, "api", name);
 	cJSON_AddBoolToObject(entry, "published",

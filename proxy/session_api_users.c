@@ -188,8 +188,8 @@ ask(struct job *job)
 	    slice_str(job->user));
 	struct slice total[] = { SLICE("ZCARD"), key };
 	struct slice members[] = { SLICE("ZREVRANGE"), key, SLICE("0"),
-		slice_of(last, u64_decimal(last, (uint64_t)(limit != NULL ?
-		    limit->valuedouble : LIMIT_DEFAULT) - 1)) };
+		u64_slice(last, (uint64_t)(limit != NULL ?
+		    limit->valuedouble : LIMIT_DEFAULT) - 1) };
 
 	cJSON_AddStringToObject(job->out, "user", job->user);
 	cJSON_AddArrayToObject(job->out, "sessions");

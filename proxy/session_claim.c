@@ -164,7 +164,7 @@ ask_key(struct session *s)
 	char digits[20];
 	struct slice argv[] = { SLICE("SET"), session_leads_key(s, &keybuf),
 		session_sid(s), SLICE("NX"), SLICE("GET"), SLICE("PX"),
-		slice_of(digits, u64_decimal(digits, o->ttl_ms)) };
+		u64_slice(digits, o->ttl_ms) };
 
 	return redis_send(o->commands, argv, ARRAY_LEN(argv), on_key, s);
 }

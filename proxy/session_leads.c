@@ -27,7 +27,7 @@ session_leads_point(struct session *s)
 	char digits[20];
 	struct slice argv[] = { SLICE("SET"), session_leads_key(s, &keybuf),
 		session_sid(s), SLICE("PX"),
-		slice_of(digits, u64_decimal(digits, o->ttl_ms)) };
+		u64_slice(digits, o->ttl_ms) };
 
 	if (s->client[0] != '\0')
 		(void)!redis_send(o->commands, argv, ARRAY_LEN(argv), NULL, NULL);
@@ -93,10 +93,10 @@ session_leads_list(struct session *s, uint64_t ttl_ms)
 	    (s->seek != NULL && s->last == 0))
 		return;
 	args[0] = session_leads_list_key(s, &keybuf);
-	args[1] = slice_of(digits[0], u64_decimal(digits[0], now));
-	args[2] = slice_of(digits[1], u64_decimal(digits[1], now + ttl_ms));
+	args[1] = u64_slice(digits[0], now);
+	args[2] = u64_slice(digits[1], now + ttl_ms);
 	args[3] = session_sid(s);
-	args[4] = slice_of(digits[2], u64_decimal(digits[2], ttl_ms));
+	args[4] = u64_slice(digits[2], ttl_ms);
 	(void)!redis_eval(s->all->options.commands, &list_script, args,
 	    ARRAY_LEN(args), 1, NULL, NULL);
 }

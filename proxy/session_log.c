@@ -167,8 +167,8 @@ static void
 keep_log(struct session *s, struct slice key)
 {
 	char digits[20];
-	struct slice argv[] = { SLICE("PEXPIRE"), key, slice_of(digits,
-	    u64_decimal(digits, session_ttl_ms(s) + LOG_EXTRA_TTL_MS)) };
+	struct slice argv[] = { SLICE("PEXPIRE"), key,
+		u64_slice(digits, session_ttl_ms(s) + LOG_EXTRA_TTL_MS) };
 
 	(void)!redis_send(s->all->options.commands, argv, ARRAY_LEN(argv), NULL,
 	    NULL);

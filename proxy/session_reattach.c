@@ -256,7 +256,7 @@ tell_owner(struct session *s, const struct directory_entry *entry)
 		.call = SLICE(ENV_CALL_TAKEN_OVER),
 		.session = slice_of(s->claim->found, SID_LEN),
 		.attempt = SLICE("1"),
-		.payload = slice_of(digits, u64_decimal(digits, entry->epoch + 1)),
+		.payload = u64_slice(digits, entry->epoch + 1),
 	};
 
 	return outbox_send(s->all->options.outbox, slice_str(entry->pod),

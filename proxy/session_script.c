@@ -17,17 +17,6 @@
 #define OWED_EVENTS_MAX "1024"
 #define OWED_BYTES_MAX "1048576"
 
-/* The digits that a decimal argument borrows. */
-struct number {
-	char digits[20];
-};
-
-static struct slice
-decimal(struct number *n, uint64_t v)
-{
-	return slice_of(n->digits, u64_decimal(n->digits, v));
-}
-
 struct session_keys {
 	struct env_keybuf buf[KEYS];
 	struct slice key[KEYS];
@@ -79,13 +68,13 @@ session_claim_send(struct redis *r, const struct session_claim *c,
     redis_cb *cb, void *arg)
 {
 	struct session_keys k;
-	struct number n[5];
+	char n[5][20];
 
 	session_keys(&k, c->sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2], c->pod, c->api,
-		c->protocol, decimal(&n[0], c->known_epoch),
-		decimal(&n[1], c->now_ms), decimal(&n[2], c->ttl_ms),
-		decimal(&n[3], c->log_ttl_ms), decimal(&n[4], c->fresh),
+		c->protocol, u64_slice(n[0], c->known_epoch),
+		u64_slice(n[1], c->now_ms), u64_slice(n[2], c->ttl_ms),
+		u64_slice(n[3], c->log_ttl_ms), u64_slice(n[4], c->fresh),
 		c->user, c->user_kind, c->can, c->level, c->subscribed };
 	return redis_eval(r, &claim_script, args, ARRAY_LEN(args), KEYS, cb, arg);
 }
@@ -140,15 +129,15 @@ session_reattach_send(struct redis *r, const struct session_reattach *want,
 {
 	const struct session_claim *c = &want->claim;
 	struct session_keys k;
-	struct number n[6];
+	char n[6][20];
 
 	session_keys(&k, c->sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2], c->pod, c->api,
-		c->protocol, decimal(&n[0], c->now_ms), decimal(&n[1], c->ttl_ms),
-		decimal(&n[2], c->log_ttl_ms), c->user,
-		decimal(&n[3], want->window_ms),
-		decimal(&n[4], want->recoveries_max),
-		decimal(&n[5], want->expected_epoch) };
+		c->protocol, u64_slice(n[0], c->now_ms), u64_slice(n[1], c->ttl_ms),
+		u64_slice(n[2], c->log_ttl_ms), c->user,
+		u64_slice(n[3], want->window_ms),
+		u64_slice(n[4], want->recoveries_max),
+		u64_slice(n[5], want->expected_epoch) };
 	return redis_eval(r, &reattach_script, args, ARRAY_LEN(args), KEYS, cb,
 	    arg);
 }
@@ -204,14 +193,14 @@ session_detach_send(struct redis *r, const struct session_detach *d,
     redis_cb *cb, void *arg)
 {
 	struct session_keys k;
-	struct number n[5];
+	char n[5][20];
 
 	session_keys(&k, d->sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		decimal(&n[0], d->epoch), decimal(&n[1], d->now_ms),
-		decimal(&n[2], d->ttl_ms), decimal(&n[3], d->log_ttl_ms),
+		u64_slice(n[0], d->epoch), u64_slice(n[1], d->now_ms),
+		u64_slice(n[2], d->ttl_ms), u64_slice(n[3], d->log_ttl_ms),
 		d->planned ? SLICE("1") : SLICE("0"),
-		decimal(&n[4], d->last) };
+		u64_slice(n[4], d->last) };
 	return redis_eval(r, &detach_script, args, ARRAY_LEN(args), KEYS, cb,
 	    arg);
 }
@@ -226,11 +215,11 @@ void
 session_release_send(struct redis *r, struct slice sid, uint64_t epoch)
 {
 	struct session_keys k;
-	struct number n;
+	char n[20];
 
 	session_keys(&k, sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		decimal(&n, epoch) };
+		u64_slice(n, epoch) };
 	(void)!redis_eval(r, &release_script, args, ARRAY_LEN(args), KEYS, NULL,
 	    NULL);
 }
@@ -273,11 +262,11 @@ session_append_send(struct redis *r, const struct env_message *message,
     uint64_t epoch, redis_cb *cb, void *arg)
 {
 	struct session_keys k;
-	struct number n;
+	char n[20];
 
 	session_keys(&k, message->session);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		decimal(&n, epoch), message->call, message->session,
+		u64_slice(n, epoch), message->call, message->session,
 		message->payload };
 	return redis_eval(r, &append_script, args, ARRAY_LEN(args), KEYS, cb,
 	    arg);
@@ -304,11 +293,11 @@ session_give_up_send(struct redis *r, struct slice sid, uint64_t epoch,
     struct slice call)
 {
 	struct session_keys k;
-	struct number n;
+	char n[20];
 
 	session_keys(&k, sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		decimal(&n, epoch), call };
+		u64_slice(n, epoch), call };
 	(void)!redis_eval(r, &give_up_script, args, ARRAY_LEN(args), KEYS, NULL,
 	    NULL);
 }
@@ -355,9 +344,9 @@ session_note_last_send(struct redis *r, struct slice sid, uint64_t epoch,
     uint64_t last)
 {
 	struct env_keybuf keybuf;
-	struct number n[2];
+	char n[2][20];
 	struct slice args[] = { env_key(&keybuf, ENV_TRANSPORT, sid),
-		decimal(&n[0], epoch), decimal(&n[1], last) };
+		u64_slice(n[0], epoch), u64_slice(n[1], last) };
 
 	(void)!redis_eval(r, &note_last_script, args, ARRAY_LEN(args), 1, NULL,
 	    NULL);
@@ -379,12 +368,12 @@ void
 session_alias_send(struct redis *r, const struct session_alias *a)
 {
 	struct session_keys k;
-	struct number n[3];
+	char n[3][20];
 
 	session_keys(&k, a->sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2], a->target,
-		decimal(&n[0], a->epoch), a->pod, a->api, a->user,
-		decimal(&n[1], a->now_ms), decimal(&n[2], a->ttl_ms) };
+		u64_slice(n[0], a->epoch), a->pod, a->api, a->user,
+		u64_slice(n[1], a->now_ms), u64_slice(n[2], a->ttl_ms) };
 	(void)!redis_eval(r, &alias_script, args, ARRAY_LEN(args), KEYS, NULL,
 	    NULL);
 }
@@ -416,12 +405,12 @@ session_refresh_send(struct redis *r, struct slice sid, uint64_t ttl_ms,
     uint64_t log_ttl_ms, uint64_t now_ms)
 {
 	struct session_keys k;
-	struct number n[3];
+	char n[3][20];
 
 	session_keys(&k, sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		decimal(&n[0], ttl_ms), decimal(&n[1], log_ttl_ms),
-		decimal(&n[2], now_ms) };
+		u64_slice(n[0], ttl_ms), u64_slice(n[1], log_ttl_ms),
+		u64_slice(n[2], now_ms) };
 	return redis_eval(r, &refresh_script, args, ARRAY_LEN(args), KEYS, NULL,
 	    NULL);
 }
@@ -431,11 +420,11 @@ session_fetch_send(struct redis *r, struct slice sid, uint64_t epoch,
     struct slice from, uint64_t count, redis_cb *cb, void *arg)
 {
 	struct session_keys k;
-	struct number n[2];
+	char n[2][20];
 
 	session_keys(&k, sid);
-	struct slice args[] = { k.key[1], k.key[2], decimal(&n[0], epoch), from,
-		decimal(&n[1], count) };
+	struct slice args[] = { k.key[1], k.key[2], u64_slice(n[0], epoch), from,
+		u64_slice(n[1], count) };
 	return redis_eval(r, &fetch_script, args, ARRAY_LEN(args), 2, cb, arg);
 }
 
@@ -474,11 +463,11 @@ session_client_send(struct redis *r, const struct session_client *client,
     redis_cb *cb, void *arg)
 {
 	struct session_keys k;
-	struct number n;
+	char n[20];
 
 	session_keys(&k, client->sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		decimal(&n, client->epoch), slice_str(client->protocol),
+		u64_slice(n, client->epoch), slice_str(client->protocol),
 		cut(client->name), cut(client->version), client->can };
 	return redis_eval(r, &client_script, args, ARRAY_LEN(args), KEYS, cb,
 	    arg);

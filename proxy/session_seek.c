@@ -271,9 +271,9 @@ session_seek_look(struct session *s)
 	char now[20], most[20];
 	struct env_keybuf keybuf;
 	struct slice argv[] = { SLICE("ZRANGE"), session_leads_list_key(s, &keybuf),
-		slice_of(now, u64_decimal(now, clock_wall_ms())), SLICE("+inf"),
+		u64_slice(now, clock_wall_ms()), SLICE("+inf"),
 		SLICE("BYSCORE"), SLICE("LIMIT"), SLICE("0"),
-		slice_of(most, u64_decimal(most, ALIKE_MAX + 1)) };
+		u64_slice(most, ALIKE_MAX + 1) };
 	struct look *look = xcalloc(1, sizeof(*look));
 
 	look->session = s;

@@ -89,8 +89,8 @@ send_users(struct user_index *x)
 		SLICE(ENV_USERS_KEY), SLICE("NX") };
 	struct slice pexpire[] = { SLICE("PEXPIRE"), SLICE(ENV_USERS_KEY),
 		SLICE(USERS_TTL_MS) };
-	struct slice next = slice_of(digits, u64_decimal(digits,
-	    clock_wall_ms() + USER_INDEX_CLEAN_MS));
+	struct slice next = u64_slice(digits,
+	    clock_wall_ms() + USER_INDEX_CLEAN_MS);
 	size_t n = 3;
 
 	for (size_t i = 0; i < x->user_count; i++) {
@@ -140,10 +140,10 @@ user_index_put(struct user_index *x, struct slice user, struct slice sid,
 	spell_keys(&k, user, sid);
 	user_session_pack(record, &packed);
 	struct slice args[] = { k.session, k.index,
-		slice_of(digits[0], u64_decimal(digits[0], record->epoch)),
+		u64_slice(digits[0], record->epoch),
 		strbuf_slice(&packed),
-		slice_of(digits[1], u64_decimal(digits[1], ttl_ms)), sid,
-		slice_of(digits[2], u64_decimal(digits[2], record->seen_ms)) };
+		u64_slice(digits[1], ttl_ms), sid,
+		u64_slice(digits[2], record->seen_ms) };
 	sent = redis_eval(x->commands, &put_script, args, ARRAY_LEN(args), 2,
 	    on_put, x);
 	strbuf_release(&packed);
@@ -161,7 +161,7 @@ user_index_drop(struct user_index *x, struct slice user, struct slice sid,
 
 	spell_keys(&k, user, sid);
 	struct slice args[] = { k.session, k.index,
-		slice_of(digits, u64_decimal(digits, epoch)), sid };
+		u64_slice(digits, epoch), sid };
 	/* Failing, it expires by itself. */
 	(void)!redis_eval(x->commands, &drop_script, args, ARRAY_LEN(args), 2,
 	    NULL, NULL);

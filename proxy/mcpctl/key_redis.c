@@ -36,7 +36,7 @@ add(struct ctl *ctl, const struct ctl_key *key)
 		env_key(&keybuf, ENV_API_KEY, id), SLICE("sha256"),
 		slice_str(key->sha256), SLICE("scopes"), slice_str(key->scopes),
 		SLICE("name"), slice_str(key->name), SLICE("created_ms"),
-		slice_of(digits, u64_decimal(digits, clock_wall_ms())) };
+		u64_slice(digits, clock_wall_ms()) };
 
 	return call_ok(ctl, sadd, ARRAY_LEN(sadd)) &&
 	    call_ok(ctl, hset, ARRAY_LEN(hset));

@@ -156,7 +156,7 @@ session_list(struct ctl *ctl, int argc, char **argv)
 	}
 	struct slice zrange[] = { SLICE("ZREVRANGE"), env_key(&keybuf,
 	    ENV_USER_INDEX, slice_str(argv[0])), SLICE("0"),
-		slice_of(digits, u64_decimal(digits, LIST_MAX - 1)) };
+		u64_slice(digits, LIST_MAX - 1) };
 
 	sids = ctl_call(ctl, zrange, ARRAY_LEN(zrange));
 	if (sids == NULL)
