@@ -4,7 +4,7 @@
 
 #include "common/utf8.h"
 #include "proxy/mcp.h"
-#include "proxy/session_script.h"
+#include "proxy/session_client.h"
 #include "proxy/subscriptions.h"
 
 static const struct slice client_is = SLICE("client ");

@@ -5,7 +5,7 @@
 #include "proxy/post_private.h"
 
 #include "common/log.h"
-#include "proxy/session_script.h"
+#include "proxy/session_client.h"
 
 struct declaration
 post_declaration(const struct post *p)

@@ -17,6 +17,7 @@
 #include "common/jsonrpc.h"
 #include "common/log.h"
 #include "proxy/mcp.h"
+#include "proxy/session_owed.h"
 #include "proxy/sse.h"
 
 #define SURVEY_EVERY_MS 500

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "proxy/session_owed.h"
 
 /*
  * What may wait in the log of a session that lags: together with the client's

@@ -3,34 +3,14 @@
 #include <errno.h>
 
 #include "common/strbuf.h"
-#include "common/utf8.h"
-#include "proxy/subscriptions.h"
+#include "proxy/session_keys.h"
 
-#define KEYS 3
 /*
  * A pod may die before it has found in the inbox of the one before what that one
  * owed: so the names of former owners are kept until their inboxes are swept.
  */
 #define FORMER_MS "60000"
 #define FORMER_BYTES "640"
-/* What a session without a stream may be owed: after that it has no use for more. */
-#define OWED_EVENTS_MAX "1024"
-#define OWED_BYTES_MAX "1048576"
-
-struct session_keys {
-	struct env_keybuf buf[KEYS];
-	struct slice key[KEYS];
-};
-
-static void
-session_keys(struct session_keys *k, struct slice sid)
-{
-	static const enum env_key kinds[KEYS] = { ENV_SESSION, ENV_TRANSPORT,
-		ENV_EVENTS };
-
-	for (size_t i = 0; i < KEYS; i++)
-		k->key[i] = env_key(&k->buf[i], kinds[i], sid);
-}
 
 /* Claiming ------------------------------------------------------------------ */
 
@@ -76,7 +56,7 @@ session_claim_send(struct redis *r, const struct session_claim *c,
 		u64_slice(n[1], c->now_ms), u64_slice(n[2], c->ttl_ms),
 		u64_slice(n[3], c->log_ttl_ms), u64_slice(n[4], c->fresh),
 		c->user, c->user_kind, c->can, c->level, c->subscribed };
-	return redis_eval(r, &claim_script, args, ARRAY_LEN(args), KEYS, cb, arg);
+	return redis_eval(r, &claim_script, args, ARRAY_LEN(args), SESSION_KEYS, cb, arg);
 }
 
 /*
@@ -138,8 +118,8 @@ session_reattach_send(struct redis *r, const struct session_reattach *want,
 		u64_slice(n[3], want->window_ms),
 		u64_slice(n[4], want->recoveries_max),
 		u64_slice(n[5], want->expected_epoch) };
-	return redis_eval(r, &reattach_script, args, ARRAY_LEN(args), KEYS, cb,
-	    arg);
+	return redis_eval(r, &reattach_script, args, ARRAY_LEN(args),
+	    SESSION_KEYS, cb, arg);
 }
 
 int
@@ -201,8 +181,8 @@ session_detach_send(struct redis *r, const struct session_detach *d,
 		u64_slice(n[2], d->ttl_ms), u64_slice(n[3], d->log_ttl_ms),
 		d->planned ? SLICE("1") : SLICE("0"),
 		u64_slice(n[4], d->last) };
-	return redis_eval(r, &detach_script, args, ARRAY_LEN(args), KEYS, cb,
-	    arg);
+	return redis_eval(r, &detach_script, args, ARRAY_LEN(args),
+	    SESSION_KEYS, cb, arg);
 }
 
 static const struct redis_script release_script = {
@@ -220,118 +200,11 @@ session_release_send(struct redis *r, struct slice sid, uint64_t epoch)
 	session_keys(&k, sid);
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
 		u64_slice(n, epoch) };
-	(void)!redis_eval(r, &release_script, args, ARRAY_LEN(args), KEYS, NULL,
-	    NULL);
+	(void)!redis_eval(r, &release_script, args, ARRAY_LEN(args),
+	    SESSION_KEYS, NULL, NULL);
 }
 
-/* What a session is owed ------------------------------------------------------ */
-
-/*
- * Whoever holds a message appends it; two pods may hold the same one (a frozen
- * pod, and the one that sweeps its inbox), so the log is searched first.
- */
-static const struct redis_script append_script = {
-	"session_append",
-	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'given_up',\n"
-	"    'owed_bytes')\n"
-	"if not t[1] then return -1 end\n"
-	"if t[1] ~= ARGV[1] then return 0 end\n"
-	"if ARGV[2] ~= '' and string.find(t[2] or '', ARGV[2], 1, true) then\n"
-	"  return -1\n"
-	"end\n"
-	"for _, e in ipairs(redis.call('XRANGE', KEYS[3], '-', '+')) do\n"
-	"  local f = {}\n"
-	"  for i = 1, #e[2], 2 do f[e[2][i]] = e[2][i + 1] end\n"
-	"  if ARGV[2] ~= '' and f['call'] == ARGV[2] and\n"
-	"      f['payload'] == ARGV[4] then return 1 end\n"
-	"end\n"
-	"local bytes = tonumber(t[3] or 0) + #ARGV[4]\n"
-	"if redis.call('XLEN', KEYS[3]) >= " OWED_EVENTS_MAX " or\n"
-	"    bytes > " OWED_BYTES_MAX " then return -2 end\n"
-	"redis.call('HSET', KEYS[2], 'owed_bytes', bytes)\n"
-	"redis.call('XADD', KEYS[3], t[1] .. '-*', 'call', ARGV[2],\n"
-	"    'session', ARGV[3], 'attempt', '2', 'payload', ARGV[4])\n"
-	"if redis.call('PTTL', KEYS[3]) < redis.call('PTTL', KEYS[2]) then\n"
-	"  redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[2]) + 60000)\n"
-	"end\n"
-	"return 1\n"
-};
-
-bool
-session_append_send(struct redis *r, const struct env_message *message,
-    uint64_t epoch, redis_cb *cb, void *arg)
-{
-	struct session_keys k;
-	char n[20];
-
-	session_keys(&k, message->session);
-	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		u64_slice(n, epoch), message->call, message->session,
-		message->payload };
-	return redis_eval(r, &append_script, args, ARRAY_LEN(args), KEYS, cb,
-	    arg);
-}
-
-enum session_append
-session_append_read(const redisReply *reply)
-{
-	if (reply->type != REDIS_REPLY_INTEGER || reply->integer < 0)
-		return SESSION_APPEND_GONE;
-	return reply->integer > 0 ? SESSION_APPENDED : SESSION_APPEND_MOVED;
-}
-
-static const struct redis_script give_up_script = {
-	"session_give_up",
-	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'given_up')\n"
-	"if t[1] ~= ARGV[1] then return 0 end\n"
-	"redis.call('HSET', KEYS[2], 'given_up', (t[2] or '') .. ARGV[2])\n"
-	"return 1\n"
-};
-
-void
-session_give_up_send(struct redis *r, struct slice sid, uint64_t epoch,
-    struct slice call)
-{
-	struct session_keys k;
-	char n[20];
-
-	session_keys(&k, sid);
-	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		u64_slice(n, epoch), call };
-	(void)!redis_eval(r, &give_up_script, args, ARRAY_LEN(args), KEYS, NULL,
-	    NULL);
-}
-
-/* The text is that of subscriptions.h. Keys: session. Arguments: URI, 1 or 0. */
-static const struct redis_script subscribe_script = {
-	"session_subscribe",
-	"if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\n"
-	"local s = redis.call('HGET', KEYS[1], 'subscribed') or ''\n"
-	"if s == '' then s = '\\n' end\n"
-	"local at = string.find(s, '\\n' .. ARGV[1] .. '\\n', 1, true)\n"
-	"if (ARGV[2] == '1') == (at ~= nil) then return 1 end\n"
-	"if at then\n"
-	"  s = string.sub(s, 1, at) .. string.sub(s, at + #ARGV[1] + 2)\n"
-	"elseif #s + #ARGV[1] + 1 > " SUBSCRIPTIONS_MAX_TEXT " then\n"
-	"  return -1\n"
-	"else\n"
-	"  s = s .. ARGV[1] .. '\\n'\n"
-	"end\n"
-	"redis.call('HSET', KEYS[1], 'subscribed', s == '\\n' and '' or s)\n"
-	"return 1\n"
-};
-
-bool
-session_subscribe_send(struct redis *r, struct slice sid, struct slice uri,
-    bool on, redis_cb *cb, void *arg)
-{
-	struct env_keybuf keybuf;
-	struct slice args[] = { env_key(&keybuf, ENV_SESSION, sid), uri,
-		on ? SLICE("1") : SLICE("0") };
-
-	return redis_eval(r, &subscribe_script, args, ARRAY_LEN(args), 1, cb,
-	    arg);
-}
+/* Being found ----------------------------------------------------------------- */
 
 static const struct redis_script note_last_script = {
 	"session_note_last",
@@ -374,8 +247,8 @@ session_alias_send(struct redis *r, const struct session_alias *a)
 	struct slice args[] = { k.key[0], k.key[1], k.key[2], a->target,
 		u64_slice(n[0], a->epoch), a->pod, a->api, a->user,
 		u64_slice(n[1], a->now_ms), u64_slice(n[2], a->ttl_ms) };
-	(void)!redis_eval(r, &alias_script, args, ARRAY_LEN(args), KEYS, NULL,
-	    NULL);
+	(void)!redis_eval(r, &alias_script, args, ARRAY_LEN(args),
+	    SESSION_KEYS, NULL, NULL);
 }
 
 /* Refreshing ------------------------------------------------------------------ */
@@ -389,17 +262,6 @@ static const struct redis_script refresh_script = {
 	"return redis.call('PEXPIRE', KEYS[3], ARGV[2])\n"
 };
 
-/* The trimming first: what was handed over is not fetched again. */
-static const struct redis_script fetch_script = {
-	"session_fetch",
-	"local t = redis.call('HMGET', KEYS[1], 'epoch', 'fresh')\n"
-	"if t[1] and t[1] ~= ARGV[1] then return 0 end\n"
-	"redis.call('XTRIM', KEYS[2], 'MINID', ARGV[2])\n"
-	"local out = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[3])\n"
-	"table.insert(out, 1, t[2] or '')\n"
-	"return out\n"
-};
-
 bool
 session_refresh_send(struct redis *r, struct slice sid, uint64_t ttl_ms,
     uint64_t log_ttl_ms, uint64_t now_ms)
@@ -411,83 +273,8 @@ session_refresh_send(struct redis *r, struct slice sid, uint64_t ttl_ms,
 	struct slice args[] = { k.key[0], k.key[1], k.key[2],
 		u64_slice(n[0], ttl_ms), u64_slice(n[1], log_ttl_ms),
 		u64_slice(n[2], now_ms) };
-	return redis_eval(r, &refresh_script, args, ARRAY_LEN(args), KEYS, NULL,
-	    NULL);
-}
-
-bool
-session_fetch_send(struct redis *r, struct slice sid, uint64_t epoch,
-    struct slice from, uint64_t count, redis_cb *cb, void *arg)
-{
-	struct session_keys k;
-	char n[2][20];
-
-	session_keys(&k, sid);
-	struct slice args[] = { k.key[1], k.key[2], u64_slice(n[0], epoch), from,
-		u64_slice(n[1], count) };
-	return redis_eval(r, &fetch_script, args, ARRAY_LEN(args), 2, cb, arg);
-}
-
-/*
- * Only on a record that exists: it must not outlive its session. Trimming the
- * log keeps its last id, and with it the fence against replaced owners.
- */
-static const struct redis_script client_script = {
-	"session_client",
-	"if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\n"
-	"redis.call('HSET', KEYS[1], 'protocol', ARGV[2],\n"
-	"    'client', ARGV[3], 'client_version', ARGV[4], 'can', ARGV[5])\n"
-	"redis.call('HDEL', KEYS[1], 'log_level', 'subscribed')\n"
-	"local t = redis.call('HMGET', KEYS[2], 'epoch', 'fresh')\n"
-	"local of = tonumber(ARGV[1])\n"
-	"if not t[1] then return 1 end\n"
-	"if of > tonumber(t[1]) then of = tonumber(t[1]) end\n"
-	"if of <= tonumber(t[2] or 0) then return 1 end\n"
-	"redis.call('HSET', KEYS[2], 'fresh', of)\n"
-	"redis.call('HDEL', KEYS[2], 'last')\n"
-	"if of > 1 then redis.call('XTRIM', KEYS[3], 'MAXLEN', 0) end\n"
-	"return 1\n"
-};
-
-/* What a client says of itself is kept up to this many bytes. */
-#define CLIENT_TEXT_MAX 128
-
-static struct slice
-cut(struct slice text)
-{
-	return text.n > 0 ? utf8_cut(text, CLIENT_TEXT_MAX) : SLICE("");
-}
-
-bool
-session_client_send(struct redis *r, const struct session_client *client,
-    redis_cb *cb, void *arg)
-{
-	struct session_keys k;
-	char n[20];
-
-	session_keys(&k, client->sid);
-	struct slice args[] = { k.key[0], k.key[1], k.key[2],
-		u64_slice(n, client->epoch), slice_str(client->protocol),
-		cut(client->name), cut(client->version), client->can };
-	return redis_eval(r, &client_script, args, ARRAY_LEN(args), KEYS, cb,
-	    arg);
-}
-
-static const struct redis_script level_script = {
-	"session_level",
-	"if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end\n"
-	"redis.call('HSET', KEYS[1], 'log_level', ARGV[1])\n"
-	"return 1\n"
-};
-
-bool
-session_level_send(struct redis *r, struct slice sid, struct slice level,
-    redis_cb *cb, void *arg)
-{
-	struct env_keybuf keybuf;
-	struct slice args[] = { env_key(&keybuf, ENV_SESSION, sid), level };
-
-	return redis_eval(r, &level_script, args, ARRAY_LEN(args), 1, cb, arg);
+	return redis_eval(r, &refresh_script, args, ARRAY_LEN(args),
+	    SESSION_KEYS, NULL, NULL);
 }
 
 /* Proof of ownership ---------------------------------------------------------- */

@@ -84,62 +84,9 @@ struct session_detach {
 bool session_detach_send(struct redis *r, const struct session_detach *detach,
     redis_cb *cb, void *arg) MUST_CHECK;
 
-enum session_append {
-	SESSION_APPENDED,             /* or it was in the log already */
-	SESSION_APPEND_GONE,          /* no session, nobody awaits it, or no room */
-	SESSION_APPEND_MOVED          /* another epoch: look up anew */
-};
-
-/* Puts a message into the log of a session that has no stream now. */
-bool session_append_send(struct redis *r, const struct env_message *message,
-    uint64_t epoch, redis_cb *cb, void *arg) MUST_CHECK;
-enum session_append session_append_read(const redisReply *reply);
-
 /* Pushes the expiry of all three keys out. False: Redis is away. */
 bool session_refresh_send(struct redis *r, struct slice sid, uint64_t ttl_ms,
     uint64_t log_ttl_ms, uint64_t now_ms) MUST_CHECK;
-/*
- * Trims the event log below the id from, and fetches the next count entries. The
- * reply is an array, the epoch of the last initialize's stream (may be empty) and
- * the entries; or 0, with the log untouched, when epoch does not own the
- * session any more. Returns as redis_eval().
- */
-bool session_fetch_send(struct redis *r, struct slice sid, uint64_t epoch,
-    struct slice from, uint64_t count, redis_cb *cb, void *arg) MUST_CHECK;
-
-/*
- * Notes what initialize told about the client. Sent on a stream of a later
- * epoch than the last initialize it also drops what earlier clients of the
- * session awaited, so that its answer must wait for the reply. Returns as
- * redis_eval().
- */
-struct session_client {
-	struct slice sid;
-	uint64_t epoch;               /* of the client's stream */
-	const char *protocol;         /* negotiated */
-	struct slice name;
-	struct slice version;
-	struct slice can;             /* see client_traits.h */
-};
-
-bool session_client_send(struct redis *r, const struct session_client *client,
-    redis_cb *cb, void *arg) MUST_CHECK;
-
-/* Notes what logging/setLevel wants. Returns as redis_eval(). */
-bool session_level_send(struct redis *r, struct slice sid, struct slice level,
-    redis_cb *cb, void *arg) MUST_CHECK;
-
-/*
- * Notes a subscription, or its end. The reply is SESSION_TOO_MANY when there is
- * no room for more. Returns as redis_eval().
- */
-#define SESSION_TOO_MANY (-1)
-bool session_subscribe_send(struct redis *r, struct slice sid, struct slice uri,
-    bool on, redis_cb *cb, void *arg) MUST_CHECK;
-
-/* Adds a call to those that were answered with an error by a stopping owner. */
-void session_give_up_send(struct redis *r, struct slice sid, uint64_t epoch,
-    struct slice call);
 
 /* Notes the highest JSON-RPC id that was answered on it, plus one. */
 void session_note_last_send(struct redis *r, struct slice sid, uint64_t epoch,

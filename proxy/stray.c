@@ -6,7 +6,7 @@
 #include "common/clock.h"
 #include "common/strbuf.h"
 #include "common/xalloc.h"
-#include "proxy/session_script.h"
+#include "proxy/session_owed.h"
 
 /* Strays held at once and for how long; further ones count as undeliverable. */
 #define STRAYS_MAX 65536
