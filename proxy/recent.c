@@ -1,9 +1,31 @@
 #include "proxy/recent.h"
 
+#include <stdlib.h>
+
+#include "common/xalloc.h"
+
 /* An odd constant with bits all over (2^64 divided by the golden ratio). */
 #define MIX 0x9e3779b97f4a7c15u
 /* Where a message that is no answer says so, at the latest. */
 #define METHOD_WITHIN 64
+
+/*
+ * The latest messages; number n is at n & mask, the first is 1. Sizes are powers
+ * of two: this is on every message's way.
+ */
+struct ring {
+	uint64_t *digests;
+	uint32_t *before;   /* the one before with the same head */
+	uint32_t *heads;    /* by digest: the latest; 0: none */
+	uint32_t mask;
+	uint32_t head_mask;
+	uint32_t count;
+};
+
+struct recent {
+	struct ring firsts;
+	struct ring repeats;
+};
 
 /* Not against an adversary: who can forge answers need not collide them. */
 static uint64_t
@@ -52,13 +74,31 @@ recent_digest(struct slice call, struct slice payload)
 }
 
 static void
-remember(struct recent *r, uint64_t digest)
+ring_init(struct ring *r, uint32_t size, uint32_t head_count)
 {
-	uint32_t *head = &r->heads[digest % RECENT_HEADS];
+	r->mask = size - 1;
+	r->head_mask = head_count - 1;
+	r->digests = xcalloc(size, sizeof(*r->digests));
+	r->before = xcalloc(size, sizeof(*r->before));
+	r->heads = xcalloc(head_count, sizeof(*r->heads));
+}
+
+static void
+ring_release(struct ring *r)
+{
+	free(r->digests);
+	free(r->before);
+	free(r->heads);
+}
+
+static void
+ring_add(struct ring *r, uint64_t digest)
+{
+	uint32_t *head = &r->heads[digest & r->head_mask];
 	uint32_t n = ++r->count;
 
-	r->digests[n % RECENT_MESSAGES] = digest;
-	r->before[n % RECENT_MESSAGES] = *head;
+	r->digests[n & r->mask] = digest;
+	r->before[n & r->mask] = *head;
 	*head = n;
 }
 
@@ -68,66 +108,63 @@ remember(struct recent *r, uint64_t digest)
  * not been taken by younger messages.
  */
 static uint32_t
-number_of(const struct recent *r, uint64_t digest)
+ring_find(const struct ring *r, uint64_t digest)
 {
-	uint32_t n = r->heads[digest % RECENT_HEADS], age = 0;
+	uint32_t n = r->heads[digest & r->head_mask], age = 0;
 
-	while (n != 0 && r->count - n >= age && r->count - n < RECENT_MESSAGES) {
-		if (r->digests[n % RECENT_MESSAGES] == digest)
+	while (n != 0 && r->count - n >= age && r->count - n <= r->mask) {
+		if (r->digests[n & r->mask] == digest)
 			return n;
 		age = r->count - n + 1;
-		n = r->before[n % RECENT_MESSAGES];
+		n = r->before[n & r->mask];
 	}
 	return 0;
 }
 
-static bool
-remembers(const struct recent *r, uint64_t digest)
+/* Its place stays a link of its chain. */
+static void
+ring_forget(struct ring *r, uint64_t digest)
 {
-	return number_of(r, digest) != 0;
+	uint32_t n;
+
+	while ((n = ring_find(r, digest)) != 0)
+		r->digests[n & r->mask] = 0;
+}
+
+struct recent *
+recent_new(void)
+{
+	struct recent *r = xcalloc(1, sizeof(*r));
+
+	ring_init(&r->firsts, RECENT_MESSAGES, RECENT_HEADS);
+	ring_init(&r->repeats, RECENT_REPEATS, RECENT_REPEATS);
+	return r;
+}
+
+void
+recent_free(struct recent *r)
+{
+	if (r == NULL)
+		return;
+	ring_release(&r->firsts);
+	ring_release(&r->repeats);
+	free(r);
 }
 
 void
 recent_add(struct recent *r, uint64_t digest, bool again)
 {
-	if (digest == 0)
-		return;
-	if (!again) {
-		remember(r, digest);
-		return;
-	}
-	r->repeats[r->repeats_next] = digest;
-	r->repeats_next = (r->repeats_next + 1) % RECENT_REPEATS;
+	if (digest != 0)
+		ring_add(again ? &r->repeats : &r->firsts, digest);
 }
 
-/* Its place stays a link of its chain. */
 void
 recent_forget(struct recent *r, uint64_t digest)
 {
-	uint32_t n;
-
 	if (digest == 0)
 		return;
-	while ((n = number_of(r, digest)) != 0)
-		r->digests[n % RECENT_MESSAGES] = 0;
-	for (unsigned i = 0; i < RECENT_REPEATS; i++) {
-		if (r->repeats[i] == digest)
-			r->repeats[i] = 0;
-	}
-}
-
-/* Is it among the latest count repeats? */
-static bool
-was_repeated(const struct recent *r, uint64_t digest, unsigned count)
-{
-	unsigned at = r->repeats_next;
-
-	while (count-- > 0) {
-		at = (at + RECENT_REPEATS - 1) % RECENT_REPEATS;
-		if (r->repeats[at] == digest)
-			return true;
-	}
-	return false;
+	ring_forget(&r->firsts, digest);
+	ring_forget(&r->repeats, digest);
 }
 
 bool
@@ -135,7 +172,6 @@ recent_has(const struct recent *r, uint64_t digest, bool again)
 {
 	if (digest == 0)
 		return false;
-	return again ? remembers(r, digest) ||
-		was_repeated(r, digest, RECENT_REPEATS) :
-		       was_repeated(r, digest, RECENT_OVERTAKEN);
+	return ring_find(&r->repeats, digest) != 0 ||
+	    (again && ring_find(&r->firsts, digest) != 0);
 }

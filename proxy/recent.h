@@ -13,7 +13,7 @@
  * leaves the call to another one, who answers again once it has rested for
  * WORKER_RECLAIM_IDLE (10 s): at 25,000 calls a second on one loop that is
  * 250,000 calls later. A dead pod's inbox is swept no later. 3 MiB a loop, of
- * which only what has been used is there.
+ * which only what has been used is there. Powers of two, all of them.
  */
 #define RECENT_MESSAGES (1u << 18)
 /* Few, since each is touched soon: an idle loop should not pay for a busy one. */
@@ -26,21 +26,11 @@
  * push them out.
  */
 #define RECENT_REPEATS 4096
-/*
- * A first message is held against so many of the latest repeats only: one may
- * have overtaken it by moments, and it is on every call's way.
- */
-#define RECENT_OVERTAKEN 64
 
-struct recent {
-	/* A ring; message number n is at n % RECENT_MESSAGES, the first is 1. */
-	uint64_t digests[RECENT_MESSAGES];
-	uint32_t before[RECENT_MESSAGES];  /* the one before with the same head */
-	uint32_t heads[RECENT_HEADS];      /* by digest: the latest; 0: none */
-	uint32_t count;
-	uint64_t repeats[RECENT_REPEATS];
-	unsigned repeats_next;
-};
+struct recent;
+
+struct recent *recent_new(void) MUST_CHECK;
+void recent_free(struct recent *r);
 
 /*
  * What a message is known by; 0, which is never a repeat, for one without a
@@ -54,7 +44,8 @@ void recent_add(struct recent *r, uint64_t digest, bool again);
 void recent_forget(struct recent *r, uint64_t digest);
 /*
  * Was it handed over before? A possible repeat is held against all recent
- * messages, a first one only against the latest repeats.
+ * messages; a first one only against repeats, which may have overtaken it, since
+ * a call may well send the same message twice.
  */
 bool recent_has(const struct recent *r, uint64_t digest, bool again);
 

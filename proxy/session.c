@@ -265,6 +265,7 @@ sessions_new(const struct session_options *options)
 	TAILQ_INIT(&all->unnoted);
 	TAILQ_INIT(&all->seeking);
 	all->claims_left = CLAIMS_PER_TICK;
+	all->recent = recent_new();
 	sessions_book_init(all);
 	return all;
 }
@@ -278,6 +279,7 @@ sessions_free(struct sessions *all)
 		/* It leaves the list: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		free_session(s);
 	sessions_book_release(all);
+	recent_free(all->recent);
 	free(all);
 }
 

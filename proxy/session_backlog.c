@@ -148,7 +148,7 @@ session_delivery_end(struct session *s)
 	if (b == NULL)
 		return;
 	for (unsigned i = 0; i < b->buffered_count; i++)
-		recent_forget(&s->all->recent, b->buffered[i]);
+		recent_forget(s->all->recent, b->buffered[i]);
 	TAILQ_CONCAT(&rest, &b->deliveries, link);
 	free_backlog(s);
 	while ((d = TAILQ_FIRST(&rest)) != NULL) {

@@ -50,7 +50,7 @@ note_buffered(struct session *s, uint64_t digest)
 enum handed
 delivery_hand_over(struct session *s, const struct env_message *message)
 {
-	struct recent *recent = &s->all->recent;
+	struct recent *recent = s->all->recent;
 	bool again = !slice_eq_str(message->attempt, "1");
 	uint64_t digest = recent_digest(message->call, message->payload);
 

@@ -106,7 +106,7 @@ struct sessions {
 	TAILQ_HEAD(, seek) seeking;
 	unsigned seeking_count;
 	uint64_t noted_ms;             /* when nothing was unnoted */
-	struct recent recent;
+	struct recent *recent;
 	unsigned live;
 	unsigned generation;
 	bool rebuilding;               /* not all records are of it */

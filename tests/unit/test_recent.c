@@ -3,7 +3,6 @@
 
 #include <check.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "tests/unit/support/suite.h"
 
@@ -13,13 +12,13 @@ static char text[33];
 static void
 setup(void)
 {
-	recent = calloc(1, sizeof(*recent));
+	recent = recent_new();
 }
 
 static void
 teardown(void)
 {
-	free(recent);
+	recent_free(recent);
 }
 
 /* The id of the n-th call; like random ones, ids differ in their first half. */
@@ -96,10 +95,10 @@ END_TEST
 
 START_TEST(the_last_repeats_are_remembered)
 {
-	for (unsigned i = 0; i <= RECENT_OVERTAKEN; i++)
+	for (unsigned i = 0; i <= RECENT_REPEATS; i++)
 		recent_add(recent, answer(i), true);
 	ck_assert(!recent_has(recent, answer(0), false));
-	for (unsigned i = 1; i <= RECENT_OVERTAKEN; i++)
+	for (unsigned i = 1; i <= RECENT_REPEATS; i++)
 		ck_assert(recent_has(recent, answer(i), false));
 }
 END_TEST
