@@ -93,7 +93,7 @@ def test_catalogue_is_the_server_s_own(redis):
 
 def test_lists_are_read_to_their_end(redis):
     with running(redis, STDIO_ENV="SERVER_MOOD", SERVER_MOOD="pages"):
-        assert len(tools_of(redis)) == 19
+        assert len(tools_of(redis)) == 20
 
 
 def test_operator_s_word_is_added(redis):
@@ -263,6 +263,20 @@ def test_changed_lists_are_published(redis):
               "it is listed")
         assert json.loads(redis.hash("mcp_api:{stdio}")["catalogue"])["instructions"]
         assert text(queue, "brand_new", a=1).startswith("brand_new")
+
+
+def test_lists_that_were_replaced_are_not_kept(redis):
+    # What a sanitizer keeps of freed memory is not the worker's.
+    with running(redis, ASAN_OPTIONS="quarantine_size_mb=1") as queue:
+        waits = queue.put("sleep", {"seconds": 4, "file": "x"})
+        before = queue.worker.rss_bytes()
+        for n in range(1, 61):
+            assert text(queue, "replace", name=f"now_{n}", bytes=500_000) == "replaced"
+            until(lambda n=n: f"now_{n}" in {tool["name"] for tool in tools_of(redis)}, BEAT,
+                  "it is listed")
+        assert text(queue, "now_60") == "now_60 {}"
+        assert queue.answer(waits, 15)["result"]["content"][0]["text"] == "slept"
+        assert queue.worker.rss_bytes() - before < 30e6
 
 
 # What goes wrong -------------------------------------------------------------------

@@ -321,9 +321,10 @@ start(struct worker_env *env, struct strbuf *error)
 	}
 	state = xcalloc(1, sizeof(*state));
 	state->tools = all_tools();
-	if (!worker_env_set_offers(env, &(struct offers){ state->tools,
-		fixture_resources, fixture_templates, fixture_prompts },
-		error)) {
+	if (!worker_env_set_offers(env, &(struct offers){ .tools = state->tools,
+		.resources = fixture_resources,
+		.templates = fixture_templates,
+		.prompts = fixture_prompts }, error)) {
 		state_free(state);
 		return false;
 	}

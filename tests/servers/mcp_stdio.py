@@ -70,6 +70,7 @@ TOOLS = [
     tool("die_unsafe"), tool("hang", **SAFE), tool("stop_reading", **SAFE),
     tool("change", {"name": {"type": "string"}}, **SAFE), tool("say", {"text": {}}, **SAFE),
     tool("spawn", {"file": {"type": "string"}}, **SAFE), tool("raw", **SAFE),
+    tool("replace", {"name": {"type": "string"}, "bytes": {"type": "integer"}}, **SAFE),
     tool("not a good name"),
 ]
 
@@ -141,6 +142,12 @@ def run_change(id, args, meta):
     return text("changed")
 
 
+def run_replace(id, args, meta):
+    extra_tools[:] = [tool(args["name"], title="t" * args["bytes"], **SAFE)]
+    notify("notifications/tools/list_changed", {})
+    return text("replaced")
+
+
 def run_say(id, args, meta):
     print(args["text"], file=sys.stderr, flush=True)
     return text("said")
@@ -162,7 +169,7 @@ RUN = {
     "large": lambda id, args, meta: text("x" * args["bytes"]),
     "progress": run_progress, "log": run_log, "sample": run_sample, "die": run_die,
     "die_unsafe": run_die, "hang": lambda id, args, meta: time.sleep(3600),
-    "stop_reading": run_stop_reading, "change": run_change, "say": run_say, "spawn": run_spawn,
+    "stop_reading": run_stop_reading, "change": run_change, "say": run_say, "replace": run_replace, "spawn": run_spawn,
     "raw": lambda id, args, meta: {"content": [], "later": {"n": 1.50, "é": "\u2028", "e": 1e5}},
 }
 

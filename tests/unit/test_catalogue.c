@@ -74,6 +74,50 @@ START_TEST(a_name_is_taken_once)
 }
 END_TEST
 
+static void
+count(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+/* What is offered in place of it is refused, then taken. */
+START_TEST(tables_are_kept_until_the_last_call_has_ended)
+{
+	static const struct tool tools[] = {
+		{ .name = "t", .description = "d", .run = run_nothing },
+		{ .name = NULL },
+	};
+	unsigned released = 0;
+	struct listing *held;
+
+	ck_assert(catalogue_set(catalogue, &(struct offers){ .tools = tools,
+	    .release = count, .release_arg = &released }, &error));
+	held = catalogue_hold(catalogue_find(catalogue, OFFER_TOOL,
+	    SLICE("t")));
+	ck_assert(!set("", NULL));
+	ck_assert(set("other", NULL));
+	ck_assert_ptr_null(catalogue_find(catalogue, OFFER_TOOL, SLICE("t")));
+	ck_assert_uint_eq(released, 0);
+	catalogue_let_go(held);
+	ck_assert_uint_eq(released, 1);
+}
+END_TEST
+
+START_TEST(refused_tables_are_not_released)
+{
+	static const struct tool twice[] = {
+		{ .name = "t", .description = "d", .run = run_nothing },
+		{ .name = "t", .description = "d", .run = run_nothing },
+		{ .name = NULL },
+	};
+	unsigned released = 0;
+
+	ck_assert(!catalogue_set(catalogue, &(struct offers){ .tools = twice,
+	    .release = count, .release_arg = &released }, &error));
+	ck_assert_uint_eq(released, 0);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -82,5 +126,7 @@ main(void)
 	tcase_add_test(tc, a_name_that_cannot_be_called_is_refused);
 	tcase_add_test(tc, the_longest_name_is_taken);
 	tcase_add_test(tc, a_name_is_taken_once);
+	tcase_add_test(tc, tables_are_kept_until_the_last_call_has_ended);
+	tcase_add_test(tc, refused_tables_are_not_released);
 	return run_cases(tc);
 }

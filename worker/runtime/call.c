@@ -123,6 +123,7 @@ call_prepare(struct call *call, const struct catalogue_offer *offer, bool safe,
     cJSON *take_params, const cJSON *args)
 {
 	call->kind = offer->kind;
+	call->listing = catalogue_hold(offer);
 	if (offer->kind == OFFER_TOOL)
 		call->tool = offer->item;
 	else

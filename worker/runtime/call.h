@@ -87,6 +87,7 @@ struct call {
 	struct talk *talk;           /* borrowed; NULL: nobody to talk to */
 	struct dialogue dialogue;
 	const struct tool *tool;     /* the API's, or stand_in */
+	struct listing *listing;     /* held: the tool, and texts below, are of it */
 	struct tool stand_in;        /* of what is no tool */
 	enum offer_kind kind;
 	const char *description;     /* of a prompt, borrowed like the next */
@@ -122,10 +123,7 @@ bool call_open(struct call *call, const struct env_request *request,
     const struct jsonrpc_msg *msg) MUST_CHECK;
 /* Copies the params of a raw tool's call. False: too large. */
 bool call_keep_params(struct call *call, struct slice params) MUST_CHECK;
-/*
- * What the tool will get: parsed params (owned from here) with args in it. offer
- * may go before the call does, its item not.
- */
+/* What the tool will get: parsed params (owned from here) with args in it. */
 void call_prepare(struct call *call, const struct catalogue_offer *offer,
     bool safe, cJSON *take_params, const cJSON *args);
 /* Its tool has it from here, until it answers. */

@@ -19,17 +19,23 @@ struct entry {
 	UT_hash_handle hh;       /* by its key, which the API's table has */
 };
 
-/* One state of what the API has: made as a whole, replaced as a whole. */
+/*
+ * One state of what the API has: made as a whole, replaced as a whole, there until
+ * the last call of it has ended.
+ */
 struct listing {
+	unsigned refs;                       /* the catalogue's, its calls' */
 	struct entry *by_key[OFFER_KINDS];   /* uthash */
 	struct strbuf json;
+	void (*release)(void *arg);          /* see struct offers */
+	void *release_arg;
 };
 
 struct catalogue {
 	const struct api *api;
 	const char *name;
 	const struct policy *policy;
-	struct listing now;      /* empty JSON: none yet */
+	struct listing *now;     /* NULL: none yet */
 	char *instructions;      /* in place of the API's own; NULL: none */
 	char digest[SHA256_HEX_LEN + 1];
 };
@@ -77,6 +83,7 @@ add(struct listing *l, const struct catalogue_offer *offer, const char *schema,
 	e = xcalloc(1, sizeof(*e));
 	e->offer = *offer;
 	e->offer.input = input;
+	e->offer.listing = l;
 	HASH_ADD_KEYPTR(hh, l->by_key[offer->kind], key, strlen(key), e);
 	return true;
 }
@@ -229,12 +236,35 @@ free_entries(struct entry **table)
 	}
 }
 
-static void
-listing_release(struct listing *l)
+static struct listing *
+listing_new(void)
 {
+	struct listing *l = xcalloc(1, sizeof(*l));
+
+	l->refs = 1;
+	strbuf_init(&l->json, CATALOGUE_MAX);
+	return l;
+}
+
+struct listing *
+catalogue_hold(const struct catalogue_offer *offer)
+{
+	offer->listing->refs++;
+	return offer->listing;
+}
+
+/* Keys are the API's: the tables go before its rows do. */
+void
+catalogue_let_go(struct listing *l)
+{
+	if (l == NULL || --l->refs > 0)
+		return;
 	for (size_t kind = 0; kind < OFFER_KINDS; kind++)
 		free_entries(&l->by_key[kind]);
 	strbuf_release(&l->json);
+	if (l->release != NULL)
+		l->release(l->release_arg);
+	free(l);
 }
 
 static bool
@@ -256,23 +286,26 @@ bool
 catalogue_set(struct catalogue *c, const struct offers *offers,
     struct strbuf *error)
 {
-	struct listing made = { .json = STRBUF_INIT(CATALOGUE_MAX) };
+	struct listing *made = listing_new();
 
-	if (!listing_fill(c, &made, offers, error)) {
-		listing_release(&made);
+	if (!listing_fill(c, made, offers, error)) {
+		catalogue_let_go(made);
 		return false;
 	}
-	listing_release(&c->now);
+	made->release = offers->release;
+	made->release_arg = offers->release_arg;
+	catalogue_let_go(c->now);
 	c->now = made;
-	ident_sha256_hex(c->digest, strbuf_slice(&c->now.json));
+	ident_sha256_hex(c->digest, strbuf_slice(&made->json));
 	return true;
 }
 
 static bool
 fill(struct catalogue *c, struct strbuf *error)
 {
-	const struct offers own = { c->api->tools, c->api->resources,
-		c->api->templates, c->api->prompts };
+	const struct offers own = { .tools = c->api->tools,
+		.resources = c->api->resources,
+		.templates = c->api->templates, .prompts = c->api->prompts };
 
 	if (!env_api_name_ok(slice_str(c->name))) {
 		strbuf_add_str(error, "its name: not lower-case letters, digits "
@@ -295,7 +328,6 @@ catalogue_new(const struct api *of, const char *name,
 	c->api = of;
 	c->name = name;
 	c->policy = policy;
-	strbuf_init(&c->now.json, CATALOGUE_MAX);
 	if (!fill(c, &error)) {
 		log_error("API refused", LF("api", name),
 		    LF("reason", strbuf_str(&error)));
@@ -311,7 +343,7 @@ catalogue_free(struct catalogue *c)
 {
 	if (c == NULL)
 		return;
-	listing_release(&c->now);
+	catalogue_let_go(c->now);
 	free(c->instructions);
 	free(c);
 }
@@ -326,14 +358,14 @@ catalogue_set_instructions(struct catalogue *c, const char *text)
 bool
 catalogue_is_set(const struct catalogue *c)
 {
-	return c->now.json.n > 0;
+	return c->now != NULL;
 }
 
 const struct catalogue_offer *
 catalogue_find(const struct catalogue *c, enum offer_kind kind,
     struct slice key)
 {
-	struct entry *e = find(&c->now, kind, key);
+	struct entry *e = c->now != NULL ? find(c->now, kind, key) : NULL;
 
 	return e ? &e->offer : NULL;
 }
@@ -342,7 +374,8 @@ const struct catalogue_offer *
 catalogue_match(const struct catalogue *c, struct slice uri,
     struct uri_variable variables[static URI_VARIABLES_MAX], size_t *count)
 {
-	const struct entry *e = c->now.by_key[OFFER_TEMPLATE];
+	const struct entry *e = c->now != NULL ?
+	    c->now->by_key[OFFER_TEMPLATE] : NULL;
 
 	for (; e != NULL; e = e->hh.next) {
 		if (uri_template_match(e->offer.tool.name, uri, variables,
@@ -373,7 +406,7 @@ catalogue_title(const struct catalogue *c)
 struct slice
 catalogue_json(const struct catalogue *c)
 {
-	return strbuf_slice(&c->now.json);
+	return c->now != NULL ? strbuf_slice(&c->now->json) : SLICE_NONE;
 }
 
 const char *

@@ -49,6 +49,7 @@ struct catalogue_offer {
 	void (*complete)(struct call *call, const cJSON *args);
 	const char *mime_type;
 	struct schema *input;    /* NULL: not for us to check */
+	struct listing *listing; /* it is of */
 };
 
 /* By bare name, URI or template; NULL: there is none. */
@@ -58,6 +59,13 @@ const struct catalogue_offer *catalogue_find(const struct catalogue *c,
 const struct catalogue_offer *catalogue_match(const struct catalogue *c,
     struct slice uri, struct uri_variable variables[static URI_VARIABLES_MAX],
     size_t *count);
+
+/*
+ * Keeps what the offer's item points to, the offer itself included, until it is
+ * let go (NULL: nothing is): see offers.release.
+ */
+struct listing *catalogue_hold(const struct catalogue_offer *offer) MUST_CHECK;
+void catalogue_let_go(struct listing *l);
 
 /* The API's name as the operator wants it, its version and title. */
 const char *catalogue_name(const struct catalogue *c);

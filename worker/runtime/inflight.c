@@ -42,6 +42,7 @@ static void
 call_free(struct call *call)
 {
 	cJSON_Delete(call->params);
+	catalogue_let_go(call->listing);
 	strbuf_release(&call->copies);
 	strbuf_release(&call->answer);
 	free(call);
@@ -143,6 +144,8 @@ recycle(struct inflight *f, struct call *call)
 	cJSON_Delete(call->params);
 	empty(&call->copies);
 	empty(&call->answer);
+	catalogue_let_go(call->listing);
+	call->listing = NULL;
 	call->tool = NULL;
 	call->kind = OFFER_TOOL;
 	call->description = call->mime_type = call->role = NULL;

@@ -179,6 +179,13 @@ struct offers {
 	const struct resource *resources;
 	const struct resource_template *templates;
 	const struct prompt *prompts;
+	/*
+	 * For tables that are made while the API is up: called when others are
+	 * offered in their place, and no call points to them any more; at the
+	 * latest after stop(), when the worker ends. NULL: they stay.
+	 */
+	void (*release)(void *arg);
+	void *release_arg;
 };
 
 struct api {
@@ -245,9 +252,9 @@ void *worker_env_state(const struct worker_env *env);
 void worker_env_set_state(struct worker_env *env, void *state);
 /*
  * What the API has from now on, in place of all before; at any time: clients are
- * told that lists have changed. Tables are borrowed, as long as the API is up,
- * because calls that run point to them. False and the reason when they are not
- * fit to be listed: nothing has changed.
+ * told that lists have changed. Tables are borrowed until their release(), or else
+ * as long as the API is up, because calls that run point to them. False and the
+ * reason when they are not fit to be listed: nothing has changed.
  * This is about one worker: those of an API should come to offer the same, for
  * any of them gets the calls. Listed is what the one offers that started last.
  */

@@ -256,6 +256,12 @@ make_rows(struct inventory *l, unsigned kind, const struct inventory_runs *runs)
 }
 
 static void
+release(void *arg)
+{
+	inventory_free(arg);
+}
+
+static void
 make_offers(struct inventory *l, const struct inventory_runs *runs)
 {
 	for (unsigned i = 0; i < INVENTORY_KINDS; i++)
@@ -265,6 +271,8 @@ make_offers(struct inventory *l, const struct inventory_runs *runs)
 		.resources = l->rows[INVENTORY_RESOURCES],
 		.templates = l->rows[INVENTORY_TEMPLATES],
 		.prompts = l->rows[INVENTORY_PROMPTS],
+		.release = release,
+		.release_arg = l,
 	};
 }
 

@@ -5,8 +5,6 @@
 #ifndef MCP_STDIO_INVENTORY_H
 #define MCP_STDIO_INVENTORY_H
 
-#include <sys/queue.h>
-
 #include "worker/runtime/tool.h"
 #include "worker/stdio/server.h"
 
@@ -28,10 +26,9 @@ struct inventory_runs {
 };
 
 struct inventory {
-	STAILQ_ENTRY(inventory) link;            /* its owner's */
 	struct strbuf items[INVENTORY_KINDS];    /* raw: JSON arrays */
 	struct strbuf instructions;              /* raw: a string, or empty */
-	/* Made of the items; all raw, and they live as long as this does. */
+	/* Made of the items; all raw. Their release() frees the inventory. */
 	struct offers offers;
 	void *rows[INVENTORY_KINDS];             /* the offers, to be freed */
 	char **texts;                            /* theirs, likewise */

@@ -54,30 +54,13 @@ struct stdio {
 	struct worker_env *env;
 	struct command command;
 	struct bridge *bridge;
-	/*
-	 * What was listed at some time: calls point to their tools. A list that
-	 * comes again is not kept twice.
-	 */
-	STAILQ_HEAD(, inventory) inventories;
-	struct inventory *now;
+	const struct inventory *now;   /* on offer, the runtime's; or NULL */
 	struct event *failing;
 	char *reason;
 	bool up;
 };
 
 /* Lists ------------------------------------------------------------------------------ */
-
-static struct inventory *
-known(struct stdio *io, const struct inventory *l)
-{
-	struct inventory *each;
-
-	STAILQ_FOREACH(each, &io->inventories, link) {
-		if (inventory_equal(each, l))
-			return each;
-	}
-	return NULL;
-}
 
 /* The runtime lets no API fail from within its own callbacks. */
 static void
@@ -99,8 +82,9 @@ on_failing(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	free(reason);
 }
 
+/* Whether it is the runtime's from here. */
 static bool
-publish(struct stdio *io, struct inventory *l)
+publish(struct stdio *io, const struct inventory *l)
 {
 	struct strbuf error = STRBUF_INIT(1024);
 	char *instructions = text_copy(strbuf_slice(&l->instructions));
@@ -125,15 +109,13 @@ static void
 on_inventory(struct inventory *take_inventory, void *arg)
 {
 	struct stdio *io = arg;
-	struct inventory *l = known(io, take_inventory);
 
-	if (l != NULL) {
+	if ((io->now != NULL && inventory_equal(io->now, take_inventory)) ||
+	    !publish(io, take_inventory)) {
 		inventory_free(take_inventory);
-	} else {
-		l = take_inventory;
-		STAILQ_INSERT_TAIL(&io->inventories, l, link);
+		return;
 	}
-	if (l != io->now && publish(io, l) && !io->up) {
+	if (!io->up) {
 		io->up = true;
 		worker_env_ready(io->env);
 	}
@@ -203,14 +185,8 @@ static const struct inventory_runs runs = {
 static void
 stdio_free(struct stdio *io)
 {
-	struct inventory *l;
-
 	if (io->bridge != NULL)
 		bridge_free(io->bridge, !io->up);
-	while ((l = STAILQ_FIRST(&io->inventories)) != NULL) {
-		STAILQ_REMOVE_HEAD(&io->inventories, link);
-		inventory_free(l);
-	}
 	command_release(&io->command);
 	event_free(io->failing);
 	free(io->reason);
@@ -261,7 +237,6 @@ start(struct worker_env *env, struct strbuf *error)
 	}
 	io = xcalloc(1, sizeof(*io));
 	io->env = env;
-	STAILQ_INIT(&io->inventories);
 	io->failing = evtimer_new(worker_env_base(env), on_failing, io);
 	if (io->failing == NULL)
 		abort();
