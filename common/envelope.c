@@ -88,6 +88,7 @@ static const struct slice prefixes[] = {
 	[ENV_DEAD] = SLICE("mcp_dead:{"),
 	[ENV_CANCEL] = SLICE("mcp_cancel:{"),
 	[ENV_CHANGES] = SLICE("mcp_changes:{"),
+	[ENV_WATCHED] = SLICE("mcp_watched:{"),
 	[ENV_EXPIRED] = SLICE("mcp_expired:{"),
 	[ENV_JANITOR] = SLICE("mcp_janitor:{"),
 	[ENV_POD] = SLICE("mcp_pod:{"),

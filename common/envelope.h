@@ -53,6 +53,8 @@ enum env_key {
 	ENV_CANCEL,       /* mcp_cancel:{<api>}, stream: calls nobody waits for */
 	ENV_CHANGES,      /* mcp_changes:{<api>}, stream with TTL: resources whose
 			   * contents have changed */
+	ENV_WATCHED,      /* mcp_watched:{<api>}, zset: resources that clients have
+			   * subscribed to, by until when (ms) */
 	ENV_EXPIRED,      /* mcp_expired:{<api>}, stream: calls that no worker took
 			   * in time, until a proxy has answered them */
 	ENV_JANITOR,      /* mcp_janitor:{<api>}, hash: which pod looks for these */
@@ -208,6 +210,7 @@ bool env_request_read(const redisReply *fields,
  */
 #define ENV_CHANGES_MAX "1000"          /* entries kept, about */
 #define ENV_CHANGES_TTL_MS "60000"      /* since the last one came */
+#define ENV_WATCHED_MAX "1000"          /* members of ENV_WATCHED */
 #define ENV_FIELD_URI "uri"
 #define ENV_FIELD_CHANGED "changed"
 

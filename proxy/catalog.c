@@ -215,18 +215,39 @@ on_catalogue(struct redis *r, const redisReply *reply, void *arg)
 
 /* Resources whose contents have changed. ---------------------------------------- */
 
+/* Does a later entry name it, too? */
+static bool
+comes_again(const redisReply *entries, size_t i, struct slice uri)
+{
+	struct env_entry entry;
+
+	while (env_entry_at(entries, ++i, &entry)) {
+		if (entry.fields != NULL &&
+		    slice_eq(env_field(entry.fields, ENV_FIELD_URI), uri))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Each resource once: all workers of an API may tell of the same change, and who
+ * reads it now sees the last of several.
+ */
 static void
 on_changes(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct query *q = arg;
 	struct catalog *c = q->catalog;
 	struct env_entry entry;
+	struct slice uri;
 
 	(void)r;
 	for (size_t i = 0; env_entry_at(reply, i, &entry); i++) {
-		if (entry.fields != NULL && c->news.on_resource != NULL)
-			c->news.on_resource(slice_str(q->api),
-			    env_field(entry.fields, ENV_FIELD_URI),
+		uri = entry.fields != NULL ?
+		    env_field(entry.fields, ENV_FIELD_URI) : SLICE_NONE;
+		if (uri.n > 0 && c->news.on_resource != NULL &&
+		    !comes_again(reply, i, uri))
+			c->news.on_resource(slice_str(q->api), uri,
 			    c->news.arg);
 	}
 	answered(c, reply != NULL);

@@ -79,6 +79,7 @@ refresh(struct session *s)
 		return;
 	s->refreshed_ms = clock_mono_ms();
 	session_leads_refresh(s);
+	session_watch(s);
 	session_book_mark(s);
 }
 

@@ -133,6 +133,7 @@ session_claim_again(struct session *s)
 	s->refs++;
 	if (s->epoch > 0) {
 		session_leads_refresh(s);
+		session_watch(s);
 	}
 }
 

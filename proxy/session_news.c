@@ -9,6 +9,9 @@
  * is as true. While messages wait before it, it waits too. Nobody is told before
  * all loops have read the change: the client's question may land on any of them,
  * and what an old list says would stay with the client for good.
+ *
+ * Workers are told what sessions have subscribed to when they do, when they are
+ * taken over, and each time that their records are made to live longer.
  */
 #include "proxy/session_private.h"
 
@@ -19,11 +22,14 @@
 #include "proxy/declaration.h"
 #include "proxy/sse.h"
 #include "proxy/subscriptions.h"
+#include "proxy/watch.h"
 
 /* Sessions told of changed lists per tick, of which there are four a second. */
 #define TOLD_PER_TICK 1000
 /* Within this all loops have read a change, of which each reads once a second. */
 #define SETTLED_MS 2500
+/* Of one session's subscriptions, so many are told to workers. */
+#define WATCHED_MAX 256
 
 static const struct {
 	enum catalog_change change;
@@ -37,6 +43,46 @@ static const struct {
 	    "\"notifications/prompts/list_changed\"}") },
 };
 
+static bool
+serves(const struct session *s, struct slice api)
+{
+	return s->api[0] == '\0' || slice_eq_str(api, s->api);
+}
+
+/* To each API that has some of them, until the refresh after the next. */
+static void
+watch(const struct session *s, const struct slice *uris, size_t n)
+{
+	const struct catalog *c = s->all->catalog;
+	struct slice its[WATCHED_MAX], api;
+	const char *name;
+	size_t count;
+
+	for (size_t i = 0; c != NULL &&
+	    (name = catalog_api_name(c, i)) != NULL; i++) {
+		api = slice_str(name);
+		count = 0;
+		for (size_t j = 0; j < n && serves(s, api); j++) {
+			if (catalog_find_uri(c, api, NULL, uris[j]) != NULL)
+				its[count++] = uris[j];
+		}
+		watch_resources(s->all->options.commands, api, its, count,
+		    session_ttl_ms(s) / 2);
+	}
+}
+
+void
+session_watch(struct session *s)
+{
+	struct slice uris[WATCHED_MAX];
+	size_t n = 0;
+
+	for (const char *at = s->subscribed, *end; at != NULL &&
+	    n < WATCHED_MAX && (end = strchr(at + 1, '\n')) != NULL; at = end)
+		uris[n++] = slice_of(at + 1, (size_t)(end - at - 1));
+	watch(s, uris, n);
+}
+
 void
 session_note(struct session *s, struct slice note)
 {
@@ -46,21 +92,15 @@ session_note(struct session *s, struct slice note)
 
 	if (!declaration_subscribes(note, &uri, &on))
 		declaration_apply(note, &s->client_traits);
-	else if (on)
-		(void)!subscriptions_add(&s->subscribed, uri);
-	else
+	else if (!on)
 		subscriptions_remove(&s->subscribed, uri);
+	else if (subscriptions_add(&s->subscribed, uri))
+		watch(s, &uri, 1);
 	/* A client that begins anew has subscribed to nothing. */
 	if (declaration_client(note, &client)) {
 		free(s->subscribed);
 		s->subscribed = NULL;
 	}
-}
-
-static bool
-serves(const struct session *s, struct slice api)
-{
-	return s->api[0] == '\0' || slice_eq_str(api, s->api);
 }
 
 void

@@ -212,6 +212,8 @@ void session_detach(struct session *s, uint64_t epoch, bool planned);
 
 /* What a message's note says is so from here on. */
 void session_note(struct session *s, struct slice note);
+/* Workers are to know, or for longer, what it has subscribed to. */
+void session_watch(struct session *s);
 /* Tells sessions of lists that have changed, some at a time. */
 void session_news_tick(struct sessions *all);
 

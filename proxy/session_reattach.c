@@ -92,6 +92,7 @@ take_record(struct session *s, const struct session_reattached *got)
 	free(s->subscribed);
 	s->subscribed = got->subscribed.n > 0 ?
 	    xstrdup_slice(got->subscribed) : NULL;
+	session_watch(s);
 	free(s->given_up);
 	s->given_up = got->given_up.n > 0 ? xstrdup_slice(got->given_up) : NULL;
 }

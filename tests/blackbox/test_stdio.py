@@ -1,77 +1,24 @@
 """The stdio API: an MCP server of Python's standard library alone, bridged."""
 
-import contextlib
 import json
 import os
 import pathlib
 import shlex
 import signal
-import sys
 import time
 
 import pytest
+from bridges import (COMMAND, children_of, exists, lines, result, running, settings, text,
+                     tools_of)
 from queues import BEAT, SID, Queue
 
-from harness import PATIENCE, ROOT, Cluster, Redis, Worker, until
-
-COMMAND = f"{sys.executable} {ROOT / 'tests/servers/mcp_stdio.py'}"
+from harness import PATIENCE, Cluster, Redis, Worker, until
 
 
 @pytest.fixture
 def redis():
     with Redis() as server:
         yield server
-
-
-def settings(**more):
-    return {"STDIO_COMMAND": COMMAND, "LOG_LEVEL": "debug", "WORKER_RECLAIM_IDLE": 2, **more}
-
-
-@contextlib.contextmanager
-def running(redis, **more):
-    with Worker("stdio", redis, settings=settings(**more)) as worker:
-        until(lambda: redis("EXISTS", "mcp_api:{stdio}"), 15, worker.tail)
-        queue = Queue(redis, "stdio")
-        queue.worker = worker
-        yield queue
-
-
-def result(queue, tool, seconds=15, **arguments):
-    return queue.answer(queue.put(tool, arguments), seconds)["result"]
-
-
-def text(queue, tool, seconds=15, **arguments):
-    return result(queue, tool, seconds, **arguments)["content"][0]["text"]
-
-
-def tools_of(redis):
-    return json.loads(redis.hash("mcp_api:{stdio}")["catalogue"])["tools"]
-
-
-def children_of(pid):
-    """Processes whose parent it is, zombies included: pid and state."""
-    found = {}
-    for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found[int(path.parent.name)] = fields[0]
-    return found
-
-
-def exists(pid):
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    state = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    return state != "Z"
-
-
-def lines(path):
-    return path.read_text().splitlines() if path.exists() else []
 
 
 # What it serves ----------------------------------------------------------------
@@ -93,7 +40,7 @@ def test_catalogue_is_the_server_s_own(redis):
 
 def test_lists_are_read_to_their_end(redis):
     with running(redis, STDIO_ENV="SERVER_MOOD", SERVER_MOOD="pages"):
-        assert len(tools_of(redis)) == 20
+        assert len(tools_of(redis)) == 22
 
 
 def test_operator_s_word_is_added(redis):

@@ -4,7 +4,9 @@ What it does beside what a server should, its environment says:
 
     SERVER_MOOD    silent: never answers; dies: ends at once; refuses: an error to initialize;
                    noisy: writes a banner and lines that are no messages; pages: lists its
-                   tools one a page; flaky: ends at once unless a file FLAKY exists
+                   tools one a page; flaky: ends at once unless a file FLAKY exists;
+                   unwatched: cannot be subscribed to; deaf: does not answer who subscribes
+    SERVER_FILE    a file that it watches for those who have subscribed
     SERVER_NOTE    what its tool `environment` should find
 
 Every message goes through threads, as servers do that run calls at once.
@@ -24,6 +26,8 @@ asked = {}          # id of a request to the client: event and answer
 cancelled = {}      # id of a running call: event
 level = "none"
 extra_tools = []
+watched = []        # URIs, as they are subscribed to
+unwatched = []      # those no longer
 
 
 def send(message):
@@ -71,6 +75,7 @@ TOOLS = [
     tool("change", {"name": {"type": "string"}}, **SAFE), tool("say", {"text": {}}, **SAFE),
     tool("spawn", {"file": {"type": "string"}}, **SAFE), tool("raw", **SAFE),
     tool("replace", {"name": {"type": "string"}, "bytes": {"type": "integer"}}, **SAFE),
+    tool("watched", **SAFE), tool("touch", {"uri": {"type": "string"}, "times": {}}, **SAFE),
     tool("not a good name"),
 ]
 
@@ -78,6 +83,8 @@ TOOLS = [
 RESOURCES = [{"uri": "note://one", "name": "one", "mimeType": "text/plain", "size": 3,
               "_meta": {"k": 1}}, {"uri": "note://two", "name": "two"}]
 TEMPLATES = [{"uriTemplate": "note://by/{id}", "name": "by", "title": "By id"}]
+if "SERVER_FILE" in os.environ:
+    TEMPLATES.append({"uriTemplate": "file://{+path}", "name": "file"})
 PROMPTS = [{"name": "greet", "description": "Greets.", "arguments": [
     {"name": "who", "required": True}]}, {"name": "not fit!"}]
 
@@ -148,6 +155,16 @@ def run_replace(id, args, meta):
     return text("replaced")
 
 
+def run_watched(id, args, meta):
+    return text(json.dumps({"pid": os.getpid(), "watched": watched, "unwatched": unwatched}))
+
+
+def run_touch(id, args, meta):
+    for n in range(args.get("times", 1)):
+        notify("notifications/resources/updated", {"uri": args["uri"].replace("*", str(n))})
+    return text("touched")
+
+
 def run_say(id, args, meta):
     print(args["text"], file=sys.stderr, flush=True)
     return text("said")
@@ -169,7 +186,8 @@ RUN = {
     "large": lambda id, args, meta: text("x" * args["bytes"]),
     "progress": run_progress, "log": run_log, "sample": run_sample, "die": run_die,
     "die_unsafe": run_die, "hang": lambda id, args, meta: time.sleep(3600),
-    "stop_reading": run_stop_reading, "change": run_change, "say": run_say, "replace": run_replace, "spawn": run_spawn,
+    "stop_reading": run_stop_reading, "change": run_change, "say": run_say, "replace": run_replace,
+    "watched": run_watched, "touch": run_touch, "spawn": run_spawn,
     "raw": lambda id, args, meta: {"content": [], "later": {"n": 1.50, "é": "\u2028", "e": 1e5}},
 }
 
@@ -186,7 +204,8 @@ def initialize(params):
         raise Refusal({"code": -32603, "message": "not today"})
     return {"protocolVersion": params["protocolVersion"], "instructions": 'Use "echo".\n',
             "capabilities": {"tools": {"listChanged": True}, "logging": {}, "prompts": {},
-                             "resources": {}, "completions": {}},
+                             "resources": {"subscribe": MOOD != "unwatched"},
+                             "completions": {}},
             "serverInfo": {"name": "small", "version": "1"}}
 
 
@@ -203,6 +222,32 @@ def read(params):
     if params["uri"] == "note://missing":
         raise Refusal({"code": -32002, "message": "no such note"})
     return {"contents": [{"uri": params["uri"], "text": f"note of {params['uri']}", "x": 1.0}]}
+
+
+def subscribe(params):
+    if MOOD == "deaf":
+        return None
+    if params["uri"] == "note://missing":
+        raise Refusal({"code": -32002, "message": "no such note"})
+    watched.append(params["uri"])
+    return {}
+
+
+def unsubscribe(params):
+    watched.remove(params["uri"])
+    unwatched.append(params["uri"])
+    return {}
+
+
+def watch_file(path):
+    """Every process of this server sees when it changes, and says so."""
+    before = None
+    while True:
+        now = os.stat(path).st_mtime_ns if os.path.exists(path) else None
+        if now != before and f"file://{path}" in watched:
+            notify("notifications/resources/updated", {"uri": f"file://{path}"})
+        before = now
+        time.sleep(0.01)
 
 
 def get_prompt(params):
@@ -228,6 +273,8 @@ METHODS = {"initialize": lambda id, params: initialize(params), "tools/call": ca
            "resources/templates/list": lambda id, params: {"resourceTemplates": TEMPLATES},
            "prompts/list": lambda id, params: {"prompts": PROMPTS},
            "resources/read": lambda id, params: read(params),
+           "resources/subscribe": lambda id, params: subscribe(params),
+           "resources/unsubscribe": lambda id, params: unsubscribe(params),
            "prompts/get": lambda id, params: get_prompt(params),
            "completion/complete": lambda id, params: complete(params),
            "logging/setLevel": lambda id, params: set_level(params)}
@@ -263,6 +310,8 @@ def main():
         sys.exit(3)
     if MOOD == "noisy":
         print("Welcome!\n\n{\n" + "x" * 100000, flush=True)
+    if "SERVER_FILE" in os.environ:
+        threading.Thread(target=watch_file, args=(os.environ["SERVER_FILE"],), daemon=True).start()
     for line in sys.stdin:
         if MOOD != "silent":
             take(json.loads(line))

@@ -679,6 +679,22 @@ START_TEST(changed_resources_are_told_once)
 }
 END_TEST
 
+/* Several workers may tell of the same change, within one reading. */
+START_TEST(what_changed_over_and_over_is_told_once)
+{
+	publish("a", "d1", OFFERS("a"));
+	ck_assert_str_eq(news(), "a:6 ");
+	change("1-1", "t://one");
+	change("1-2", "t://two");
+	change("1-3", "t://one");
+	change("1-4", "t://one");
+	ck_assert_str_eq(news(), "a:t://two a:t://one ");
+	change("1-5", "t://one");
+	ck_assert_str_eq(news(), "a:t://one ");
+	strbuf_release(&heard);
+}
+END_TEST
+
 START_TEST(the_very_first_change_is_told)
 {
 	publish("a", "d1", OFFERS("a"));
@@ -725,6 +741,7 @@ main(void)
 	tcase_add_test(tc, scopes_choose_among_apis);
 	tcase_add_test(tc, changes_are_told_by_kind);
 	tcase_add_test(tc, changed_resources_are_told_once);
+	tcase_add_test(tc, what_changed_over_and_over_is_told_once);
 	tcase_add_test(tc, the_very_first_change_is_told);
 	return run_cases(tc);
 }

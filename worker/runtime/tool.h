@@ -234,6 +234,14 @@ struct api {
 	 * touched. May be NULL.
 	 */
 	void (*stop)(struct worker_env *env);
+	/*
+	 * For an API that has to ask somebody else to be told of changes: the
+	 * resources that clients have subscribed to, all of them (1,000 at most),
+	 * borrowed; first when the API is up, then within a second when one
+	 * comes. They go some time after nobody listens any more. NULL: changes
+	 * come to its knowledge anyway.
+	 */
+	void (*watch)(struct worker_env *env, const char *const *uris, size_t n);
 };
 
 /* Each API's folder defines this one. */
@@ -263,7 +271,10 @@ bool worker_env_set_offers(struct worker_env *env, const struct offers *offers,
 /* The same for an API that has tools only. */
 bool worker_env_set_tools(struct worker_env *env, const struct tool *tools,
     struct strbuf *error) MUST_CHECK;
-/* What that resource holds has changed: clients that subscribed to it hear so. */
+/*
+ * What that resource holds has changed: clients that subscribed to it hear so,
+ * within two seconds, and once of changes in so short a time.
+ */
 void worker_env_resource_changed(struct worker_env *env, const char *uri);
 /* How to use the API, in place of api.instructions, from the next tools on. */
 void worker_env_set_instructions(struct worker_env *env, const char *text);

@@ -18,6 +18,7 @@
 #include "worker/runtime/policy.h"
 #include "worker/runtime/ready_file.h"
 #include "worker/runtime/shutdown.h"
+#include "worker/runtime/watched.h"
 #include "worker/runtime/worker_env.h"
 
 #define REDIS_TIMEOUT_MS 5000
@@ -49,6 +50,8 @@ struct worker {
 	struct policy *policy;
 	struct catalogue *catalogue;
 	struct worker_env *env;
+	struct changes *changes;
+	struct watched *watched;     /* NULL: the API does not ask for it */
 	struct pipeline *pipeline;
 	struct intake *intake;
 	struct heartbeat *heartbeat;
@@ -144,6 +147,10 @@ on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 
 	pipeline_tick(w->pipeline);
 	intake_tick(w->intake);
+	if (redis_is_ready(w->commands))
+		changes_tick(w->changes);
+	if (w->watched != NULL && worker_env_is_up(w->env))
+		watched_tick(w->watched);
 }
 
 /* News of the API ---------------------------------------------------------- */
@@ -174,9 +181,15 @@ on_resource_changed(const char *uri, void *arg)
 {
 	struct worker *w = arg;
 
-	if (redis_is_ready(w->commands))
-		change_publish(w->commands,
-		    slice_str(catalogue_name(w->catalogue)), slice_str(uri));
+	changes_add(w->changes, uri);
+}
+
+static void
+on_watched(const char *const *uris, size_t n, void *arg)
+{
+	struct worker *w = arg;
+
+	worker_env_watch(w->env, uris, n);
 }
 
 /* Stopping ----------------------------------------------------------------- */
@@ -350,6 +363,21 @@ make_env(struct worker *w, const struct api *of, const void *own)
 	});
 }
 
+static void
+make_subscriptions(struct worker *w, const struct api *of)
+{
+	const struct slice name = slice_str(catalogue_name(w->catalogue));
+
+	w->changes = changes_new(w->commands, name);
+	if (of->watch != NULL)
+		w->watched = watched_new(&(struct watched_options){
+			.commands = w->commands,
+			.api = name,
+			.on_change = on_watched,
+			.arg = w,
+		});
+}
+
 static bool
 make_policy(struct worker *w)
 {
@@ -401,6 +429,7 @@ worker_new(const struct api *of, const struct worker_options *options,
 	w->commands = redis_new(w->base, w->dns, &redis);
 	if (w->commands == NULL)
 		goto fail;
+	make_subscriptions(w, of);
 	make_pipeline(w);
 	make_intake(w);
 	make_heartbeat(w);
@@ -422,6 +451,8 @@ worker_free(struct worker *w)
 	intake_free(w->intake);
 	heartbeat_free(w->heartbeat);
 	pipeline_free(w->pipeline);
+	watched_free(w->watched);
+	changes_free(w->changes);
 	worker_env_free(w->env);
 	catalogue_free(w->catalogue);
 	policy_free(w->policy);

@@ -231,6 +231,13 @@ worker_env_set_instructions(struct worker_env *env, const char *text)
 
 /* What the worker asks ----------------------------------------------------- */
 
+void
+worker_env_watch(struct worker_env *env, const char *const *uris, size_t n)
+{
+	if (env->state == STATE_UP)
+		env->options.api->watch(env, uris, n);
+}
+
 bool
 worker_env_is_up(const struct worker_env *env)
 {

@@ -38,6 +38,10 @@ void worker_env_open(struct worker_env *env);
 /* Takes it down for good; on_change is silent from here. */
 void worker_env_close(struct worker_env *env);
 
+/* Tells an API that is up what clients have subscribed to, see api.watch. */
+void worker_env_watch(struct worker_env *env, const char *const *uris,
+    size_t n);
+
 bool worker_env_is_up(const struct worker_env *env);
 /* "starting", "up" or "failed", for the heartbeat. */
 const char *worker_env_state_name(const struct worker_env *env);

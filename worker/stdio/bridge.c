@@ -16,6 +16,7 @@
 #include "worker/stdio/passage.h"
 #include "worker/stdio/server.h"
 #include "worker/stdio/text.h"
+#include "worker/stdio/watches.h"
 
 /* Between attempts to start a server: doubled each time, until it stayed. */
 #define PAUSE_FIRST_MS 500
@@ -50,6 +51,7 @@ struct slot {
 struct bridge {
 	struct bridge_options options;
 	struct family *family;
+	struct watches *watches;
 	struct passages waiting;   /* calls for which no server has room */
 	unsigned next;             /* slot to look at first, modulo */
 	struct slot slots[];       /* options.servers */
@@ -262,6 +264,7 @@ become_ready(struct slot *slot)
 	slot->ready_ms = clock_mono_ms();
 	slot_set_state(slot, SLOT_READY);
 	log_info("server ready", LF_N("child", slot->number));
+	watches_server(slot->bridge->watches, slot->number - 1, slot->server);
 }
 
 static void
@@ -299,14 +302,23 @@ read_lists(struct slot *slot)
 
 /* What servers say ------------------------------------------------------------------- */
 
+/* One that can be asked to watch resources is heard of those it was asked for. */
 static void
-note_update(struct bridge *b, struct slice params)
+note_update(struct slot *slot, struct slice params)
 {
+	struct bridge *b = slot->bridge;
 	char *uri = text_copy(raw_find(params, "uri"));
 
-	if (uri != NULL)
+	if (uri != NULL && ((server_can(slot->server) & SERVER_SUBSCRIBE) == 0 ||
+	    watches_has(b->watches, uri)))
 		b->options.on_update(uri, b->options.arg);
 	free(uri);
+}
+
+void
+bridge_watch(struct bridge *b, const char *const *uris, size_t n)
+{
+	watches_want(b->watches, uris, n);
 }
 
 static void
@@ -329,7 +341,7 @@ on_notification(struct server *s UNUSED, const struct jsonrpc_msg *msg,
 	    slice_eq_str(what, "prompts/list_changed"))
 		read_lists(slot);
 	else if (slice_eq_str(what, "resources/updated"))
-		note_update(slot->bridge, msg->params);
+		note_update(slot, msg->params);
 }
 
 static void
@@ -371,6 +383,7 @@ on_lost(struct server *s, const char *how, void *arg)
 	struct bridge *b = slot->bridge;
 	char reason[160];
 
+	watches_server(b->watches, slot->number - 1, NULL);
 	server_free(s);
 	slot->server = NULL;
 	slot->abandoned = 0;
@@ -459,6 +472,8 @@ bridge_new(const struct bridge_options *options, struct strbuf *error)
 
 	b->options = *options;
 	b->family = family_new(options->base);
+	b->watches = watches_new(options->servers, options->on_update,
+	    options->arg);
 	TAILQ_INIT(&b->waiting);
 	for (unsigned i = 0; i < options->servers; i++)
 		slot_init(b, i);
@@ -483,6 +498,7 @@ bridge_free(struct bridge *b, bool at_once)
 		TAILQ_REMOVE(&b->waiting, p, link);
 		passage_free(p);
 	}
+	watches_free(b->watches);
 	family_free(b->family, at_once);
 	free(b);
 }

@@ -30,7 +30,7 @@ struct bridge_options {
 	const struct inventory_runs *runs;
 	/* A server's lists, the callee's from here; each time they were read. */
 	void (*on_inventory)(struct inventory *take_inventory, void *arg);
-	/* A resource has changed, says a server. */
+	/* A resource has changed, says a server; or it may have. */
 	void (*on_update)(const char *uri, void *arg);
 	/* A server was lost, or did not start; another attempt follows. */
 	void (*on_trouble)(const char *reason, void *arg);
@@ -43,6 +43,8 @@ struct bridge *bridge_new(const struct bridge_options *options,
 /* Ends the servers, at once or in order. Calls that it has are not touched. */
 void bridge_free(struct bridge *b, bool at_once);
 
+/* What clients have subscribed to, see api.watch in tool.h. */
+void bridge_watch(struct bridge *b, const char *const *uris, size_t n);
 /* Passes the call of that method on; it has params as its client sent them. */
 void bridge_take(struct bridge *b, struct call *call, const char *method);
 

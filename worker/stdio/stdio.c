@@ -139,6 +139,14 @@ on_update(const char *uri, void *arg)
 		worker_env_resource_changed(io->env, uri);
 }
 
+static void
+watch(struct worker_env *env, const char *const *uris, size_t n)
+{
+	struct stdio *io = worker_env_state(env);
+
+	bridge_watch(io->bridge, uris, n);
+}
+
 /* Calls ------------------------------------------------------------------------------ */
 
 static void
@@ -275,4 +283,5 @@ const struct api api = {
 	.check = check,
 	.start = start,
 	.stop = stop,
+	.watch = watch,
 };
