@@ -40,7 +40,7 @@ def test_catalogue_is_the_server_s_own(redis):
 
 def test_lists_are_read_to_their_end(redis):
     with running(redis, STDIO_ENV="SERVER_MOOD", SERVER_MOOD="pages"):
-        assert len(tools_of(redis)) == 22
+        assert len(tools_of(redis)) == 27
 
 
 def test_operator_s_word_is_added(redis):

@@ -28,6 +28,7 @@ level = "none"
 extra_tools = []
 watched = []        # URIs, as they are subscribed to
 unwatched = []      # those no longer
+after = []          # to be done once an answer is out
 
 
 def send(message):
@@ -75,6 +76,8 @@ TOOLS = [
     tool("change", {"name": {"type": "string"}}, **SAFE), tool("say", {"text": {}}, **SAFE),
     tool("spawn", {"file": {"type": "string"}}, **SAFE), tool("raw", **SAFE),
     tool("replace", {"name": {"type": "string"}, "bytes": {"type": "integer"}}, **SAFE),
+    *[tool(name, {"method": {"type": "string"}, "params": {"type": "object"}}, **SAFE)
+      for name in ("ask", "ask_later", "withdraw", "complete")], tool("ask_unsafe"),
     tool("watched", **SAFE), tool("touch", {"uri": {"type": "string"}, "times": {}}, **SAFE),
     tool("not a good name"),
 ]
@@ -133,6 +136,36 @@ def run_sample(id, args, meta):
     return text(json.dumps(answer))
 
 
+def run_ask(id, args, meta):
+    answer = ask(args["method"], args.get("params", {}))
+    if "file" in args:
+        append(args["file"], json.dumps(answer))
+    return text(json.dumps(answer))
+
+
+def run_ask_later(id, args, meta):
+    after.append(lambda: run_ask(id, args, meta))
+    return text("later")
+
+
+def run_withdraw(id, args, meta):
+    asking = threading.Thread(target=ask, args=(args["method"], args.get("params", {})),
+                              daemon=True)
+    count = len(asked)
+    asking.start()
+    while len(asked) == count:
+        time.sleep(0.01)
+    if cancelled[id].wait(args["seconds"]):
+        return None
+    notify("notifications/cancelled", {"requestId": f"ask-{count}", "reason": "never mind"})
+    return text("withdrawn")
+
+
+def run_complete(id, args, meta):
+    notify("notifications/elicitation/complete", {"elicitationId": "e-1"})
+    return text("completed")
+
+
 def run_die(id, args, meta):
     if "file" in args:
         append(args["file"], "died")
@@ -184,10 +217,11 @@ RUN = {
     "sleep": run_sleep, "append": run_append, "refuse": run_refuse,
     "fail": lambda id, args, meta: text("it failed", isError=True),
     "large": lambda id, args, meta: text("x" * args["bytes"]),
-    "progress": run_progress, "log": run_log, "sample": run_sample, "die": run_die,
+    "progress": run_progress, "log": run_log, "sample": run_sample, "ask_unsafe": run_ask, "die": run_die,
     "die_unsafe": run_die, "hang": lambda id, args, meta: time.sleep(3600),
     "stop_reading": run_stop_reading, "change": run_change, "say": run_say, "replace": run_replace,
-    "watched": run_watched, "touch": run_touch, "spawn": run_spawn,
+    "ask": run_ask, "ask_later": run_ask_later, "withdraw": run_withdraw,
+    "complete": run_complete, "watched": run_watched, "touch": run_touch, "spawn": run_spawn,
     "raw": lambda id, args, meta: {"content": [], "later": {"n": 1.50, "é": "\u2028", "e": 1e5}},
 }
 
@@ -290,6 +324,8 @@ def answer(message):
         if result is not None:
             # As the TypeScript SDK orders them; the Python one writes the id first.
             send({"result": result, "id": id} if id % 2 else {"id": id, "result": result})
+        while after:
+            after.pop()()
     except Refusal as refusal:
         send({"id": id, "error": refusal.args[0]})
 

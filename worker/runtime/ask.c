@@ -316,6 +316,22 @@ ask_end_all(struct call *call)
 	}
 }
 
+void
+call_ask_end(struct call *call, void *arg)
+{
+	struct ask *ask;
+
+	LIST_FOREACH(ask, &call->dialogue.asks, link) {
+		struct asks *a = talk_asks(call->talk);
+
+		if (ask->arg != arg)
+			continue;
+		tell_client(a, ask, "nobody waits for the answer");
+		ask_free(a, ask);
+		return;
+	}
+}
+
 /* One at a time: what it leads to may end others. */
 static struct ask *
 find_overdue(const struct asks *a, uint64_t now)

@@ -407,6 +407,11 @@ typedef void call_answer_fn(struct call *call,
 const char *call_ask(struct call *call, const char *method,
     struct slice params, unsigned timeout_ms, call_answer_fn *fn,
     void *arg) MUST_CHECK;
+/*
+ * Nobody waits any more for the answer to what was asked with that arg: the client
+ * is told so, and fn is not called. Nothing when it has been answered.
+ */
+void call_ask_end(struct call *call, void *arg);
 /* What the client can be asked: enum client_can, or-ed. */
 unsigned call_client_can(const struct call *call);
 

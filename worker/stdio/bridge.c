@@ -322,26 +322,57 @@ bridge_watch(struct bridge *b, const char *const *uris, size_t n)
 }
 
 static void
+on_progress(struct slot *slot, struct slice params)
+{
+	dialogue_progress(&slot->passages, params);
+}
+
+static void
+on_message(struct slot *slot, struct slice params)
+{
+	dialogue_log(&slot->passages, slot->number, params);
+}
+
+static void
+on_completed(struct slot *slot, struct slice params)
+{
+	dialogue_completed(&slot->passages, params);
+}
+
+static void
+on_withdrawn(struct slot *slot, struct slice params)
+{
+	dialogue_withdraw(&slot->passages, params);
+}
+
+static void
+on_list_changed(struct slot *slot, struct slice params UNUSED)
+{
+	read_lists(slot);
+}
+
+static const struct {
+	const char *method;
+	void (*fn)(struct slot *slot, struct slice params);
+} notifications[] = {
+	{ "notifications/progress", on_progress },
+	{ "notifications/message", on_message },
+	{ "notifications/elicitation/complete", on_completed },
+	{ "notifications/cancelled", on_withdrawn },
+	{ "notifications/tools/list_changed", on_list_changed },
+	{ "notifications/resources/list_changed", on_list_changed },
+	{ "notifications/prompts/list_changed", on_list_changed },
+	{ "notifications/resources/updated", note_update },
+};
+
+static void
 on_notification(struct server *s UNUSED, const struct jsonrpc_msg *msg,
     void *arg)
 {
-	static const struct slice prefix = { "notifications/", 14 };
-	struct slot *slot = arg;
-	struct slice what = msg->method;
-
-	if (what.n < prefix.n || memcmp(what.p, prefix.p, prefix.n) != 0)
-		return;
-	what = slice_of(what.p + prefix.n, what.n - prefix.n);
-	if (slice_eq_str(what, "progress"))
-		dialogue_progress(&slot->passages, msg->params);
-	else if (slice_eq_str(what, "message"))
-		dialogue_log(&slot->passages, slot->number, msg->params);
-	else if (slice_eq_str(what, "tools/list_changed") ||
-	    slice_eq_str(what, "resources/list_changed") ||
-	    slice_eq_str(what, "prompts/list_changed"))
-		read_lists(slot);
-	else if (slice_eq_str(what, "resources/updated"))
-		note_update(slot, msg->params);
+	for (size_t i = 0; i < ARRAY_LEN(notifications); i++) {
+		if (slice_eq_str(msg->method, notifications[i].method))
+			notifications[i].fn(arg, msg->params);
+	}
 }
 
 static void

@@ -94,6 +94,16 @@ dialogue_log(const struct passages *of, unsigned child, struct slice params)
 		call_notify(p->call, "notifications/message", params);
 }
 
+void
+dialogue_completed(const struct passages *of, struct slice params)
+{
+	struct passage *p = only(of);
+
+	if (p != NULL)
+		call_notify(p->call, "notifications/elicitation/complete",
+		    params);
+}
+
 /* Requests ------------------------------------------------------------------------------ */
 
 static void
@@ -174,6 +184,33 @@ dialogue_ask(struct server *s, struct passages *of,
 		    "(see STDIO_CHILD_CALLS)");
 	else
 		ask_client(s, p, method, msg);
+}
+
+static struct question *
+find_question(const struct passages *of, struct slice id)
+{
+	struct passage *p;
+	struct question *q;
+
+	TAILQ_FOREACH(p, of, link) {
+		LIST_FOREACH(q, &p->questions, link) {
+			if (slice_eq(strbuf_slice(&q->id), id))
+				return q;
+		}
+	}
+	return NULL;
+}
+
+/* MCP, "Cancellation": whoever cancels awaits no answer. */
+void
+dialogue_withdraw(const struct passages *of, struct slice params)
+{
+	struct question *q = find_question(of, raw_find(params, "requestId"));
+
+	if (q == NULL)
+		return;
+	call_ask_end(q->passage->call, q);
+	question_free(q);
 }
 
 static void
