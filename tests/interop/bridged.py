@@ -1,7 +1,8 @@
-"""A FastMCP server behind the stdio API, beside itself: a part of `make interop`.
+"""MCP servers behind the stdio API, beside themselves: a part of `make interop`.
 
-Two proxies, haproxy, one worker with four processes of servers/five_tools.py; a client of
-FastMCP compares what it gets through them with what it gets from the server directly.
+Two proxies, haproxy, and for each server four workers with a process of it each; clients of
+the Python SDK and of the TypeScript SDK compare what they get through them with what they get
+from the server directly.
 """
 
 import contextlib
@@ -11,40 +12,63 @@ import sys
 import run
 from harness import Cluster, Process, Worker, clean_environment, until, work_directory
 
-API, TOOLS = "five-tools", 5
+WORKERS = 4
+# Servers, each with a script of what to ask it for, and settings of their workers: of eight
+# calls at once each of four gets two; a server that asks must know of whom.
+SERVERS = {"five-tools": ("five_tools", {"WORKER_CONCURRENCY": 2}),
+           "talkative": ("talkative", {"STDIO_CHILD_CALLS": 1})}
 
 
-def listed(proxy_client):
-    return sum(name.startswith(f"{API}_") for name in proxy_client.tools())
+def listed(client, api):
+    return any(name.startswith(f"{api}_") for name in client.tools())
+
+
+def serve(stack, system, api, python):
+    """Its workers, and every proxy knows of it."""
+    script, more = SERVERS[api]
+    server = run.HERE / "servers" / f"{script}.py"
+    settings = {"API_NAME": api, "STDIO_COMMAND": f"{python} {server}", **more}
+    workers = [Worker("stdio", system.redis, f"{api}-{n + 1}", settings).start(ready=False)
+               for n in range(WORKERS)]
+    for worker in workers:
+        stack.enter_context(worker)
+    for worker in workers:
+        until(lambda w=worker: "server ready" in w.log_text(), 120, worker.tail)
+    for index in range(len(system.proxies)):
+        with system.client(index) as client:
+            until(lambda c=client: listed(c, api), 20, "the proxy lists its tools")
+    return server
+
+
+def compare(title, command, directory):
+    env = clean_environment(HOME=directory, LANG="C.UTF-8", NO_PROXY="127.0.0.1")
+    client = Process(re.sub(r"\W+", "-", title), command, directory, env)
+    client.start()
+    passed = client.wait(run.CLIENT_DEADLINE_S) == 0
+    # The server's own log is there, too.
+    said = re.findall(r"^(?:\d+ (?:parts|calls) .*|FAILED: (?:.*\n?)+)", client.log_text(), re.M)
+    run.report("ok" if passed else "FAILED", title, "; ".join(said) or client.tail())
+    return passed
 
 
 def main():
-    run.WORK.mkdir(parents=True, exist_ok=True)
-    run.install_tools()
-    run.install_python_packages(run.PYPI, run.VENVS[run.PYPI])
+    run.install()
     python = run.VENVS[run.PYPI] / "bin" / "python"
-    server = run.HERE / "servers" / "five_tools.py"
-    settings = {"API_NAME": API, "STDIO_CHILDREN": 4, "STDIO_CHILD_CALLS": 2,
-                "STDIO_COMMAND": f"{python} {server}"}
+    clients = {"Python SDK": [python, run.WORK / "clients" / "bridged.py"],
+               "TypeScript SDK": [run.node(), run.WORK / "clients" / "bridged.mjs", python]}
     directory = work_directory("bridged")
-    env = clean_environment(HOME=directory, LANG="C.UTF-8", NO_PROXY="127.0.0.1")
+    verdicts = []
     with contextlib.ExitStack() as stack:
         system = stack.enter_context(Cluster(workers={}, balancer=True))
-        worker = Worker("stdio", system.redis, "bridged-1", settings).start(ready=False)
-        stack.enter_context(worker)
-        until(lambda: worker.log_text().count("server ready") == 4, 60, worker.tail)
-        for index in range(len(system.proxies)):
-            with system.client(index) as client:
-                until(lambda: listed(client) == TOOLS, 10, "the proxy lists its tools")
-        client = Process("bridged", [python, run.HERE / "clients" / "bridged.py",
-                                     f"{system.balancer.url}/{API}/sse", server], directory, env)
-        client.start()
-        passed = client.wait(run.CLIENT_DEADLINE_S) == 0
-        # The server's own log is there, too.
-        print("\n".join(re.findall(r"^(?:\d+ (?:tools|calls) .*|FAILED: (?:.*\n?)+)",
-                                   client.log_text(), re.M)))
-    print(f"{int(passed)} passed, {int(not passed)} failed")
-    return 0 if passed else 1
+        for api in SERVERS:
+            server = serve(stack, system, api, python)
+            for name, command in clients.items():
+                verdicts.append(compare(f"{api}, {name}", [
+                    *command, f"{system.balancer.url}/{api}/sse", server,
+                    server.with_suffix(".json")], directory))
+    failed = verdicts.count(False)
+    print(f"{len(verdicts) - failed} passed, {failed} failed")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
