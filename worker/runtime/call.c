@@ -280,7 +280,8 @@ call_return(struct call *call)
 
 	inflight_ending(call->home, call);
 	let_go(call);
-	if (begun && !call->safe) {
+	/* What is off the queue cannot go back there. */
+	if (call->entry_gone || (begun && !call->safe)) {
 		error_answer(call, ENV_ERROR_UNKNOWN_OUTCOME,
 		    "the worker stopped while the call was running: "
 		    "its outcome is unknown");
@@ -297,7 +298,7 @@ call_lost(struct call *call)
 {
 	if (!call_may_answer(call))
 		return;
-	if (!call->safe) {
+	if (call->entry_gone || !call->safe) {
 		error_answer(call, ENV_ERROR_UNKNOWN_OUTCOME,
 		    "what ran the call was lost on the way: its outcome is "
 		    "unknown");

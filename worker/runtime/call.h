@@ -81,7 +81,7 @@ struct call {
 	uint64_t lease_ms;           /* monotonic: renewed at, or after */
 	unsigned deliveries;         /* of this entry */
 	bool renewing;               /* lease's: a script is on its way */
-	bool entry_gone;             /* the queue was lost: nobody else has it */
+	bool entry_gone;             /* off the queue: nobody else has it */
 
 	struct worker_env *env;      /* borrowed */
 	struct talk *talk;           /* borrowed; NULL: nobody to talk to */

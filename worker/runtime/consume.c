@@ -120,12 +120,15 @@ on_group(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 {
 	struct consume *c = arg;
 
-	if (redis_is_error(reply, "BUSYGROUP") ||
-	    (reply != NULL && reply->type != REDIS_REPLY_ERROR)) {
-		c->group_known = true;
-		reply = NULL;
-	}
-	settle(c, reply);
+	bool there = redis_is_error(reply, "BUSYGROUP");
+
+	/*
+	 * A full Redis refuses before it looks whether the group is there. Reading
+	 * tells, and is what makes it emptier.
+	 */
+	c->group_known = there || redis_is_error(reply, "OOM") ||
+	    (reply != NULL && reply->type != REDIS_REPLY_ERROR);
+	settle(c, there ? NULL : reply);
 }
 
 /* Hands the entries of a read on; returns how many there were. */

@@ -16,10 +16,14 @@
  * the list's life (ms), catalogue's digest, its TTL (ms), reclaim idle (ms), then
  * the worker's fields. Returns 1 when the catalogue is to be published: none is there, or
  * that of a worker that started earlier. An empty digest: there is none yet.
+ *
+ * A full Redis refuses an HSET that is a script's first write, and the workers and
+ * their tools would go with their keys' expiry, while they run. So PEXPIRE is it.
  */
 static const struct redis_script beat_script = {
 	.name = "worker beat",
 	.body =
+	"redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
 	"redis.call('HSET', KEYS[1], unpack(ARGV, 8))\n"
 	"redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
 	"redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])\n"
@@ -138,6 +142,16 @@ add_key(const struct heartbeat *h, struct args *a, enum env_key kind)
 
 /* The list of APIs ------------------------------------------------------- */
 
+static void
+on_listed(struct redis *redis UNUSED, const redisReply *reply, void *arg)
+{
+	const struct heartbeat *h = arg;
+
+	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
+		log_warn("API not listed", LF_S("api", h->api),
+		    LF("reason", reply->str));
+}
+
 /*
  * Its key has another slot than the scripts' keys: a command of its own. The last
  * worker leaves the API on the list, for calls may be in its queue: the proxies
@@ -149,7 +163,8 @@ list_api(struct heartbeat *h)
 	const struct slice argv[] = { SLICE("SADD"), SLICE(ENV_APIS_KEY),
 		h->api };
 
-	if (!redis_send(h->options.commands, argv, ARRAY_LEN(argv), NULL, NULL))
+	if (!redis_send(h->options.commands, argv, ARRAY_LEN(argv), on_listed,
+	    h))
 		log_warn("API not listed", LF_S("api", h->api));
 }
 

@@ -40,7 +40,9 @@ static const struct redis_script keep_script = {
 
 /*
  * Give back. KEYS: requests. ARGV: group, consumer, then per entry its id and the
- * attempt that its successor is. An entry that is another's is left alone.
+ * attempt that its successor is. An entry that is another's is left alone. A full
+ * Redis refuses the XADD if it is a script's first write; so it is not, and nothing
+ * is lost by it: each XADD is followed by the XDEL of as much.
  */
 static const struct redis_script return_script = {
 	.name = "lease return",
@@ -49,6 +51,7 @@ static const struct redis_script return_script = {
 	"	local id = ARGV[i]\n"
 	"	local p = redis.call('XPENDING', KEYS[1], ARGV[1], id, id, 1)[1]\n"
 	"	if p and p[2] == ARGV[2] then\n"
+	"		redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, id, 'JUSTID')\n"
 	"		local e = redis.call('XRANGE', KEYS[1], id, id)[1]\n"
 	"		for j = 1, e and #e[2] or 0, 2 do\n"
 	"			if e[2][j] == 'attempt' then\n"
@@ -126,11 +129,18 @@ is_due(const struct lease *l, const struct call *call, uint64_t now)
 /* Replies ----------------------------------------------------------------- */
 
 /*
- * Pending no more, and not by us: the queue was flushed, or somebody answered.
- * If an answer of ours was on its way when a connection broke, that somebody may
- * be ourselves, or Redis may have refused the answer but not the rest: it is sent
- * again, marked, for the proxy to drop if it is there.
+ * An entry that is pending no more, and not by us: did Redis lose it, so that the
+ * answer is still ours to give? Not if it had rested for so long that another may
+ * have taken it and answered. If an answer of ours was on its way when a connection
+ * broke, it may be there, or not.
  */
+static bool
+is_ours_to_answer(const struct lease *l, const struct call *call)
+{
+	return call->in_doubt ||
+	    age(call, clock_mono_ms()) < l->options.reclaim_idle_ms;
+}
+
 static void
 settle(struct lease *l, struct call *call, enum kept kept, uint64_t sent_ms)
 {
@@ -140,8 +150,10 @@ settle(struct lease *l, struct call *call, enum kept kept, uint64_t sent_ms)
 		return;
 	if (kept == KEPT_BY_US) {
 		call->lease_ms = sent_ms;
-	} else if (kept == KEPT_GONE && call->in_doubt) {
+	} else if (kept == KEPT_GONE && is_ours_to_answer(l, call)) {
 		call->entry_gone = true;
+		/* Should it have been answered after all, the proxy drops this. */
+		call->repeated = true;
 	} else {
 		log_warn("call is another worker's", LF_S("call", call->call),
 		    LF_S("entry", call->entry));
@@ -187,8 +199,7 @@ on_kept(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 	struct lease *l = b->lease;
 
 	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
-		log_error("lease not renewed",
-		    LF_S("reason", redis_slice(reply)), LF("error", reply->str));
+		log_error("leases not renewed", LF("reason", reply->str));
 	settle_all(b, reply);
 	free(b);
 	if (reply != NULL)
@@ -203,7 +214,7 @@ on_returned(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 	    redis_is_error(reply, "NOGROUP"));
 
 	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
-		log_error("calls not given back", LF("error", reply->str));
+		log_error("calls not given back", LF("reason", reply->str));
 	for (size_t i = 0; i < b->n; i++) {
 		struct call *call = inflight_find(b->lease->options.inflight,
 		    &b->keys[i]);

@@ -176,6 +176,7 @@ flush_finish(struct flush *flush)
 	for (size_t i = 0; i < flush->n; i++) {
 		struct call *call = flush->calls[i];
 
+		call->entry_gone |= flush->forgotten;
 		if (flush->forgotten && !needs_xadd(call))
 			inflight_done(r->options.inflight, call);
 		else
