@@ -173,6 +173,18 @@ def test_cap_of_a_user(redis):
         assert time.monotonic() - begun > 1.7
 
 
+def test_user_at_his_cap_keeps_nobody_from_being_read(redis):
+    """He has far more calls than the worker may run; so has a tool."""
+    settings = {"WORKER_CONCURRENCY": 4, "WORKER_USER_CONCURRENCY": 1,
+                "TOOL_CONCURRENCY": "pair=1", "WORKER_DRAIN_TIMEOUT": 0}
+    with running(redis, **settings) as (_, queue):
+        for _ in range(50):
+            queue.put("sleep", {"delay_ms": 60000}, user="a" * 64)
+            queue.put("pair", {"delay_ms": 60000})
+        assert queue.answer(queue.put("echo", {"text": "x"}, user="b" * 64))["result"]
+        assert len(queue.messages()) == 1
+
+
 def test_identity_of_a_call(redis):
     with running(redis) as (_, queue):
         assert queue.text("identity", {}) == f"{1:032x} 1"

@@ -634,6 +634,109 @@ START_TEST(test_tool_with_a_cap)
 }
 END_TEST
 
+/* Ends the call that runs; what begins next is in kept. */
+static void
+end_and_wake(void)
+{
+	struct call *running = kept;
+
+	kept = NULL;
+	call_text(running, SLICE("x"));
+	event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+START_TEST(test_new_calls_do_not_overtake)
+{
+	struct call *first;
+
+	limit_users(1);
+	hand_in_for("a", SLICE("keep"), 1);
+	first = kept;
+	hand_in_for("a", SLICE("keep"), 2);
+	/* There is a place, but not for this one. */
+	call_text(first, SLICE("x"));
+	hand_in_for("a", SLICE("keep"), 3);
+	ck_assert_ptr_eq(kept, first);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(kept->key.ms, 2);
+	end_and_wake();
+	ck_assert_uint_eq(kept->key.ms, 3);
+	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
+/* Both of a tool's and of a user's, which are woken by different ends. */
+START_TEST(test_two_caps_in_the_way)
+{
+	struct call *of_user, *of_tool;
+
+	limit_users(1);
+	hand_in_for("a", SLICE("keep"), 1);
+	of_user = kept;
+	hand_in_for("b", SLICE("single"), 2);
+	of_tool = kept;
+	hand_in_for("a", SLICE("single"), 3);
+	ck_assert_uint_eq(waiting(), 1);
+	call_text(of_tool, SLICE("x"));
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(waiting(), 1);
+	call_text(of_user, SLICE("x"));
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_uint_eq(waiting(), 0);
+	ck_assert_uint_eq(kept->key.ms, 3);
+	end_and_wake();
+	hand_in_for("a", SLICE("single"), 4);
+	ck_assert_uint_eq(kept->key.ms, 4);
+}
+END_TEST
+
+START_TEST(test_users_take_turns)
+{
+	unsigned long long next[2];
+
+	limiter_free(dispatch.limiter);
+	dispatch.limiter = limiter_new(&(struct limiter_options){ .base = base,
+		.most = 1, .per_user = 1 });
+	hand_in_for("a", SLICE("keep"), 1);
+	for (unsigned seq = 2; seq <= 4; seq++)
+		hand_in_for("a", SLICE("keep"), seq);
+	hand_in_for("b", SLICE("keep"), 5);
+	ck_assert_uint_eq(waiting(), 4);
+	end_and_wake();
+	next[0] = kept->key.ms;
+	end_and_wake();
+	next[1] = kept->key.ms;
+	ck_assert(next[0] == 5 || next[1] == 5);
+	end_and_wake();
+	end_and_wake();
+	ck_assert_uint_eq(kept->key.ms, 4);
+	ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
+START_TEST(test_late_call_does_not_begin)
+{
+	struct env_request request = request_of(SLICE("single"),
+	    SLICE(REQUEST("1", "keep", "")));
+	struct call *first;
+
+	hand_in(&request, 1);
+	first = kept;
+	request.deadline_ms = NOW_MS + 5;
+	hand_in(&request, 2);
+	ck_assert_uint_gt(inflight_waiting_bytes(inflight), 0);
+	clock_fake(NOW_MS + 6);
+	call_text(first, SLICE("x"));
+	answers = 0;
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	ck_assert_ptr_eq(kept, first);
+	ck_assert_str_eq(answer_text(), ERROR("1", -32001,
+	    "deadline passed before the call began"));
+	ck_assert_uint_eq(waiting(), 0);
+	ck_assert_uint_eq(inflight_waiting_bytes(inflight), 0);
+}
+END_TEST
+
 /* The catalogue ----------------------------------------------------------- */
 
 START_TEST(test_catalogue_json)
@@ -750,6 +853,10 @@ main(void)
 	tcase_add_test(tc, test_call_that_waits_goes_back);
 	tcase_add_test(tc, test_users_wait_for_themselves_alone);
 	tcase_add_test(tc, test_tool_with_a_cap);
+	tcase_add_test(tc, test_new_calls_do_not_overtake);
+	tcase_add_test(tc, test_two_caps_in_the_way);
+	tcase_add_test(tc, test_users_take_turns);
+	tcase_add_test(tc, test_late_call_does_not_begin);
 	tcase_add_test(tc, test_catalogue_json);
 	tcase_add_test(tc, test_listing_of_somebody_else);
 	tcase_add_loop_test(tc, test_bad_tool, 0, ARRAY_LEN(bad_tools));

@@ -24,7 +24,7 @@ call_set_state(struct call *call, enum call_state state)
 	log_debug("call state", LF_S("call", call->call),
 	    LF("from", state_names[call->state]),
 	    LF("to", state_names[state]));
-	inflight_moved(call->home, call->state, state);
+	inflight_moved(call->home, call, state);
 	call->state = state;
 }
 
@@ -73,6 +73,7 @@ call_open(struct call *call, const struct env_request *request,
 	if (call->token.n > 0)
 		call->dialogue.begun_ms = clock_mono_ms();
 	call->client = client_traits_read(request->client);
+	call->size = request->payload.n;
 	call->deadline_ms = request->deadline_ms;
 	call->attempt = (unsigned)request->attempt;
 	return ok;
@@ -247,6 +248,13 @@ call_drop(struct call *call)
 		return;
 	strbuf_reset(&call->answer);
 	call_answered(call);
+}
+
+bool
+call_is_late(const struct call *call)
+{
+	return call->deadline_ms != 0 &&
+	    clock_wall_ms() > call->deadline_ms;
 }
 
 /* Other ends ----------------------------------------------------------------- */

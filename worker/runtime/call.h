@@ -60,7 +60,7 @@ struct call {
 	UT_hash_handle hh;
 
 	enum call_state state;
-	STAILQ_ENTRY(call) link;     /* a list of inflight, limiter or reply */
+	TAILQ_ENTRY(call) link;     /* a list of inflight, limiter or reply */
 
 	/* Slices into copies. */
 	struct strbuf copies;
@@ -73,6 +73,7 @@ struct call {
 	struct slice token;          /* raw progress token; empty: none */
 	struct slice headers;        /* lines, see call_header() */
 	struct slice raw_params;     /* see call_keep_params() */
+	size_t size;                 /* of the request, bytes */
 	struct client_traits client;
 	uint64_t deadline_ms;        /* wall clock; 0: none */
 	unsigned attempt;            /* of the call, over all of its entries */
@@ -102,6 +103,7 @@ struct call {
 	bool held;                   /* its tool has it, and may touch it */
 	bool let_go;                 /* nobody waits for its tool any more */
 	struct use *uses[3];         /* limiter's: see its enum which */
+	struct use *waits_for;       /* limiter's, while CALL_WAITING */
 	struct work *work;           /* while a thread has it, see work.h */
 
 	struct strbuf answer;        /* a JSON-RPC message; empty: none to send */
@@ -111,7 +113,7 @@ struct call {
 	bool repeated;               /* the client may have an answer already */
 };
 
-STAILQ_HEAD(call_list, call);
+TAILQ_HEAD(call_list, call);
 
 void call_set_state(struct call *call, enum call_state state);
 
@@ -130,6 +132,9 @@ void call_prepare(struct call *call, const struct catalogue_offer *offer,
 void call_hold(struct call *call);
 /* The same, and runs it. */
 void call_run(struct call *call);
+
+/* Has its deadline passed? */
+bool call_is_late(const struct call *call);
 
 /*
  * The ends that are not the tool's doing. A tool that runs is told, if it asked

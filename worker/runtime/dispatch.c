@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#include "common/clock.h"
 #include "common/jsonrpc.h"
 #include "common/log.h"
 #include "worker/runtime/arguments.h"
@@ -187,13 +186,6 @@ may_begin_again(const struct dispatch *d, struct call *call,
 	return false;
 }
 
-static bool
-too_late(const struct call *call)
-{
-	return call->deadline_ms != 0 &&
-	    clock_wall_ms() > call->deadline_ms;
-}
-
 static void
 refuse_unknown(struct call *call, const struct method *method,
     struct slice name)
@@ -223,7 +215,7 @@ begin_offer(const struct dispatch *d, struct call *call,
 		refuse_unknown(call, method, request->tool);
 	else if (!may_begin_again(d, call, &offer->tool, arrival))
 		return;
-	else if (too_late(call))
+	else if (call_is_late(call))
 		call_expire(call);
 	else
 		run_offer(d, call, method, offer, msg);

@@ -18,6 +18,7 @@ struct inflight {
 	struct call_list abandoned;
 	unsigned states[CALL_STATES];
 	unsigned held;
+	size_t waiting_bytes;
 	struct inflight_totals totals;
 };
 
@@ -27,8 +28,8 @@ inflight_new(const struct inflight_options *options)
 	struct inflight *f = xcalloc(1, sizeof(*f));
 
 	f->options = *options;
-	STAILQ_INIT(&f->idle);
-	STAILQ_INIT(&f->abandoned);
+	TAILQ_INIT(&f->idle);
+	TAILQ_INIT(&f->abandoned);
 	return f;
 }
 
@@ -62,9 +63,9 @@ inflight_free(struct inflight *f)
 		next = call->hh.next;
 		call_free(call);
 	}
-	STAILQ_CONCAT(&f->idle, &f->abandoned);
-	while ((call = STAILQ_FIRST(&f->idle)) != NULL) {
-		STAILQ_REMOVE_HEAD(&f->idle, link);
+	TAILQ_CONCAT(&f->idle, &f->abandoned, link);
+	while ((call = TAILQ_FIRST(&f->idle)) != NULL) {
+		TAILQ_REMOVE(&f->idle, call, link);
 		call_free(call);
 	}
 	free(f);
@@ -87,10 +88,10 @@ parse_id(struct slice id, struct call_key *key)
 static struct call *
 take_idle(struct inflight *f)
 {
-	struct call *call = STAILQ_FIRST(&f->idle);
+	struct call *call = TAILQ_FIRST(&f->idle);
 
 	if (call != NULL) {
-		STAILQ_REMOVE_HEAD(&f->idle, link);
+		TAILQ_REMOVE(&f->idle, call, link);
 		return call;
 	}
 	call = xcalloc(1, sizeof(*call));
@@ -121,6 +122,25 @@ inflight_add(struct inflight *f, struct slice entry_id)
 	call->entry.n = entry_id.n;
 	HASH_ADD(hh, f->by_key, key, sizeof(key), call);
 	return call;
+}
+
+static void
+count_out(struct inflight *f, const struct call *call)
+{
+	f->states[call->state]--;
+	if (call->state == CALL_WAITING)
+		f->waiting_bytes -= call->size;
+}
+
+/* To be running is to be held: only release() ends that. */
+void
+inflight_moved(struct inflight *f, const struct call *call, unsigned to)
+{
+	count_out(f, call);
+	f->states[to]++;
+	f->held += to == CALL_RUNNING;
+	if (to == CALL_WAITING)
+		f->waiting_bytes += call->size;
 }
 
 void
@@ -157,7 +177,7 @@ recycle(struct inflight *f, struct call *call)
 	call->safe = call->let_go = false;
 	call->raw_params = SLICE_NONE;
 	call->dialogue = (struct dialogue){ .has_begun = false };
-	STAILQ_INSERT_HEAD(&f->idle, call, link);
+	TAILQ_INSERT_HEAD(&f->idle, call, link);
 }
 
 void
@@ -168,9 +188,9 @@ inflight_forget(struct inflight *f, struct call *take_call)
 	HASH_DEL(f->by_key, call);
 	if (call->held) {
 		call_set_state(call, CALL_ABANDONED);
-		STAILQ_INSERT_TAIL(&f->abandoned, call, link);
+		TAILQ_INSERT_TAIL(&f->abandoned, call, link);
 	} else {
-		f->states[call->state]--;
+		count_out(f, call);
 		recycle(f, call);
 	}
 	f->options.on_done(f->options.arg);
@@ -198,18 +218,9 @@ inflight_released(struct inflight *f, struct call *call)
 	f->options.on_released(call, f->options.arg);
 	if (call->state != CALL_ABANDONED)
 		return;
-	STAILQ_REMOVE(&f->abandoned, call, call, link);
+	TAILQ_REMOVE(&f->abandoned, call, link);
 	f->states[CALL_ABANDONED]--;
 	recycle(f, call);
-}
-
-/* To be running is to be held: only release() ends that. */
-void
-inflight_moved(struct inflight *f, unsigned from, unsigned to)
-{
-	f->states[from]--;
-	f->states[to]++;
-	f->held += to == CALL_RUNNING;
 }
 
 struct call *
@@ -237,6 +248,12 @@ unsigned
 inflight_in_state(const struct inflight *f, unsigned state)
 {
 	return f->states[state];
+}
+
+size_t
+inflight_waiting_bytes(const struct inflight *f)
+{
+	return f->waiting_bytes;
 }
 
 unsigned

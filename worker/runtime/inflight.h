@@ -63,10 +63,12 @@ void inflight_forget(struct inflight *f, struct call *take_call);
 void inflight_answered(struct inflight *f, struct call *call);
 void inflight_ending(struct inflight *f, struct call *call);
 void inflight_released(struct inflight *f, struct call *call);
-void inflight_moved(struct inflight *f, unsigned from, unsigned to);
+void inflight_moved(struct inflight *f, const struct call *call, unsigned to);
 
 /* Calls with that enum call_state; those abandoned are in no other count. */
 unsigned inflight_in_state(const struct inflight *f, unsigned state);
+/* Of the requests of those that are CALL_WAITING. */
+size_t inflight_waiting_bytes(const struct inflight *f);
 /* Calls that tools have in hand, abandoned ones included. */
 unsigned inflight_held(const struct inflight *f);
 size_t inflight_count(const struct inflight *f);

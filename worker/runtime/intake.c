@@ -11,6 +11,16 @@
 /* A blocking read: what an idle worker costs, and what a lost peer goes unseen. */
 #define BLOCK_MAX_MS 5000
 
+/*
+ * Calls that wait for a cap of their tool or user must not keep others from being
+ * read, so they may be far more than run. But they are out of reach of workers that
+ * start later, and those that are not safe are lost to this worker's death as if
+ * they had begun; and a request of so many bytes is a tree of up to 40 times as
+ * many.
+ */
+#define WAITING_MAX 4096
+#define WAITING_MAX_BYTES ((size_t)8 << 20)
+
 struct intake {
 	struct intake_options options;
 	bool open;                     /* consume was opened, has not stopped */
@@ -20,6 +30,13 @@ struct intake {
 };
 
 /* Room -------------------------------------------------------------------- */
+
+static bool
+too_many_wait(const struct inflight *inflight)
+{
+	return inflight_in_state(inflight, CALL_WAITING) >= WAITING_MAX ||
+	    inflight_waiting_bytes(inflight) >= WAITING_MAX_BYTES;
+}
 
 /*
  * Answers that Redis has not confirmed leave room for a whole batch beside theirs:
@@ -36,7 +53,7 @@ room(void *arg)
 	    inflight_in_state(inflight, CALL_SENT);
 
 	if (sent > i->options.settings->batch || held >= most ||
-	    inflight_in_state(inflight, CALL_WAITING) >= most)
+	    too_many_wait(inflight))
 		return 0;
 	if (last_chance_makes_way(&i->last_chance) ||
 	    last_chance_is_quiet(&i->last_chance))
@@ -53,8 +70,7 @@ appetite(void *arg)
 {
 	struct intake *i = arg;
 	const struct worker_options *settings = i->options.settings;
-	bool full = inflight_in_state(i->options.inflight, CALL_WAITING) >=
-	    settings->concurrency;
+	bool full = too_many_wait(i->options.inflight);
 
 	return (struct reclaim_appetite){
 		.count = i->open && !full ? settings->batch : 0,

@@ -1,8 +1,10 @@
 /*
  * Which calls may begin: those for which there is room in the worker, whose tool
  * and whose user have not as many running as they may, for whose computing there
- * is a thread, on entries that are this worker's beyond doubt (lease.h). The
- * others wait here, in the order in which they came.
+ * is a thread, on entries that are this worker's beyond doubt (lease.h), before
+ * their deadline. The others wait here: those of one tool or user in the order in
+ * which they came, and nobody for a cap that is not his. When places become free,
+ * those who wait take turns, however many calls each has.
  *
  * The caps are this worker's own. A fleet of n workers runs n times as many.
  */

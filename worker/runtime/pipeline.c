@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 
-#include "common/clock.h"
 #include "common/xalloc.h"
 #include "worker/runtime/ask.h"
 #include "worker/runtime/call.h"
@@ -230,22 +229,18 @@ pipeline_on_ready(struct pipeline *p)
 }
 
 static void
-look_at_call(struct call *call, void *arg)
+look_at_call(struct call *call, void *arg UNUSED)
 {
-	const uint64_t *now = arg;
-
 	talk_tick(call);
 	if ((call->state == CALL_WAITING || call->state == CALL_RUNNING) &&
-	    call->deadline_ms != 0 && *now > call->deadline_ms)
+	    call_is_late(call))
 		call_expire(call);
 }
 
 void
 pipeline_tick(struct pipeline *p)
 {
-	uint64_t now = clock_wall_ms();
-
-	inflight_each(p->inflight, look_at_call, &now);
+	inflight_each(p->inflight, look_at_call, NULL);
 	asks_tick(p->asks);
 	lease_tick(p->lease);
 	cancels_tick(p->cancels);

@@ -60,19 +60,19 @@ is_fresh(const struct reply *r, const struct call *call, uint64_t now)
 static void
 set_stale_aside(struct reply *r)
 {
-	struct call_list fresh = STAILQ_HEAD_INITIALIZER(fresh);
+	struct call_list fresh = TAILQ_HEAD_INITIALIZER(fresh);
 	uint64_t now = clock_mono_ms();
 	struct call *call;
 
-	while ((call = STAILQ_FIRST(&r->answered)) != NULL) {
-		STAILQ_REMOVE_HEAD(&r->answered, link);
+	while ((call = TAILQ_FIRST(&r->answered)) != NULL) {
+		TAILQ_REMOVE(&r->answered, call, link);
 		if (is_fresh(r, call, now))
-			STAILQ_INSERT_TAIL(&fresh, call, link);
+			TAILQ_INSERT_TAIL(&fresh, call, link);
 		else
-			STAILQ_INSERT_TAIL(&r->stale, call, link);
+			TAILQ_INSERT_TAIL(&r->stale, call, link);
 	}
-	STAILQ_CONCAT(&r->answered, &fresh);
-	if (!STAILQ_EMPTY(&r->stale))
+	TAILQ_CONCAT(&r->answered, &fresh, link);
+	if (!TAILQ_EMPTY(&r->stale))
 		lease_tick(r->options.lease);
 }
 
@@ -81,7 +81,7 @@ list_has(const struct call_list *list, const struct call *wanted)
 {
 	const struct call *call;
 
-	STAILQ_FOREACH(call, list, link) {
+	TAILQ_FOREACH(call, list, link) {
 		if (call == wanted)
 			return true;
 	}
@@ -95,7 +95,7 @@ reply_remove(struct reply *r, struct call *call)
 	    &r->answered;
 
 	if (list_has(list, call))
-		STAILQ_REMOVE(list, call, call, link);
+		TAILQ_REMOVE(list, call, link);
 }
 
 /* Choosing --------------------------------------------------------------- */
@@ -106,7 +106,7 @@ count_answered(const struct reply *r)
 	const struct call *call;
 	size_t n = 0;
 
-	STAILQ_FOREACH(call, &r->answered, link)
+	TAILQ_FOREACH(call, &r->answered, link)
 		n++;
 	return n;
 }
@@ -125,28 +125,28 @@ needs_xadd(const struct call *call)
 static size_t
 choose(struct reply *r, struct flush *flush)
 {
-	struct call *head = STAILQ_FIRST(&r->answered);
-	struct call_list rest = STAILQ_HEAD_INITIALIZER(rest);
+	struct call *head = TAILQ_FIRST(&r->answered);
+	struct call_list rest = TAILQ_HEAD_INITIALIZER(rest);
 	struct call *call;
 	size_t first = flush->n, bytes = 0;
 
-	while ((call = STAILQ_FIRST(&r->answered)) != NULL) {
+	while ((call = TAILQ_FIRST(&r->answered)) != NULL) {
 		size_t count = flush->n - first;
 
-		STAILQ_REMOVE_HEAD(&r->answered, link);
+		TAILQ_REMOVE(&r->answered, call, link);
 		if (flush->n == r->options.max_calls ||
 		    (count > 0 && (count == ENV_MESSAGES_PER_ENTRY ||
 		    bytes + call->answer.n > ENTRY_MAX_BYTES ||
 		    needs_xadd(call) != needs_xadd(head) ||
 		    !slice_eq(call->reply_to, head->reply_to)))) {
-			STAILQ_INSERT_TAIL(&rest, call, link);
+			TAILQ_INSERT_TAIL(&rest, call, link);
 			continue;
 		}
 		bytes += call->answer.n;
 		call_set_state(call, CALL_SENT);
 		flush->calls[flush->n++] = call;
 	}
-	STAILQ_CONCAT(&r->answered, &rest);
+	TAILQ_CONCAT(&r->answered, &rest, link);
 	return flush->n - first;
 }
 
@@ -156,7 +156,7 @@ static void
 requeue(struct reply *r, struct call *call)
 {
 	call_set_state(call, CALL_ANSWERED);
-	STAILQ_INSERT_TAIL(&r->answered, call, link);
+	TAILQ_INSERT_TAIL(&r->answered, call, link);
 }
 
 static void
@@ -183,7 +183,7 @@ flush_finish(struct flush *flush)
 			requeue(r, call);
 	}
 	free(flush);
-	if (!STAILQ_EMPTY(&r->answered))
+	if (!TAILQ_EMPTY(&r->answered))
 		retry_later(r);
 }
 
@@ -326,7 +326,7 @@ send_flush(struct reply *r)
 
 	*flush = (struct flush){ .reply = r, .outstanding = 1 };
 	while (sent && flush->n < r->options.max_calls &&
-	    !STAILQ_EMPTY(&r->answered)) {
+	    !TAILQ_EMPTY(&r->answered)) {
 		size_t first = flush->n;
 		size_t count = choose(r, flush);
 
@@ -349,7 +349,7 @@ on_flush(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 	if (!redis_is_ready(r->options.commands))
 		return;
 	set_stale_aside(r);
-	while (!STAILQ_EMPTY(&r->answered) && send_flush(r))
+	while (!TAILQ_EMPTY(&r->answered) && send_flush(r))
 		;
 }
 
@@ -362,8 +362,8 @@ reply_new(const struct reply_options *options)
 	size_t argc = XACK_ARGC + options->max_calls;
 
 	r->options = *options;
-	STAILQ_INIT(&r->answered);
-	STAILQ_INIT(&r->stale);
+	TAILQ_INIT(&r->answered);
+	TAILQ_INIT(&r->stale);
 	r->flush = evtimer_new(options->base, on_flush, r);
 	r->retry = evtimer_new(options->base, on_flush, r);
 	r->argv = xcalloc(argc > XADD_ARGC_MAX ? argc : XADD_ARGC_MAX,
@@ -388,15 +388,15 @@ void
 reply_add(struct reply *r, struct call *call)
 {
 	/* Activated within a turn, it runs after this turn's other events. */
-	if (STAILQ_EMPTY(&r->answered))
+	if (TAILQ_EMPTY(&r->answered))
 		event_active(r->flush, EV_TIMEOUT, 0);
-	STAILQ_INSERT_TAIL(&r->answered, call, link);
+	TAILQ_INSERT_TAIL(&r->answered, call, link);
 }
 
 void
 reply_wake(struct reply *r)
 {
-	STAILQ_CONCAT(&r->answered, &r->stale);
-	if (!STAILQ_EMPTY(&r->answered))
+	TAILQ_CONCAT(&r->answered, &r->stale, link);
+	if (!TAILQ_EMPTY(&r->answered))
 		event_active(r->flush, EV_TIMEOUT, 0);
 }
