@@ -4,6 +4,8 @@
 #include <time.h>
 
 static _Atomic uint64_t fake_ms;
+/* Added to the monotonic clock, modulo 2^64, it makes the shared one; 0: unknown. */
+static _Atomic uint64_t shared_base_ms;
 
 static uint64_t
 read_us(clockid_t id)
@@ -34,6 +36,23 @@ uint64_t
 clock_wall_ms(void)
 {
 	return read_us(CLOCK_REALTIME) / 1000;
+}
+
+uint64_t
+clock_shared_ms(void)
+{
+	uint64_t base = atomic_load_explicit(&shared_base_ms,
+	    memory_order_relaxed);
+	bool fake = atomic_load_explicit(&fake_ms, memory_order_relaxed) != 0;
+
+	return fake || base == 0 ? clock_wall_ms() : clock_mono_ms() + base;
+}
+
+void
+clock_share(uint64_t shared_ms, uint64_t mono_ms)
+{
+	atomic_store_explicit(&shared_base_ms, shared_ms - mono_ms,
+	    memory_order_relaxed);
 }
 
 void

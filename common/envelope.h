@@ -165,7 +165,7 @@ struct env_request {
 	struct slice method;      /* "tools/call", … */
 	struct slice tool;        /* bare tool name (prompt name, resource URI) */
 	struct slice reply_to;    /* pod whose inbox takes the answer */
-	uint64_t deadline_ms;     /* wall clock; given up after it; 0: never */
+	uint64_t deadline_ms;     /* clock_shared_ms(); given up after it; 0: never */
 	uint64_t attempt;         /* 1 at first */
 	struct slice payload;     /* the JSON-RPC request as the client sent it */
 	/* From here on a field that is empty is left out. */

@@ -31,7 +31,7 @@ static const struct redis_script enqueue_script = {
 static uint64_t
 time_to_live(const struct env_request *request)
 {
-	uint64_t now = clock_wall_ms();
+	uint64_t now = clock_shared_ms();
 
 	return (request->deadline_ms > now ? request->deadline_ms - now : 0) +
 	    MARGIN_MS;

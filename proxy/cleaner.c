@@ -258,7 +258,7 @@ clean_consumers(const char *api, void *arg)
 		env_key(&keys[1], ENV_WORKERS, slice_str(api)),
 		SLICE(ENV_GROUP),
 		u64_slice(idle, c->options.consumer_idle_ms),
-		u64_slice(now, clock_wall_ms()) };
+		u64_slice(now, clock_shared_ms()) };
 
 	(void)!redis_eval(c->options.commands, &consumers_script, args,
 	    ARRAY_LEN(args), 2, on_consumers, c);

@@ -21,9 +21,8 @@
 #define ANSWER_MAX (2u << 20)
 
 /*
- * KEYS: requests, janitor, api, expired. ARGV: pod, lease (ms), now (ms, wall
- * clock of the proxies, as in the deadlines), entries, age (ms), group, rest time
- * if the API does not say (ms). Returns 0 when it is another's turn, 1 when the API
+ * KEYS: requests, janitor, api, expired. ARGV: pod, lease (ms), now (ms, as in the
+ * deadlines), entries, age (ms), group, rest time if the API does not say (ms). Returns 0 when it is another's turn, 1 when the API
  * has neither entries nor a catalogue, else the entries of expired.
  *
  * The cursor goes through the queue look by look, so that entries with a later
@@ -260,7 +259,7 @@ look(struct round *r)
 		env_key(&keys[1], ENV_JANITOR, api),
 		env_key(&keys[2], ENV_API, api),
 		env_key(&keys[3], ENV_EXPIRED, api), o->pod, SLICE(LEASE_MS),
-		u64_slice(now, clock_wall_ms()),
+		u64_slice(now, clock_shared_ms()),
 		u64_slice(most, LOOK_ENTRIES),
 		u64_slice(age, LOOK_AGE_MS), SLICE(ENV_GROUP),
 		u64_slice(rest, ENV_RECLAIM_IDLE_MS) };

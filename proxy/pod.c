@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/envelope.h"
 #include "common/log.h"
+#include "common/redis_clock.h"
 #include "common/xalloc.h"
 
 /* Two beats of every other pod, and the time to write many records. */
@@ -82,6 +83,7 @@ send_expiry(struct pod *p)
 	struct slice zadd[] = { SLICE("ZADD"), SLICE(ENV_PODS_KEY), until,
 		p->name };
 
+	redis_clock_ask(p->commands);
 	(void)!redis_send(p->commands, pexpire, ARRAY_LEN(pexpire), NULL, NULL);
 	(void)!redis_send(p->commands, inbox, ARRAY_LEN(inbox), NULL, NULL);
 	(void)!redis_send(p->commands, zadd, ARRAY_LEN(zadd), NULL, NULL);

@@ -58,7 +58,7 @@ enqueue(struct post *p, const struct post_owner *owner,
 		.method = p->msg.method,
 		.tool = to->about,
 		.reply_to = owner->local != NULL ? o->pod : owner->pod,
-		.deadline_ms = clock_wall_ms() + (to->item->timeout_ms > 0 ?
+		.deadline_ms = clock_shared_ms() + (to->item->timeout_ms > 0 ?
 		    to->item->timeout_ms : o->call_timeout_ms),
 		.attempt = p->attempt,
 		.payload = slice_of(p->body, p->body_len),

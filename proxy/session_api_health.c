@@ -260,7 +260,7 @@ ask_api(const char *name, void *arg)
 		env_key(&keys[1], ENV_DEAD, api) };
 	struct slice workers[] = { SLICE("ZRANGEBYSCORE"),
 		env_key(&keys[2], ENV_WORKERS, api),
-		u64_slice(now, clock_wall_ms()), SLICE("+inf"),
+		u64_slice(now, clock_shared_ms()), SLICE("+inf"),
 		SLICE("LIMIT"), SLICE("0"),
 		u64_slice(most, SESSION_API_ENTRIES_MAX) };
 

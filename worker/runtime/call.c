@@ -254,7 +254,7 @@ bool
 call_is_late(const struct call *call)
 {
 	return call->deadline_ms != 0 &&
-	    clock_wall_ms() > call->deadline_ms;
+	    clock_shared_ms() > call->deadline_ms;
 }
 
 /* Other ends ----------------------------------------------------------------- */
@@ -402,13 +402,15 @@ call_header(const struct call *call, const char *name)
 uint64_t
 call_deadline_ms(const struct call *call)
 {
-	return call->deadline_ms;
+	if (call->deadline_ms == 0)
+		return 0;
+	return call->deadline_ms - clock_shared_ms() + clock_wall_ms();
 }
 
 uint64_t
 call_left_ms(const struct call *call)
 {
-	uint64_t now = clock_wall_ms();
+	uint64_t now = clock_shared_ms();
 
 	if (call->deadline_ms == 0)
 		return UINT64_MAX;

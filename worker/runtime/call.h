@@ -75,7 +75,7 @@ struct call {
 	struct slice raw_params;     /* see call_keep_params() */
 	size_t size;                 /* of the request, bytes */
 	struct client_traits client;
-	uint64_t deadline_ms;        /* wall clock; 0: none */
+	uint64_t deadline_ms;        /* clock_shared_ms(); 0: none */
 	unsigned attempt;            /* of the call, over all of its entries */
 
 	/* The right to the entry, see lease.h. */

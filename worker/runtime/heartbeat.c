@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "common/envelope.h"
 #include "common/log.h"
+#include "common/redis_clock.h"
 #include "common/timer.h"
 #include "common/xalloc.h"
 
@@ -91,7 +92,7 @@ struct heartbeat {
 	struct heartbeat_options options;
 	struct event *timer;
 	struct slice api;
-	uint64_t started_ms;   /* wall clock */
+	uint64_t started_ms;   /* monotonic */
 	bool draining;
 	bool leaving;
 };
@@ -124,6 +125,13 @@ add_number_field(struct args *a, const char *name, uint64_t v)
 {
 	add(a, slice_str(name));
 	add_number(a, v);
+}
+
+/* By the clock that all workers of the API have: whose catalogue is the latest? */
+static uint64_t
+started_ms(const struct heartbeat *h)
+{
+	return clock_shared_ms() - (clock_mono_ms() - h->started_ms);
 }
 
 /* The worker's own key comes first where it is used, so n is its place. */
@@ -199,7 +207,7 @@ publish(struct heartbeat *h)
 	add_field(&a, "title", catalogue_title(catalogue));
 	add_field(&a, "version", catalogue_version(catalogue));
 	add_field(&a, "digest", catalogue_digest(catalogue));
-	add_number_field(&a, "since", h->started_ms);
+	add_number_field(&a, "since", started_ms(h));
 	add_number_field(&a, "reclaim_idle_ms", h->options.reclaim_idle_ms);
 	add(&a, SLICE("catalogue"));
 	add(&a, catalogue_json(catalogue));
@@ -232,7 +240,7 @@ add_worker_fields(const struct heartbeat *h, struct args *a)
 
 	add_field(a, "version", catalogue_version(h->options.catalogue));
 	add_field(a, "pod", h->options.pod);
-	add_number_field(a, "started_ms", h->started_ms);
+	add_number_field(a, "started_ms", started_ms(h));
 	add_number_field(a, "in_flight", inflight_count(h->options.inflight));
 	add_number_field(a, "running", inflight_held(h->options.inflight));
 	add_number_field(a, "done", totals.done);
@@ -251,7 +259,7 @@ beat(struct heartbeat *h)
 	add_key(h, &a, ENV_WORKERS);
 	add_key(h, &a, ENV_API);
 	add(&a, slice_str(h->options.worker));
-	add_number(&a, clock_wall_ms() + ENV_HEARTBEAT_TTL_MS);
+	add_number(&a, clock_shared_ms() + ENV_HEARTBEAT_TTL_MS);
 	add_number(&a, ENV_HEARTBEAT_TTL_MS);
 	add_number(&a, DEAD_KEPT_MS);
 	add(&a, slice_str(worker_env_is_up(h->options.env) ?
@@ -269,8 +277,10 @@ beat(struct heartbeat *h)
 void
 heartbeat_beat(struct heartbeat *h)
 {
-	if (redis_is_ready(h->options.commands))
+	if (redis_is_ready(h->options.commands)) {
+		redis_clock_ask(h->options.commands);
 		beat(h);
+	}
 	timer_set(h->timer, ENV_HEARTBEAT_EVERY_MS);
 }
 
@@ -312,7 +322,7 @@ heartbeat_leave(struct heartbeat *h)
 	add_key(h, &a, ENV_API);
 	add_key(h, &a, ENV_REQUESTS);
 	add(&a, slice_str(h->options.worker));
-	add_number(&a, clock_wall_ms());
+	add_number(&a, clock_shared_ms());
 	add(&a, SLICE(ENV_GROUP));
 	if (!redis_eval(h->options.commands, &leave_script, a.argv, a.n, 4,
 	    on_withdrawn, h))
@@ -328,7 +338,7 @@ heartbeat_new(const struct heartbeat_options *options)
 
 	h->options = *options;
 	h->api = slice_str(catalogue_name(options->catalogue));
-	h->started_ms = clock_wall_ms();
+	h->started_ms = clock_mono_ms();
 	h->timer = evtimer_new(options->base, on_timer, h);
 	if (h->timer == NULL)
 		abort();
