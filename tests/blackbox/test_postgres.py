@@ -1,56 +1,12 @@
 """The postgres API on a real server, as the role that may do most: the superuser."""
 
-import contextlib
 import json
 import time
 
 import pytest
+from employees import DATABASE, ask, call, failure, rows, running
 
 from harness import PATIENCE, Cluster, Postgres, Redis, Worker, until
-from test_worker import Queue
-
-SECRET = "TOP-SECRET-7f3a"
-
-DATABASE = f"""
-CREATE SCHEMA hr;
-CREATE TABLE employees (id int PRIMARY KEY, name text NOT NULL, department text NOT NULL,
-  salary numeric(10, 2) NOT NULL, hired date NOT NULL, manager_id int REFERENCES employees,
-  active boolean NOT NULL DEFAULT true, notes text);
-COMMENT ON TABLE employees IS 'Everybody who works here';
-COMMENT ON COLUMN employees.salary IS 'KRW 1,000 a year';
-INSERT INTO employees SELECT n, '직원 ' || n, (ARRAY['Sales', 'R&D', 'HR', 'IT'])[1 + n % 4],
-  30000 + n % 50 * 1000, date '2010-01-01' + n, CASE WHEN n > 10 THEN 1 + n % 10 END,
-  n % 7 <> 0, CASE WHEN n % 100 = 0 THEN E'line 1\\nline "2"' END FROM generate_series(1, 1000) n;
-CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
-CREATE TABLE hr.reviews (employee_id int REFERENCES employees, score int, felt mood);
-INSERT INTO hr.reviews SELECT n, n % 5, 'ok' FROM generate_series(1, 100) n;
-CREATE TABLE secrets (id int, secret text);
-INSERT INTO secrets VALUES (1, '{SECRET}');
-CREATE TABLE written (what text);
-CREATE SEQUENCE counter;
-CREATE VIEW staff AS SELECT id, name FROM employees;
-CREATE VIEW leaky AS SELECT secret FROM secrets;
-CREATE FUNCTION leak() RETURNS text STABLE SECURITY DEFINER
-  LANGUAGE sql AS 'SELECT secret FROM secrets';
-CREATE FUNCTION lying(text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
-  $$BEGIN RETURN (SELECT secret FROM secrets); END$$;
-CREATE FUNCTION launch(employees) RETURNS text LANGUAGE plpgsql AS
-  $$BEGIN INSERT INTO written VALUES ('launch'); RETURN 'launched'; END$$;
-CREATE FUNCTION boom(int, int) RETURNS int LANGUAGE plpgsql AS
-  $$BEGIN PERFORM pg_sleep(60); RETURN 1; END$$;
-CREATE OPERATOR ===> (LEFTARG = int, RIGHTARG = int, FUNCTION = boom);
-CREATE FUNCTION twice(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 2 * $1';
-CREATE PROCEDURE wreck() LANGUAGE sql AS 'DELETE FROM employees';
-CREATE TABLE wide AS SELECT repeat('가', 200000) AS text, n FROM generate_series(1, 3) n;
-CREATE EXTENSION dblink;
-CREATE EXTENSION pg_trgm;
-CREATE EXTENSION citext;
-CREATE ROLE reader LOGIN;
-GRANT SELECT ON employees TO reader;
-REVOKE TEMP ON DATABASE postgres FROM PUBLIC;
-"""
-
-TABLES = "employees, staff, hr.*, wide"
 
 
 @pytest.fixture(scope="module")
@@ -60,42 +16,10 @@ def postgres():
         yield server
 
 
-@contextlib.contextmanager
-def running(redis, postgres, **settings):
-    values = {"DATABASE_URL": postgres.url, "POSTGRES_TABLES": TABLES, **settings}
-    redis.flush()
-    with Worker("postgres", redis, settings=values) as worker:
-        until(lambda: redis("EXISTS", "mcp_api:{postgres}"), 10, worker.tail)
-        queue = Queue(redis, "postgres")
-        queue.worker = worker
-        yield queue
-
-
 @pytest.fixture(scope="module")
 def queue(postgres):
     with Redis() as redis, running(redis, postgres, POSTGRES_STATEMENT_TIMEOUT=2) as it:
         yield it
-
-
-def ask(queue, sql, tool="query", seconds=15):
-    name = "query" if tool == "query_employees" else "sql"
-    return queue.answer(queue.put(tool, {name: sql}), seconds)["result"]
-
-
-def rows(queue, sql, tool="query"):
-    answer = ask(queue, sql, tool)
-    assert "isError" not in answer, answer["content"][0]["text"]
-    return answer["structuredContent"]["rows"]
-
-
-def failure(queue, sql, tool="query"):
-    answer = ask(queue, sql, tool)
-    assert answer.get("isError") is True, answer
-    return answer["content"][0]["text"]
-
-
-def call(queue, tool, **arguments):
-    return queue.answer(queue.put(tool, arguments), 15)["result"]
 
 
 def test_catalogue(queue):
@@ -196,126 +120,6 @@ def test_what_is_allowed(queue, sql, expected):
         assert "no columns" in failure(queue, sql)
     else:
         assert rows(queue, sql) == expected
-
-
-# What must be refused, and a word of why.
-HOSTILE = [
-    # Other tables, however they are reached.
-    ("SELECT * FROM secrets", "public.secrets"),
-    ("SELECT * FROM public.\"secrets\"", "public.secrets"),
-    ("SELECT * FROM U&\"\\0073ecrets\"", "public.secrets"),
-    ("TABLE secrets", "public.secrets"),
-    ("SELECT * FROM ONLY (secrets)", "public.secrets"),
-    ("SELECT name FROM employees UNION SELECT secret FROM secrets", "public.secrets"),
-    ("SELECT (SELECT secret FROM secrets) FROM employees", "public.secrets"),
-    ("SELECT 1 WHERE EXISTS (TABLE secrets)", "public.secrets"),
-    ("WITH secrets AS (SELECT * FROM secrets) SELECT * FROM secrets", "public.secrets"),
-    ("SELECT * FROM employees, LATERAL (SELECT * FROM secrets s) x", "public.secrets"),
-    ("SELECT * FROM employees ORDER BY (SELECT secret FROM secrets)", "public.secrets"),
-    ("SELECT/**/*/**/FROM/**/secrets", "public.secrets"),
-    ("SELECT * FROM leaky", "public.leaky"),
-    ("SELECT last_value FROM counter", "public.counter"),
-    ("SELECT * FROM pg_catalog.pg_authid", "pg_catalog.pg_authid"),
-    ("SELECT * FROM pg_stat_activity", "pg_catalog.pg_stat_activity"),
-    ("SELECT * FROM information_schema.tables", "information_schema.tables"),
-    ("SELECT rolpassword FROM pg_shadow, employees", "pg_shadow"),
-    # Functions that read elsewhere.
-    ("SELECT pg_read_file('/etc/passwd')", "pg_read_file"),
-    ("SELECT pg_catalog.pg_ls_dir('/')", "pg_ls_dir"),
-    ("SELECT \"pg_read_binary_file\"('/etc/passwd')", "pg_read_binary_file"),
-    ("SELECT * FROM pg_ls_logdir()", "pg_ls_logdir"),
-    ("SELECT query_to_xml('SELECT * FROM secrets', true, false, '')", "query_to_xml"),
-    ("SELECT table_to_xml('secrets', true, false, '')", "table_to_xml"),
-    ("SELECT * FROM ts_stat('SELECT to_tsvector(secret) FROM secrets')", "ts_stat"),
-    ("SELECT * FROM dblink('dbname=postgres', 'SELECT secret FROM secrets') t(s text)", "dblink"),
-    ("SELECT leak()", "public.leak"), ("SELECT lying('x')", "public.lying"),
-    ("SELECT 1 FROM employees WHERE name = lying(name)", "public.lying"),
-    ("SELECT current_setting('data_directory')", "current_setting"),
-    ("SELECT 'secrets'::regclass::oid", "regclass"), ("SELECT regclass('secrets')", "regclass"),
-    ("SELECT has_table_privilege('secrets', 'SELECT')", "has_table_privilege"),
-    ("SELECT lo_get(1)", "lo_get"), ("SELECT pg_get_viewdef(1)", "pg_get_viewdef"),
-    # Functions with effects.
-    ("SELECT pg_sleep(60)", "pg_sleep"), ("SELECT set_config('role', 'postgres', false)",
-                                          "set_config"),
-    ("SELECT nextval('counter')", "nextval"), ("SELECT setval('counter', 9)", "setval"),
-    ("SELECT lo_export(1, '/tmp/pwned')", "lo_export"), ("SELECT lo_import('/etc/passwd')",
-                                                         "lo_import"),
-    ("SELECT pg_terminate_backend(1)", "pg_terminate_backend"),
-    ("SELECT pg_advisory_lock(1)", "pg_advisory_lock"), ("SELECT pg_notify('a', 'b')",
-                                                         "pg_notify"),
-    ("SELECT pg_reload_conf()", "pg_reload_conf"),
-    ("SELECT e.launch FROM employees e", "public.launch"),
-    ("SELECT (e).launch FROM employees e", "public.launch"),
-    ("SELECT launch(e) FROM employees e", "public.launch"),
-    ("SELECT 1 ===> 2", "operator"), ("SELECT 1 OPERATOR(public.===>) 2", "operator"),
-    ("SELECT dblink_exec('dbname=postgres', 'DELETE FROM employees')", "dblink_exec"),
-    # Writes.
-    ("INSERT INTO employees VALUES (1)", "INSERT"), ("DELETE FROM employees", "DELETE"),
-    ("UPDATE employees SET salary = 0 RETURNING *", "UPDATE"), ("TRUNCATE employees", "TRUNCATE"),
-    ("MERGE INTO employees e USING employees f ON false WHEN MATCHED THEN DELETE", "MERGE"),
-    ("WITH d AS (DELETE FROM employees RETURNING *) SELECT * FROM d", "DELETE"),
-    ("SELECT * FROM (INSERT INTO written VALUES ('x') RETURNING *) x", "syntax"),
-    ("SELECT * INTO pwned FROM employees", "INTO"), ("CREATE TABLE pwned AS SELECT 1", "CREATE"),
-    ("SELECT * FROM employees FOR UPDATE", "lock"), ("DROP TABLE employees", "DROP"),
-    ("ALTER TABLE employees ADD x int", "ALTER"), ("GRANT ALL ON secrets TO PUBLIC", "GRANT"),
-    # Other commands, several at once, ways out of a wrapping.
-    ("COPY employees TO '/tmp/pwned'", "COPY"), ("COPY written FROM PROGRAM 'id'", "COPY"),
-    ("DO $$BEGIN DELETE FROM employees; END$$", "DO"), ("CALL wreck()", "CALL"),
-    ("PREPARE x AS DELETE FROM employees", "PREPARE"), ("EXECUTE x", "EXECUTE"),
-    ("SET ROLE postgres", "SET"), ("RESET ALL", "SET"), ("SHOW data_directory", "SHOW"),
-    ("SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE", "SET"),
-    ("LISTEN x", "LISTEN"), ("NOTIFY x", "NOTIFY"), ("LOCK TABLE employees", "LOCK"),
-    ("BEGIN", "transaction"), ("COMMIT", "transaction"), ("ROLLBACK; DELETE FROM employees",
-                                                         "2 statements"),
-    ("SELECT 1; DELETE FROM employees", "2 statements"), ("EXPLAIN ANALYZE DELETE FROM employees",
-                                                         "EXPLAIN"),
-    ("SELECT 1) q; DELETE FROM employees; --", "syntax"), ("SELECT 1) UNION (SELECT 2", "syntax"),
-    ("SELECT 1 /*", "unterminated"), ("SELECT $1::int", "parameters"), ("", "at least 1"),
-    (" ; ; -- nothing", "empty"), ("DECLARE c CURSOR FOR SELECT 1", "DECLARE"),
-    ("SELECT * FROM employees TABLESAMPLE system (1)", "not allowed"),
-    ("SELECT xmlelement(name a)", "not allowed"), ("VACUUM", "VACUUM"), ("LOAD 'x'", "LOAD"),
-    ("SELECT " + "(" * 3000 + "1" + ")" * 3000, None), ("SELECT 1" + "+1" * 15000, "deep"),
-    ("SELECT 1" + " " * 40000, "longer than"),
-]
-
-
-def fingerprint(postgres):
-    """All that a query could have changed."""
-    return postgres.sql("""
-        SELECT count(*), md5(string_agg(e::text, '|' ORDER BY id)) FROM employees e;
-        SELECT count(*) FROM written; SELECT last_value, is_called FROM counter;
-        SELECT count(*), md5(string_agg(relname, '|' ORDER BY oid)) FROM pg_class;
-        SELECT count(*) FROM pg_largeobject_metadata;
-        SELECT md5(string_agg(relacl::text, '|' ORDER BY oid)) FROM pg_class;
-        SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'""")
-
-
-def test_hostile_queries_neither_write_nor_read_elsewhere(queue, postgres, tmp_path):
-    before = fingerprint(postgres)
-    for sql, word in HOSTILE:
-        began = time.monotonic()
-        answer = ask(queue, sql)
-        if word is None and "isError" not in answer:
-            assert answer["structuredContent"]["rows"] == [[1]]  # deep, but harmless
-            continue
-        text = answer["content"][0]["text"]
-        assert answer.get("isError") is True, f"{sql[:80]}: {text[:300]}"
-        assert word is None or word in text, f"{sql[:80]}: {text}"
-        assert SECRET not in json.dumps(answer) and len(text) < 1000
-        assert time.monotonic() - began < 2 * PATIENCE, sql[:80]
-    assert len(HOSTILE) >= 40
-    assert fingerprint(postgres) == before
-    assert queue.worker.starts == 1 and queue.worker.alive()
-    assert rows(queue, "SELECT count(*) FROM employees") == [[1000]]
-
-
-def test_hostile_queries_through_query_employees(queue, postgres):
-    before = fingerprint(postgres)
-    for sql, _ in HOSTILE:
-        answer = ask(queue, sql, "query_employees")
-        assert answer.get("isError") or answer["structuredContent"]["rows"] == [[1]], sql[:80]
-        assert SECRET not in json.dumps(answer)
-    assert fingerprint(postgres) == before
 
 
 def test_errors_are_the_database_s_own(queue):
@@ -462,12 +266,15 @@ def test_functions_can_be_allowed(redis, postgres):
 
 
 def test_database_restart_heals(redis, postgres):
-    with running(redis, postgres) as queue:
+    # A call waits for a connection 5 s longer than for its query.
+    with running(redis, postgres, POSTGRES_STATEMENT_TIMEOUT=2) as queue:
         assert rows(queue, "SELECT 1") == [[1]]
         postgres.stop()
-        text = failure(queue, "SELECT 1")
+        try:
+            text = failure(queue, "SELECT 1")
+        finally:
+            postgres.start()
         assert "database" in text
-        postgres.start()
         until(lambda: "isError" not in ask(queue, "SELECT 1"), 30, "the pool is back")
         assert queue.worker.alive() and queue.worker.starts == 1
 

@@ -3,8 +3,8 @@
 /*
  * STABLE or VOLATILE functions of pg_catalog that depend on nothing but their
  * arguments, the clock, the time zone or chance. Not on it, with reasons to keep
- * them out: current_setting and pg_* (the server's inside), to_reg* (which names
- * exist), *_to_xml and ts_stat (run queries, read tables), has_*_privilege,
+ * them out: current_setting and pg_* (the server's inside), to_reg* and pg_typeof
+ * (which names exist; a regtype brings its input with it), *_to_xml and ts_stat (run queries, read tables), has_*_privilege,
  * inet_*, version, txid_*, lo_*, setseed, nextval, set_config.
  */
 #define HARMLESS \
@@ -20,7 +20,7 @@
 	"jsonb_path_query_first_tz,jsonb_path_query_tz," \
 	"jsonb_populate_record,jsonb_populate_recordset,jsonb_to_record," \
 	"jsonb_to_recordset,jsonb_to_tsvector,length,make_timestamptz," \
-	"money,now,numeric,overlaps,pg_typeof,phraseto_tsquery," \
+	"money,now,numeric,overlaps,phraseto_tsquery," \
 	"plainto_tsquery,quote_literal,quote_nullable,random,row_to_json," \
 	"statement_timestamp,time,timeofday,timestamp,timestamptz,timetz," \
 	"timezone,to_char,to_date,to_json,to_jsonb,to_number," \
@@ -36,69 +36,153 @@
 	"WHERE r = n.nspname || '.' || " name \
 	" OR r = n.nspname || '.*' OR (r = " name " AND " visible "))"
 
-/* Made by CREATE EXTENSION, which is the superuser's or a trusted one's. */
-#define OF_EXTENSION                                                        \
-	"EXISTS (SELECT FROM pg_depend d "                                  \
-	"WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid "        \
-	"AND d.deptype = 'e')"
-
-/* Where a tool is for one table only. */
-#define THE_ONE "(rules.r->>'only' IS NULL OR c.relname = rules.r->>'only')"
+#define LISTED_TABLE \
+	LISTED("rules.r->'tables'", "c.relname", "pg_table_is_visible(c.oid)")
 
 /* How a name was written: with a schema, or to be found by the search path. */
 #define MEANT \
 	"(a.schema = n.nspname OR (a.schema IS NULL " \
 	"AND n.nspname = ANY (current_schemas(true))))"
 
+/* Where a tool is for one table only. */
+#define THE_ONE "(rules.r->>'only' IS NULL OR c.relname = rules.r->>'only')"
+
 /* clang-format off */
+/*
+ * The names in the query. Of type name: the server cuts them as it cuts the
+ * query's own.
+ */
+#define RAW \
+    "raw AS (SELECT DISTINCT * FROM jsonb_to_recordset($1::jsonb) " \
+    "AS t(kind text, schema name, name name)), " \
+    "rules AS (SELECT $2::jsonb AS r)"
+
+/*
+ * And what they may be: x.f and (x).f call a function or a cast of any type, unless
+ * x is known to be a row; then they call one that takes rows ('attribute').
+ */
+#define ASKED \
+    "asked AS (SELECT kind, schema, name FROM raw " \
+    "WHERE kind NOT IN ('alias', 'attribute', 'field') " \
+    "UNION SELECT k.kind, NULL, raw.name " \
+    "FROM raw, (VALUES ('field'), ('type')) AS k(kind) " \
+    "WHERE raw.kind = 'field' OR (raw.kind = 'attribute' AND EXISTS " \
+    "(SELECT FROM raw f WHERE f.kind = 'alias' " \
+    "AND f.name IN (raw.schema, ''))) " \
+    "UNION SELECT kind, NULL, name FROM raw WHERE kind = 'attribute')"
+
+/* Types whose text is looked up in the catalogues: names become oids and back. */
+#define INSIDE \
+    "inside AS (SELECT t.oid FROM pg_type t JOIN pg_namespace n " \
+    "ON n.oid = t.typnamespace WHERE n.nspname = 'pg_catalog' " \
+    "AND t.typname ~ '^_?(reg|aclitem)' " \
+    "AND t.typname !~ '(config|dictionary)$')"
+
+/*
+ * Functions and what may be done with them: called by name; or behind an operator
+ * or a cast, which PostgreSQL and extensions have harmless STABLE ones of.
+ */
+#define FN \
+    "fn AS NOT MATERIALIZED (SELECT p.oid, n.nspname, p.proname, p.pronargs, " \
+    "p.pronargdefaults, p.proargtypes, (p.oid < " BUILT_IN " " \
+    "AND n.nspname = 'pg_catalog' AND (p.provolatile = 'i' " \
+    "OR p.proname = ANY (" HARMLESS ")) AND NOT EXISTS (SELECT FROM inside i " \
+    "WHERE i.oid = p.prorettype " \
+    "OR i.oid = ANY (coalesce(p.proallargtypes, p.proargtypes::oid[])))) " \
+    "OR (p.provolatile = 'i' AND f.trusted) OR f.listed AS callable, " \
+    "(p.oid < " BUILT_IN " AND p.provolatile <> 'v') " \
+    "OR (p.provolatile <> 'v' AND f.trusted) OR f.listed AS usable " \
+    "FROM rules, pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, " \
+    /* CREATE EXTENSION is the superuser's, or the extension is a trusted one. */ \
+    "LATERAL (SELECT NOT p.prosecdef AND EXISTS (SELECT FROM pg_depend d " \
+    "WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid " \
+    "AND d.deptype = 'e') AS trusted, " \
+    LISTED("rules.r->'functions'", "p.proname", \
+	"n.nspname = ANY (current_schemas(true))") " AS listed) f)"
+
+/* Tables, views and whatever else stands where a table may. */
+#define BAD_TABLES \
+    "SELECT 'table', n.nspname || '.' || c.relname " \
+    "FROM rules, asked a JOIN pg_class c ON c.relname = a.name " \
+    "JOIN pg_namespace n ON n.oid = c.relnamespace " \
+    "WHERE a.kind = 'table' AND (a.schema = n.nspname OR " \
+    "(a.schema IS NULL AND pg_table_is_visible(c.oid))) " \
+    "AND NOT (" LISTED_TABLE " AND " THE_ONE ")"
+
+#define BAD_FUNCTIONS \
+    "SELECT 'function', n.nspname || '.' || fn.proname " \
+    "FROM asked a JOIN fn ON fn.proname = a.name " \
+    "JOIN pg_namespace n ON n.nspname = fn.nspname " \
+    "WHERE NOT fn.callable AND " MEANT " AND (a.kind = 'function' " \
+    "OR (a.kind IN ('field', 'attribute') AND fn.pronargs > 0 " \
+    "AND fn.pronargs - fn.pronargdefaults <= 1 " \
+    "AND (a.kind = 'field' OR EXISTS (SELECT FROM pg_type t " \
+    "WHERE t.oid = fn.proargtypes[0] AND (t.typtype IN ('c', 'd', 'p') " \
+    /* A row may become that by a cast that nobody wrote. */ \
+    "OR EXISTS (SELECT FROM pg_cast k JOIN pg_type s ON s.oid = k.castsource " \
+    "WHERE k.casttarget = t.oid AND s.typtype = 'c'))))))"
+
+#define BAD_TYPES \
+    "SELECT CASE WHEN e.inside THEN 'inside' " \
+    "WHEN e.hidden THEN 'row type' ELSE 'calls' END, " \
+    "n.nspname || '.' || t.typname " \
+    "FROM rules, asked a JOIN pg_type t ON t.typname = a.name " \
+    "JOIN pg_namespace n ON n.oid = t.typnamespace, LATERAL (SELECT " \
+    /* Itself, of an array's elements, below a domain. */ \
+    "EXISTS (SELECT FROM inside i " \
+    "WHERE i.oid IN (t.oid, t.typelem, t.typbasetype)) AS inside, " \
+    "EXISTS (SELECT FROM pg_type o JOIN pg_class c ON c.oid = o.typrelid " \
+    "JOIN pg_namespace n ON n.oid = c.relnamespace " \
+    "WHERE o.oid IN (t.oid, t.typelem, t.typbasetype) AND c.relkind <> 'c' " \
+    "AND NOT (" LISTED_TABLE " AND " THE_ONE ")) AS hidden, " \
+    /* Of two types at least one is not PostgreSQL's: refuse that one. */ \
+    "EXISTS (SELECT FROM pg_cast k JOIN fn ON fn.oid = k.castfunc " \
+    "WHERE NOT fn.usable AND (k.casttarget = t.oid AND (t.oid >= " BUILT_IN \
+    " OR k.castsource < " BUILT_IN ") OR k.castsource = t.oid " \
+    "AND t.oid >= " BUILT_IN ")) OR (t.oid >= " BUILT_IN " AND EXISTS " \
+    "(SELECT FROM pg_operator o JOIN fn ON fn.oid = o.oprcode " \
+    "WHERE NOT fn.usable AND t.oid IN (o.oprleft, o.oprright))) AS calls) e " \
+    "WHERE a.kind = 'type' AND " MEANT " AND (e.inside OR e.hidden OR e.calls)"
+
+/*
+ * One for a type of somebody's own hides behind PostgreSQL's of the same name, unless
+ * the type is named (and then refused) or is a column's: literals become the type
+ * of the other operand, or text.
+ */
+#define BAD_OPERATORS \
+    "SELECT 'operator', n.nspname || '.' || o.oprname " \
+    "FROM asked a JOIN pg_operator o ON o.oprname = a.name " \
+    "JOIN pg_namespace n ON n.oid = o.oprnamespace " \
+    "JOIN fn ON fn.oid = o.oprcode " \
+    "WHERE a.kind = 'operator' AND NOT fn.usable AND " MEANT \
+    " AND NOT (greatest(o.oprleft, o.oprright) >= " BUILT_IN " AND EXISTS " \
+    "(SELECT FROM pg_operator b WHERE b.oprname = o.oprname " \
+    "AND b.oid < " BUILT_IN " AND b.oprleft = b.oprright AND b.oprleft = " \
+    "CASE WHEN o.oprleft > 0 AND o.oprleft < " BUILT_IN " THEN o.oprleft " \
+    "WHEN o.oprright > 0 AND o.oprright < " BUILT_IN " THEN o.oprright " \
+    "ELSE 'text'::regtype END))"
+
+/*
+ * Outside UTF-8, libpg_query and the server may read other names out of the same
+ * letters: it does not know which are capitals, nor where a long one is cut.
+ */
+#define BAD_NAMES \
+    "SELECT 'name', raw.name::text FROM raw, pg_database d, " \
+    "LATERAL (SELECT octet_length(convert_to(raw.name::text, 'UTF8'))) AS b(n) " \
+    "WHERE d.datname = current_database() " \
+    "AND pg_encoding_to_char(d.encoding) <> 'UTF8' " \
+    "AND b.n <> length(raw.name::text) " \
+    "AND (b.n >= 60 OR pg_encoding_max_length(d.encoding) = 1)"
+
 const char policy_check_sql[] =
-    "WITH asked AS (SELECT DISTINCT * FROM jsonb_to_recordset($1::jsonb) "
-    "AS t(kind text, schema text, name text)), "
-    "rules AS (SELECT $2::jsonb AS r), "
-    "fn AS (SELECT a.kind, n.nspname, p.proname, p.pronargs, p.proargtypes, "
-    "(p.oid < " BUILT_IN " AND n.nspname = 'pg_catalog' "
-    "AND (p.provolatile = 'i' OR p.proname = ANY (" HARMLESS "))) "
-    "OR (p.provolatile = 'i' AND NOT p.prosecdef AND " OF_EXTENSION ") OR "
-    LISTED("rules.r->'functions'", "p.proname",
-	"n.nspname = ANY (current_schemas(true))") " AS ok "
-    "FROM rules, asked a JOIN pg_proc p ON p.proname = a.name "
-    "JOIN pg_namespace n ON n.oid = p.pronamespace "
-    "WHERE a.kind IN ('function', 'attribute') AND " MEANT ") "
-    /* Tables, views and whatever else stands where a table may. */
-    "SELECT 'table', n.nspname || '.' || c.relname "
-    "FROM rules, asked a JOIN pg_class c ON c.relname = a.name "
-    "JOIN pg_namespace n ON n.oid = c.relnamespace "
-    "WHERE a.kind = 'table' AND (a.schema = n.nspname OR "
-    "(a.schema IS NULL AND pg_table_is_visible(c.oid))) AND NOT ("
-    LISTED("rules.r->'tables'", "c.relname", "pg_table_is_visible(c.oid)")
-    " AND " THE_ONE ") "
-    "UNION SELECT 'function', nspname || '.' || proname FROM fn "
-    "WHERE kind = 'function' AND NOT ok "
-    /* x.f calls f(x) only if x is a row. */
-    "UNION SELECT 'function', nspname || '.' || proname FROM fn "
-    "WHERE kind = 'attribute' AND NOT ok AND pronargs > 0 "
-    "AND (SELECT t.typtype IN ('c', 'p') FROM pg_type t "
-    "WHERE t.oid = fn.proargtypes[0]) "
-    /* These turn names into oids and back: they read the catalogues. */
-    "UNION SELECT 'type', n.nspname || '.' || t.typname "
-    "FROM asked a JOIN pg_type t ON t.typname = a.name "
-    "JOIN pg_namespace n ON n.oid = t.typnamespace "
-    "WHERE a.kind = 'type' AND " MEANT " AND (n.nspname = 'pg_catalog' "
-    "AND t.typname ~ '^_?reg' AND t.typname !~ '(config|dictionary)$' "
-    "OR EXISTS (SELECT FROM pg_cast k JOIN pg_proc p ON p.oid = k.castfunc "
-    "WHERE k.casttarget = t.oid AND p.provolatile = 'v')) "
-    "UNION SELECT 'operator', n.nspname || '.' || o.oprname "
-    "FROM asked a JOIN pg_operator o ON o.oprname = a.name "
-    "JOIN pg_namespace n ON n.oid = o.oprnamespace "
-    "JOIN pg_proc p ON p.oid = o.oprcode "
-    "WHERE a.kind = 'operator' AND " MEANT " AND p.provolatile = 'v'";
+    "WITH " RAW ", " ASKED ", " INSIDE ", " FN " "
+    BAD_TABLES " UNION " BAD_FUNCTIONS " UNION " BAD_TYPES
+    " UNION " BAD_OPERATORS " UNION " BAD_NAMES;
 
 /* Relations with rows that the role itself may read, r: the rules. */
 #define READABLE                                                            \
 	"c.relkind IN ('r', 'v', 'm', 'f', 'p') "                           \
-	"AND has_any_column_privilege(c.oid, 'SELECT') AND "                \
-	LISTED("rules.r->'tables'", "c.relname",                            \
-	    "pg_table_is_visible(c.oid)")
+	"AND has_any_column_privilege(c.oid, 'SELECT') AND " LISTED_TABLE
 
 const char policy_tables_sql[] =
     "WITH rules AS (SELECT $1::jsonb AS r) "
@@ -172,19 +256,29 @@ void
 policy_problem(struct strbuf *to, const char *kind, const char *name)
 {
 	static const struct {
-		const char *kind, *advice;
-	} advices[] = {
-		{ "table", "is not among the tables that may be read: "
-			   "list_tables names those" },
-		{ "function", "may not be called: only functions that compute "
-			      "from their arguments may" },
-		{ "type", "may not be used: it reads the system catalogues" },
-		{ "operator", "may not be used: it may have side effects" },
+		const char *kind, *is, *advice;
+	} problems[] = {
+		{ "table", "table", "is not among the tables that may be "
+				    "read: list_tables names those" },
+		{ "function", "function", "may not be called: only functions "
+					  "that compute from their arguments "
+					  "may" },
+		{ "inside", "type", "may not be used: it reads the system "
+				    "catalogues" },
+		{ "row type", "type", "may not be used: it is the row of a "
+				      "table that may not be read" },
+		{ "calls", "type", "may not be used: a cast or an operator of "
+				   "it calls a function that may not be "
+				   "called" },
+		{ "operator", "operator", "may not be used: its function may "
+					  "not be called" },
+		{ "name", "name", "cannot be checked in this database, which "
+				  "is not in UTF-8" },
 	};
 
-	for (size_t i = 0; i < ARRAY_LEN(advices); i++) {
-		if (strcmp(advices[i].kind, kind) == 0)
-			strbuf_addf(
-			    to, "%s %s %s", kind, name, advices[i].advice);
+	for (size_t i = 0; i < ARRAY_LEN(problems); i++) {
+		if (strcmp(problems[i].kind, kind) == 0)
+			strbuf_addf(to, "%s %s %s", problems[i].is, name,
+			    problems[i].advice);
 	}
 }

@@ -5,8 +5,10 @@
  * A function is allowed if all functions that its name may mean are: IMMUTABLE
  * ones of PostgreSQL's own or of an extension (citext adds a max, say), those of a
  * list of STABLE and VOLATILE ones that show nothing but their arguments or the
- * time, and what the operator listed. So what reads files, settings, catalogues
- * or other tables, writes, waits, locks or calls out is refused.
+ * time, and what the operator listed; none that takes or gives a type whose text
+ * is a catalogue's (regclass, say). Operators and casts are judged by their
+ * functions. So what reads files, settings, catalogues or other tables, writes,
+ * waits, locks or calls out is refused.
  */
 #ifndef MCP_POSTGRES_POLICY_H
 #define MCP_POSTGRES_POLICY_H

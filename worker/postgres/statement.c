@@ -116,7 +116,12 @@ look_at_expression(struct reading *r, const cJSON *value)
 static bool
 look_at_sublink(struct reading *r, const cJSON *value)
 {
+	const char *type = cJSON_GetStringValue(get(value, "subLinkType"));
+
 	add_qualified(r, "operator", get(value, "operName"));
+	/* x IN (SELECT …) */
+	if (type != NULL && strcmp(type, "ANY_SUBLINK") == 0)
+		add_name(r, "operator", NULL, "=");
 	return true;
 }
 
@@ -127,7 +132,7 @@ look_at_sort(struct reading *r, const cJSON *value)
 	return true;
 }
 
-/* x.f is a column, or f(x) where x is a row. */
+/* x.f is a column, or f(x) where x stands for a row, or a function's value. */
 static bool
 look_at_column(struct reading *r, const cJSON *value)
 {
@@ -136,10 +141,12 @@ look_at_column(struct reading *r, const cJSON *value)
 	const char *last = string_of(cJSON_GetArrayItem(fields, n - 1));
 
 	if (n > 1 && last != NULL)
-		add_name(r, "attribute", NULL, last);
+		add_name(r, "attribute",
+		    string_of(cJSON_GetArrayItem(fields, n - 2)), last);
 	return true;
 }
 
+/* (x).f is a field, or f(x), whatever x is. */
 static bool
 look_at_indirection(struct reading *r, const cJSON *value)
 {
@@ -150,8 +157,52 @@ look_at_indirection(struct reading *r, const cJSON *value)
 		const char *name = string_of(one);
 
 		if (name != NULL)
-			add_name(r, "attribute", NULL, name);
+			add_name(r, "field", NULL, name);
 	}
+	return true;
+}
+
+static bool
+is_ascii(const char *s)
+{
+	for (; *s != '\0'; s++) {
+		if ((unsigned char)*s >= 0x80)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * What a function in FROM is called by: "" without an alias, since its name may
+ * then come from anywhere, and for what servers may fold in their own ways.
+ */
+static bool
+look_at_range_function(struct reading *r, const cJSON *value)
+{
+	const char *name = cJSON_GetStringValue(
+	    get(get(value, "alias"), "aliasname"));
+
+	if (name == NULL || !is_ascii(name))
+		name = "";
+	add_name(r, "alias", NULL, name);
+	return true;
+}
+
+/* These compare by a "=" that is not written. */
+static bool
+look_at_case(struct reading *r, const cJSON *value)
+{
+	if (get(value, "arg") != NULL)
+		add_name(r, "operator", NULL, "=");
+	return true;
+}
+
+static bool
+look_at_join(struct reading *r, const cJSON *value)
+{
+	if (get(value, "usingClause") != NULL ||
+	    get(value, "isNatural") != NULL)
+		add_name(r, "operator", NULL, "=");
 	return true;
 }
 
@@ -226,7 +277,7 @@ static const struct {
 	{ "BoolExpr", NULL },
 	{ "Boolean", NULL },
 	{ "BooleanTest", NULL },
-	{ "CaseExpr", NULL },
+	{ "CaseExpr", look_at_case },
 	{ "CaseWhen", NULL },
 	{ "CoalesceExpr", NULL },
 	{ "CollateClause", NULL },
@@ -238,13 +289,13 @@ static const struct {
 	{ "GroupingFunc", NULL },
 	{ "GroupingSet", NULL },
 	{ "Integer", NULL },
-	{ "JoinExpr", NULL },
+	{ "JoinExpr", look_at_join },
 	{ "List", NULL },
 	{ "MinMaxExpr", NULL },
 	{ "NamedArgExpr", NULL },
 	{ "NullTest", NULL },
 	{ "ParamRef", refuse_parameter },
-	{ "RangeFunction", NULL },
+	{ "RangeFunction", look_at_range_function },
 	{ "RangeSubselect", NULL },
 	{ "RangeVar", look_at_relation },
 	{ "ResTarget", NULL },

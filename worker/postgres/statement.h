@@ -21,9 +21,10 @@
 /*
  * Reads a query. True: *text is the statement alone, without a semicolon, and
  * *names a JSON array of {"kind","schema","name"}, schema null when none was
- * written; kinds are table, function, type, operator, and attribute (x.name,
- * which may call a function). False: *problem says what is wrong and what is
- * allowed.
+ * written; kinds are table, function, type, operator, and what may call a function
+ * without looking like it: attribute, x.name with x as its schema, and field,
+ * (…).name. alias is a name that stands for a function's value in FROM, "" for any
+ * name. False: *problem says what is wrong and what is allowed.
  */
 bool statement_read(const char *sql, struct strbuf *text, struct strbuf *names,
     struct strbuf *problem) MUST_CHECK;
