@@ -38,6 +38,22 @@ table_release(struct table *t)
 	strbuf_release(&t->json_row);
 }
 
+/* One line a row: what would break it is written as in C. */
+static void
+add_text_value(struct strbuf *sb, struct slice value)
+{
+	for (size_t i = 0; i < value.n; i++) {
+		char c = value.p[i];
+
+		if (c == '\n')
+			strbuf_add_str(sb, "\\n");
+		else if (c == '\t')
+			strbuf_add_str(sb, "\\t");
+		else if ((unsigned char)c >= ' ' && c != 0x7f)
+			strbuf_add_char(sb, c);
+	}
+}
+
 void
 table_columns(struct table *t, const PGresult *result)
 {
@@ -45,7 +61,7 @@ table_columns(struct table *t, const PGresult *result)
 		struct slice name = slice_str(PQfname(result, i));
 
 		strbuf_add_str(&t->text, i > 0 ? " | " : "");
-		strbuf_add_slice(&t->text, name);
+		add_text_value(&t->text, name);
 		strbuf_add_str(&t->columns, i > 0 ? "," : "");
 		strbuf_add_json(&t->columns, name);
 	}
@@ -101,22 +117,6 @@ add_json_value(struct strbuf *sb, struct slice value, Oid type, bool whole)
 		break;
 	}
 	strbuf_add_json(sb, value);
-}
-
-/* One line a row: what would break it is written as in C. */
-static void
-add_text_value(struct strbuf *sb, struct slice value)
-{
-	for (size_t i = 0; i < value.n; i++) {
-		char c = value.p[i];
-
-		if (c == '\n')
-			strbuf_add_str(sb, "\\n");
-		else if (c == '\t')
-			strbuf_add_str(sb, "\\t");
-		else if ((unsigned char)c >= ' ' && c != 0x7f)
-			strbuf_add_char(sb, c);
-	}
 }
 
 /* The first chars characters of UTF-8; all of it if there are no more. */
