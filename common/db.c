@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/ration.h"
 #include "common/strbuf.h"
@@ -14,6 +15,12 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define BACKOFF_MIN_MS 200
 #define BACKOFF_MAX_MS 15000
+/*
+ * A connection that a task was taken from leaves a server process that works on
+ * until it looks for its client. So it is made anew at most once in that time, and
+ * who cancels many queries cannot have more than two processes for each.
+ */
+#define DROP_INTERVAL_MS 1000
 /* Beyond the server's own statement_timeout: then the server is gone. */
 #define GRACE_MS 5000
 /*
@@ -52,6 +59,7 @@ struct db_conn {
 	struct event *timer;
 	struct evdns_getaddrinfo_request *lookup;
 	unsigned backoff_ms;
+	uint64_t dropped_ms; /* monotonic; 0: never */
 	struct db_task *task;
 	PGresult *failed; /* what the task will be told */
 	bool statement_failed;
@@ -177,12 +185,17 @@ conn_retry(struct db_conn *c)
 		c->backoff_ms = BACKOFF_MAX_MS;
 }
 
-/* For a task's sake only: it comes back at once. */
+/* For a task's sake only: it comes back, at once if that is not often. */
 static void
 conn_drop(struct db_conn *c)
 {
+	uint64_t now = clock_mono_ms(), pause = 0;
+
+	if (c->dropped_ms != 0 && now < c->dropped_ms + DROP_INTERVAL_MS)
+		pause = c->dropped_ms + DROP_INTERVAL_MS - now;
+	c->dropped_ms = now + pause;
 	conn_close(c);
-	timer_set(c->timer, 0);
+	timer_set(c->timer, pause);
 }
 
 /* The connection is of no use any more. reason may be libpq's own memory. */
@@ -346,7 +359,9 @@ take_result(struct db_conn *c, PGresult *result)
 	PQclear(result);
 	if (verdict == DB_MORE)
 		return true;
-	conn_drop(c);
+	/* The server is sending: it notices at once. */
+	conn_close(c);
+	timer_set(c->timer, 0);
 	task_done(task, NULL, NULL);
 	return false;
 }
@@ -540,21 +555,13 @@ on_task_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct db_task *task = arg;
 	struct db_conn *c = task->conn;
-	char reason[512];
 
-	if (c != NULL) {
+	if (c != NULL)
 		conn_drop(c);
-		task_done(task, NULL, "the database did not answer in time");
-		return;
-	}
-	snprintf(reason, sizeof(reason),
-	    "no connection to the database was "
-	    "free in time%s%s",
-	    LIST_EMPTY(&task->db->idle) && task->db->last_error.n > 0
-		? "; the last one failed: "
-		: "",
-	    strbuf_str(&task->db->last_error));
-	task_done(task, NULL, reason);
+	/* Why is for the log: it names hosts and users. */
+	task_done(task, NULL,
+	    c != NULL ? "the database did not answer in time"
+		      : "no connection to the database was free in time");
 }
 
 /* The module itself ------------------------------------------------------ */

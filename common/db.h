@@ -7,7 +7,8 @@
  * committed if every statement went well. A connection that is lost comes back by
  * itself, with a pause that grows. A transaction that nobody waits for any more
  * costs its connection: the server notices (client_connection_check_interval) and
- * stops the query.
+ * stops the query. Each connection is given up like that once a second at most: then
+ * it takes that long to come back.
  */
 #ifndef MCP_DB_H
 #define MCP_DB_H

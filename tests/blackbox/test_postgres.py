@@ -46,6 +46,11 @@ def test_query_employees(queue):
         '100 | 직원 100 | 30000.00 | true | 1 | 2010-04-11 | line 1\\nline "2"', "(2 rows)"]
 
 
+def test_every_row_of_the_text_is_a_line(queue):
+    text = ask(queue, "SELECT E'a\\nb\\tc' AS \"x\ny\"")["content"][0]["text"]
+    assert text.splitlines() == ["x\\ny", "a\\nb\\tc", "(1 row)"]
+
+
 def test_query_employees_reads_no_other_table(queue):
     text = failure(queue, "SELECT * FROM hr.reviews", "query_employees")
     assert "hr.reviews" in text
@@ -151,6 +156,19 @@ def test_deadline_stops_the_query(redis, postgres):
         left = ("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' "
                 "AND query LIKE '%) deadline%' AND pid <> pg_backend_pid()")
         until(lambda: postgres.sql(left) == "0", 10, "the server noticed")
+        assert rows(queue, "SELECT 1") == [[1]]
+
+
+def test_cancelled_queries_do_not_pile_up_in_the_server(redis, postgres):
+    """Each leaves a process behind that works on for a second."""
+    with running(redis, postgres, POSTGRES_POOL=1) as queue:
+        began = time.monotonic()
+        for _ in range(6):
+            queue.answer(queue.put(
+                "query", {"sql": "SELECT count(*) FROM generate_series(1, 1e10::bigint) n"},
+                deadline_ms=int(time.time() * 1000) + 300), 10)
+        connected = queue.worker.log_text().count('msg="database connected"')
+        assert connected <= 2 + (time.monotonic() - began)
         assert rows(queue, "SELECT 1") == [[1]]
 
 
@@ -274,7 +292,7 @@ def test_database_restart_heals(redis, postgres):
             text = failure(queue, "SELECT 1")
         finally:
             postgres.start()
-        assert "database" in text
+        assert "database" in text and "127.0.0.1" not in text
         until(lambda: "isError" not in ask(queue, "SELECT 1"), 30, "the pool is back")
         assert queue.worker.alive() and queue.worker.starts == 1
 

@@ -4,8 +4,8 @@
  * STABLE or VOLATILE functions of pg_catalog that depend on nothing but their
  * arguments, the clock, the time zone or chance. Not on it, with reasons to keep
  * them out: current_setting and pg_* (the server's inside), to_reg* and pg_typeof
- * (which names exist; a regtype brings its input with it), *_to_xml and ts_stat (run queries, read tables), has_*_privilege,
- * inet_*, version, txid_*, lo_*, setseed, nextval, set_config.
+ * (which names exist; a regtype brings its input with it), *_to_xml and ts_stat
+ * (run queries, read tables), has_*_privilege, inet_*, version, txid_*, lo_*, setseed, nextval, set_config.
  */
 #define HARMLESS \
 	"'{age,array_to_json,array_to_string,clock_timestamp,concat," \
@@ -84,12 +84,13 @@
  */
 #define FN \
     "fn AS NOT MATERIALIZED (SELECT p.oid, n.nspname, p.proname, p.pronargs, " \
-    "p.pronargdefaults, p.proargtypes, (p.oid < " BUILT_IN " " \
+    "p.pronargdefaults, p.proargtypes, f.listed OR (((p.oid < " BUILT_IN " " \
     "AND n.nspname = 'pg_catalog' AND (p.provolatile = 'i' " \
-    "OR p.proname = ANY (" HARMLESS ")) AND NOT EXISTS (SELECT FROM inside i " \
-    "WHERE i.oid = p.prorettype " \
+    "OR p.proname = ANY (" HARMLESS "))) " \
+    "OR (p.provolatile = 'i' AND f.trusted)) " \
+    "AND NOT EXISTS (SELECT FROM inside i WHERE i.oid = p.prorettype " \
     "OR i.oid = ANY (coalesce(p.proallargtypes, p.proargtypes::oid[])))) " \
-    "OR (p.provolatile = 'i' AND f.trusted) OR f.listed AS callable, " \
+    "AS callable, " \
     "(p.oid < " BUILT_IN " AND p.provolatile <> 'v') " \
     "OR (p.provolatile <> 'v' AND f.trusted) OR f.listed AS usable " \
     "FROM rules, pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace, " \
@@ -145,9 +146,9 @@
     "WHERE a.kind = 'type' AND " MEANT " AND (e.inside OR e.hidden OR e.calls)"
 
 /*
- * One for a type of somebody's own hides behind PostgreSQL's of the same name, unless
- * the type is named (and then refused) or is a column's: literals become the type
- * of the other operand, or text.
+ * One for a type of somebody's own hides behind PostgreSQL's of the same name,
+ * unless the type is named (and then refused) or is a column's: literals become
+ * the type of the other operand, or text.
  */
 #define BAD_OPERATORS \
     "SELECT 'operator', n.nspname || '.' || o.oprname " \
@@ -258,22 +259,29 @@ policy_problem(struct strbuf *to, const char *kind, const char *name)
 	static const struct {
 		const char *kind, *is, *advice;
 	} problems[] = {
-		{ "table", "table", "is not among the tables that may be "
-				    "read: list_tables names those" },
-		{ "function", "function", "may not be called: only functions "
-					  "that compute from their arguments "
-					  "may" },
-		{ "inside", "type", "may not be used: it reads the system "
-				    "catalogues" },
-		{ "row type", "type", "may not be used: it is the row of a "
-				      "table that may not be read" },
-		{ "calls", "type", "may not be used: a cast or an operator of "
-				   "it calls a function that may not be "
-				   "called" },
-		{ "operator", "operator", "may not be used: its function may "
-					  "not be called" },
-		{ "name", "name", "cannot be checked in this database, which "
-				  "is not in UTF-8" },
+		{ "table", "table",
+		    "is not among the tables that may be "
+		    "read: list_tables names those" },
+		{ "function", "function",
+		    "may not be called: only functions "
+		    "that compute from their arguments "
+		    "may" },
+		{ "inside", "type",
+		    "may not be used: it reads the system "
+		    "catalogues" },
+		{ "row type", "type",
+		    "may not be used: it is the row of a "
+		    "table that may not be read" },
+		{ "calls", "type",
+		    "may not be used: a cast or an operator of "
+		    "it calls a function that may not be "
+		    "called" },
+		{ "operator", "operator",
+		    "may not be used: its function may "
+		    "not be called" },
+		{ "name", "name",
+		    "cannot be checked in this database, which "
+		    "is not in UTF-8" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(problems); i++) {

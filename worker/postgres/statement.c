@@ -179,8 +179,8 @@ is_ascii(const char *s)
 static bool
 look_at_range_function(struct reading *r, const cJSON *value)
 {
-	const char *name = cJSON_GetStringValue(
-	    get(get(value, "alias"), "aliasname"));
+	const char *name =
+	    cJSON_GetStringValue(get(get(value, "alias"), "aliasname"));
 
 	if (name == NULL || !is_ascii(name))
 		name = "";
