@@ -2,8 +2,8 @@
 
 #include <stdlib.h>
 
+#include "common/utf8.h"
 #include "common/xalloc.h"
-#include "worker/postgres/excerpt.h"
 #include "worker/postgres/policy.h"
 #include "worker/postgres/statement.h"
 #include "worker/postgres/table.h"
@@ -108,11 +108,12 @@ add_failure(struct job *job, const PGresult *failed)
 	struct strbuf *sb = &job->problem;
 
 	strbuf_add_slice(
-	    sb, excerpt(text != NULL ? text : "the query failed", MESSAGE_MAX));
+	    sb, utf8_cut(slice_str(text != NULL ? text : "the query failed"),
+		    MESSAGE_MAX));
 	strbuf_addf(sb, " (SQLSTATE %s)", state != NULL ? state : "unknown");
 	if (hint != NULL) {
 		strbuf_add_str(sb, ". ");
-		strbuf_add_slice(sb, excerpt(hint, MESSAGE_MAX));
+		strbuf_add_slice(sb, utf8_cut(slice_str(hint), MESSAGE_MAX));
 	}
 	if (advice != NULL)
 		strbuf_addf(sb, "; %s", advice);

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "common/db.h"
+#include "common/utf8.h"
 #include "common/xalloc.h"
-#include "worker/postgres/excerpt.h"
 #include "worker/postgres/job.h"
 #include "worker/postgres/policy.h"
 #include "worker/runtime/tool.h"
@@ -111,7 +111,7 @@ static void
 describe(struct call *call, const char *table)
 {
 	const struct postgres *p = call_state(call);
-	struct slice name = excerpt(table, NAME_SHOWN);
+	struct slice name = utf8_cut(slice_str(table), NAME_SHOWN);
 	char *none = xasprintf("%.*s: no such table among those that may be "
 			       "read; list_tables names those",
 	    SLICE_ARG(name));

@@ -6,7 +6,7 @@
 #include <cjson/cJSON.h>
 #include <pg_query.h>
 
-#include "worker/postgres/excerpt.h"
+#include "common/utf8.h"
 
 /* Room for the names of the longest statement: each byte may be one. */
 #define NAMES_MAX (64 * STATEMENT_MAX)
@@ -410,7 +410,8 @@ static void
 report_syntax(const PgQueryError *error, struct strbuf *problem)
 {
 	/* It quotes what it stumbled over, however long that is. */
-	strbuf_add_slice(problem, excerpt(error->message, MESSAGE_MAX));
+	strbuf_add_slice(
+	    problem, utf8_cut(slice_str(error->message), MESSAGE_MAX));
 	if (error->cursorpos > 0)
 		strbuf_addf(problem, " (at character %d)", error->cursorpos);
 }
