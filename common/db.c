@@ -238,8 +238,7 @@ conn_begin(struct db_conn *c)
 	char sql[128];
 
 	conn_set_state(c, CONN_BEGIN);
-	snprintf(sql, sizeof(sql),
-	    "BEGIN %s; SET LOCAL statement_timeout = %u",
+	snprintf(sql, sizeof(sql), "BEGIN %s; SET LOCAL statement_timeout = %u",
 	    c->task->writes ? "READ WRITE" : "READ ONLY",
 	    c->db->options.statement_timeout_ms);
 	conn_send(c, PQsendQuery(c->pg, sql));

@@ -213,9 +213,15 @@ def test_wrong_arguments_are_named_and_not_sent(queue, server, tool, arguments):
 
 ERRORS = [
     ("quota.example", ["quota", "429", "QuotaExceededError", "try again"]),
-    ("busy.example", ["quota", "429", "try again in 17 s"]),
+    ("busy.example", ["too many requests", "429", "try again in 17 s"]),
     ("forbidden.example", ["403", "may not"]), ("invalid.example", ["400", "Bad domain"]),
     ("html.example", ["not a report"]), ("nodata.example", ["not a report"]),
+    ("cut.example", ["not a report"]), ("binary.example", ["not a report"]),
+    ("early.example", ["no report on it yet", "NotAvailableYet"]),
+    ("soon.example", ["quota", "try again in a minute"]),
+    ("never.example", ["quota", "try again in 4294967295 s"]),
+    ("page.example", ["may not do that (HTTP 403)"]), ("wordy.example", ["ForbiddenError: 한한"]),
+    ("garbled.example", ["may not do that (HTTP 403)"]),
     ("redirect.example", ["302"]), ("huge.example", ["larger than", "UPSTREAM_MAX_BODY"]),
     ("transient.example", ["503", "not available"]), ("deadline.example", ["504", "too long"])]
 
@@ -228,6 +234,34 @@ def test_errors_say_what_to_do(queue, server, domain, words):
     tries = 3 if domain in ("transient.example", "deadline.example") else 1
     assert len(server.requests(f"/{domain}")) == tries
     result(queue, "get_ip_report", "8.8.4.4")  # it did not count as an outage for long
+
+
+def test_spellings_of_one_subject_are_one_path(queue, server):
+    for tool, argument, path in [
+            ("get_ip_report", "2001:0DB8:0:0::0001", "ip_addresses/2001:db8::1"),
+            ("get_ip_report", "::FFFF:8.8.8.8", "ip_addresses/::ffff:8.8.8.8"),
+            ("get_domain_report", "XN--9T4B11YI5A.Example.", "domains/xn--9t4b11yi5a.example")]:
+        result(queue, tool, argument)
+        assert server.requests()[-1]["path"] == f"/api/v3/{path}"
+
+
+def test_what_has_not_been_analysed(queue):
+    answer = result(queue, "get_domain_report", "fresh.example")
+    assert answer["structuredContent"]["verdict"] == "unknown"
+    assert answer["structuredContent"]["detections"] == []
+    assert "no engine has analysed it yet" in answer["content"][0]["text"]
+
+
+def test_shapes_that_nobody_promised(queue):
+    report = result(queue, "get_domain_report", "odd.example")["structuredContent"]
+    assert (report["verdict"], report["tags"], report["reputation"]) == ("unknown", [], 0)
+
+
+def test_long_lists_are_cut_at_once(queue):
+    began = time.monotonic()
+    report = result(queue, "get_domain_report", "many.example", 30)["structuredContent"]
+    assert len(report["tags"]) == len(report["details"]["last_dns_records"]) == 20
+    assert time.monotonic() - began < 10 * PATIENCE
 
 
 def test_unknown(queue):

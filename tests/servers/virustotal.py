@@ -20,7 +20,7 @@ BAD = {"harmless": 40, "undetected": 20, "malicious": 3, "suspicious": 1}
 def results(stats):
     """last_analysis_results that add up to the stats."""
     found = {}
-    for category, count in stats.items():
+    for category, count in (stats or {}).items():
         for number in range(count):
             engine = f"{category.title()} Engine {number}"
             found[engine] = {"method": "blacklist", "engine_name": engine, "category": category,
@@ -34,7 +34,7 @@ def report(kind, id, stats, **attributes):
     return {"data": {
         "id": id, "type": kind,
         "links": {"self": f"https://www.virustotal.com/api/v3/{kind}s/{id}"},
-        "attributes": {"last_analysis_stats": {**stats, "timeout": 0},
+        "attributes": {"last_analysis_stats": {**(stats or {}), "timeout": 0},
                        "last_analysis_results": results(stats), "reputation": 7,
                        "last_analysis_date": 1700000000, "tags": ["tag-1"],
                        "total_votes": {"harmless": 1, "malicious": 0}, **attributes}}}
@@ -90,6 +90,22 @@ BEHAVIOURS = {
     "deadline": (504, error("DeadlineExceededError", "Took too long"), {}, 0),
     "html": (200, "<html>It works!</html>", {}, 0),
     "nodata": (200, {"data": []}, {}, 0),
+    "cut": (200, json.dumps(report("domain", "cut.example", ENGINES))[:-40], {}, 0),
+    "binary": (200, json.dumps(report("domain", "x", ENGINES, registrar="?")).encode()
+               .replace(b"?", b"\xff\xfe"), {}, 0),
+    "fresh": (200, {"data": {"id": "fresh.example", "type": "domain", "attributes": {
+        "last_analysis_stats": dict.fromkeys(ENGINES, 0), "last_analysis_results": {}}}}, {}, 0),
+    "many": (200, report("domain", "many.example", ENGINES, tags=[0] * 200000,
+                         last_dns_records=[0] * 800000), {}, 0),
+    "odd": (200, report("domain", "odd.example", None, tags="x", reputation="y",
+                        last_analysis_date=None, categories=7), {}, 0),
+    "early": (400, error("NotAvailableYet", "Come back later"), {}, 0),
+    "soon": (429, error("QuotaExceededError", "Quota exceeded"), {"Retry-After": "soon"}, 0),
+    "never": (429, error("QuotaExceededError", "Quota exceeded"),
+              {"Retry-After": "99999999999"}, 0),
+    "page": (403, "<html><h1>403 Forbidden</h1>" + "x" * 100000, {}, 0),
+    "wordy": (403, error("ForbiddenError", "한" * 5000), {}, 0),
+    "garbled": (403, b'{"error":{"code":"ForbiddenError","message":"\xc3("}}', {}, 0),
     "redirect": (302, "", {"Location": "/api/v3/domains/elsewhere.example"}, 0),
     "huge": (200, "x" * (8 << 20), {}, 0),
     "slow": (None, None, {}, 1.0),
@@ -148,7 +164,8 @@ class Server:
             self.active -= 1
         if status == 0:
             return False
-        data = (body if isinstance(body, str) else json.dumps(body)).encode()
+        data = body if isinstance(body, bytes) else (
+            body if isinstance(body, str) else json.dumps(body)).encode()
         lines = [f"HTTP/1.1 {status} Status", "Content-Type: application/json",
                  f"Content-Length: {len(data)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
@@ -126,6 +127,7 @@ finish_failed(struct upstream_transfer *t, const char *error)
 static void
 finish_answered(struct upstream_transfer *t, int status)
 {
+	const char *header;
 	curl_off_t after = 0;
 	struct upstream_response response = {
 		.status = status,
@@ -134,10 +136,12 @@ finish_answered(struct upstream_transfer *t, int status)
 		.transfer = t,
 	};
 
-	response.retry_after_known =
-	    upstream_header(&response, "Retry-After") != NULL;
 	curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &after);
-	response.retry_after_s = after > 0 ? (unsigned)after : 0;
+	header = upstream_header(&response, "Retry-After");
+	/* libcurl says 0 also of what it does not understand. */
+	response.retry_after_known =
+	    after > 0 || (header != NULL && strcmp(header, "0") == 0);
+	response.retry_after_s = after < UINT_MAX ? (unsigned)after : UINT_MAX;
 	finish(t, &response);
 }
 

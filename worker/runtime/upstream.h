@@ -73,7 +73,7 @@ struct upstream_response {
 	int status;        /* HTTP's; 0: there is none, see error */
 	const char *error; /* for people, names the host; or NULL */
 	struct slice body; /* decoded */
-	bool retry_after_known;
+	bool retry_after_known; /* the server said so, and so that it is clear */
 	unsigned retry_after_s;
 	unsigned attempts;
 	const struct upstream_transfer *transfer;

@@ -3,6 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "common/utf8.h"
+
 /* Engines that found something; more of them say nothing new. */
 #define DETECTIONS_MAX 50
 /* Elements kept of an attribute that is a list or a map. */
@@ -90,11 +92,29 @@ add_detections(cJSON *to, const cJSON *results)
 	}
 }
 
-static void
-cut(cJSON *list)
+/* A copy, of a list or a map with its first elements only. */
+static cJSON *
+excerpt_of(const cJSON *item)
 {
-	while (cJSON_GetArraySize(list) > ELEMENTS_MAX)
-		cJSON_DeleteItemFromArray(list, ELEMENTS_MAX);
+	const cJSON *element;
+	cJSON *copy;
+	size_t n = 0;
+
+	if (!cJSON_IsArray(item) && !cJSON_IsObject(item))
+		return cJSON_Duplicate(item, true);
+	copy = cJSON_IsArray(item) ? cJSON_CreateArray() : cJSON_CreateObject();
+	cJSON_ArrayForEach(element, item)
+	{
+		if (n++ == ELEMENTS_MAX)
+			break;
+		if (cJSON_IsArray(item))
+			cJSON_AddItemToArray(
+			    copy, cJSON_Duplicate(element, true));
+		else
+			cJSON_AddItemToObject(copy, element->string,
+			    cJSON_Duplicate(element, true));
+	}
+	return copy;
 }
 
 static void
@@ -104,14 +124,9 @@ add_details(cJSON *to, const cJSON *attributes, const char *const *names)
 
 	for (; *names != NULL; names++) {
 		const cJSON *item = get(attributes, *names);
-		cJSON *copy;
 
-		if (item == NULL)
-			continue;
-		copy = cJSON_Duplicate(item, true);
-		if (cJSON_IsArray(copy) || cJSON_IsObject(copy))
-			cut(copy);
-		cJSON_AddItemToObject(out, *names, copy);
+		if (item != NULL)
+			cJSON_AddItemToObject(out, *names, excerpt_of(item));
 	}
 }
 
@@ -135,9 +150,7 @@ summary_of(const struct subject_kind *kind, const cJSON *data)
 	cJSON_AddNumberToObject(out, "last_analysis_date",
 	    number(attributes, "last_analysis_date"));
 	cJSON_AddItemToObject(out, "tags",
-	    cJSON_IsArray(tags) ? cJSON_Duplicate(tags, true)
-				: cJSON_CreateArray());
-	cut(cJSON_GetObjectItemCaseSensitive(out, "tags"));
+	    cJSON_IsArray(tags) ? excerpt_of(tags) : cJSON_CreateArray());
 	add_detections(out, get(attributes, "last_analysis_results"));
 	add_details(out, attributes, kind->details);
 	cJSON_AddStringToObject(out, "link", strbuf_str(&link));
@@ -181,8 +194,11 @@ write_text(const cJSON *summary, struct strbuf *text)
 {
 	const cJSON *stats = get(summary, "stats");
 
-	strbuf_addf(text, "%s %s: %s\n", string(summary, "type"),
-	    string(summary, "id"), string(summary, "verdict"));
+	strbuf_addf(text, "%s %s: %s%s\n", string(summary, "type"),
+	    string(summary, "id"), string(summary, "verdict"),
+	    strcmp(string(summary, "verdict"), "unknown") == 0
+		? " (no engine has analysed it yet)"
+		: "");
 	for (size_t i = 0; i < ARRAY_LEN(counted); i++)
 		strbuf_addf(text, "%s%.0f %s",
 		    i > 0 ? ", " : "engines: ", number(stats, counted[i]),
@@ -196,10 +212,13 @@ write_text(const cJSON *summary, struct strbuf *text)
 
 /* The module itself ------------------------------------------------------ */
 
+/* NULL also for what cJSON would pass on as it is: bytes that are not UTF-8. */
 static cJSON *
 parse(struct slice body)
 {
-	return cJSON_ParseWithLength(body.n > 0 ? body.p : "", body.n);
+	if (body.n == 0 || !utf8_ok(body))
+		return NULL;
+	return cJSON_ParseWithLength(body.p, body.n);
 }
 
 bool
@@ -230,7 +249,9 @@ report_error(struct slice body, struct strbuf *code, struct strbuf *message)
 	cJSON *root = parse(body);
 	const cJSON *error = get(root, "error");
 
-	strbuf_add_str(code, string(error, "code"));
-	strbuf_add_str(message, string(error, "message"));
+	strbuf_add_slice(
+	    code, utf8_cut(slice_str(string(error, "code")), code->max));
+	strbuf_add_slice(message,
+	    utf8_cut(slice_str(string(error, "message")), message->max));
 	cJSON_Delete(root);
 }

@@ -18,7 +18,10 @@
 bool report_read(const struct subject_kind *kind, struct slice body,
     struct strbuf *text, struct strbuf *json) MUST_CHECK;
 
-/* The code and message of an answer with an error; empty when it has none. */
+/*
+ * The code and message of an answer with an error, up to the maximum of these
+ * buffers; empty when it has none.
+ */
 void report_error(
     struct slice body, struct strbuf *code, struct strbuf *message);
 

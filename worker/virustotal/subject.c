@@ -12,17 +12,19 @@
 /* What browsers and servers take; base64 makes 2732 of it. */
 #define URL_MAX 2048
 
+/* The one spelling of an address (RFC 5952): one report has one path. */
 static bool
 read_ip_address(const char *text, struct strbuf *id)
 {
 	unsigned char address[sizeof(struct in6_addr)];
-	bool ok = inet_pton(AF_INET, text, address) == 1 ||
-		  inet_pton(AF_INET6, text, address) == 1;
+	char plain[INET6_ADDRSTRLEN];
+	int family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
 
-	/* Digits, letters, dots, colons: nothing that a path must escape. */
-	if (ok)
-		strbuf_add_str(id, text);
-	return ok;
+	if (inet_pton(family, text, address) != 1 ||
+	    inet_ntop(family, address, plain, sizeof(plain)) == NULL)
+		return false;
+	strbuf_add_str(id, plain);
+	return true;
 }
 
 static bool
@@ -38,33 +40,39 @@ is_label(const char *p, size_t n)
 }
 
 static bool
-is_domain(const char *text)
+is_domain(struct slice text)
 {
-	size_t labels = 0;
+	size_t labels = 0, from = 0;
 
-	if (strlen(text) > DOMAIN_MAX)
+	if (text.n > DOMAIN_MAX)
 		return false;
 	for (;;) {
-		size_t n = strcspn(text, ".");
+		const char *dot = memchr(text.p + from, '.', text.n - from);
+		size_t end = dot != NULL ? (size_t)(dot - text.p) : text.n;
 
-		if (!is_label(text, n))
+		if (!is_label(text.p + from, end - from))
 			return false;
 		labels++;
-		if (text[n] == '\0')
+		if (end == text.n)
 			break;
-		text += n + 1;
+		from = end + 1;
 	}
 	/* The last one of four numbers would be an address. */
-	return labels >= 2 && !isdigit((unsigned char)text[0]);
+	return labels >= 2 && !isdigit((unsigned char)text.p[from]);
 }
 
+/* In lower case, and without the dot that ends an absolute name. */
 static bool
 read_domain(const char *text, struct strbuf *id)
 {
-	if (!is_domain(text))
+	struct slice name = slice_str(text);
+
+	if (name.n > 0 && name.p[name.n - 1] == '.')
+		name.n--;
+	if (!is_domain(name))
 		return false;
-	for (; *text != '\0'; text++)
-		strbuf_add_char(id, (char)tolower((unsigned char)*text));
+	for (size_t i = 0; i < name.n; i++)
+		strbuf_add_char(id, (char)tolower((unsigned char)name.p[i]));
 	return true;
 }
 

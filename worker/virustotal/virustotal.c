@@ -123,26 +123,38 @@ answer_report(const struct lookup *lookup, struct slice body)
 	strbuf_release(&json);
 }
 
-/* What a status means to the model; else its code and message have to do. */
+/*
+ * What an error means to the model, by its code or else by its status
+ * (https://docs.virustotal.com/reference/errors); for others its code and message
+ * have to do.
+ */
 static const struct {
 	int status;
+	const char *code; /* NULL: any */
 	const char *meaning;
 } meanings[] = {
-	{ 400, "VirusTotal did not take the request" },
-	{ 401, "VirusTotal refused the API key: the operator must check "
-	       "VIRUSTOTAL_API_KEY" },
-	{ 403, "this VirusTotal API key may not do that" },
-	{ 404, "VirusTotal has no report on it" },
-	{ 429, "VirusTotal's quota for this API key is used up" },
-	{ 503, "VirusTotal is not available at the moment" },
-	{ 504, "VirusTotal took too long" },
+	{ 400, "NotAvailableYet",
+	    "VirusTotal has no report on it yet: try again later" },
+	{ 400, NULL, "VirusTotal did not take the request" },
+	{ 401, NULL,
+	    "VirusTotal refused the API key: the operator must check "
+	    "VIRUSTOTAL_API_KEY" },
+	{ 403, NULL, "this VirusTotal API key may not do that" },
+	{ 404, NULL, "VirusTotal has no report on it" },
+	{ 429, "TooManyRequestsError", "VirusTotal gets too many requests" },
+	{ 429, NULL, "VirusTotal's quota for this API key is used up" },
+	{ 503, NULL, "VirusTotal is not available at the moment" },
+	{ 504, NULL, "VirusTotal took too long" },
 };
 
 static const char *
-meaning_of(int status)
+meaning_of(int status, const char *code)
 {
 	for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
-		if (meanings[i].status == status)
+		const char *other = meanings[i].code;
+
+		if (meanings[i].status == status &&
+		    (other == NULL || strcmp(other, code) == 0))
 			return meanings[i].meaning;
 	}
 	return status >= 500 ? "VirusTotal failed"
@@ -158,8 +170,8 @@ answer_error(
 	struct strbuf text = STRBUF_INIT(8 * MESSAGE_MAX);
 
 	report_error(response->body, &code, &message);
-	strbuf_addf(&text, "%s (HTTP %d", meaning_of(response->status),
-	    response->status);
+	strbuf_addf(&text, "%s (HTTP %d",
+	    meaning_of(response->status, strbuf_str(&code)), response->status);
 	if (code.n > 0)
 		strbuf_addf(&text, ", %s", strbuf_str(&code));
 	if (message.n > 0)
