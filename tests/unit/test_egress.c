@@ -53,7 +53,18 @@ static const struct {
 	{ "::ffff:8.8.8.8", true },
 	{ "::127.0.0.1", false },
 	{ "64:ff9b::7f00:1", false },
+	{ "64:ff9b::169.254.169.254", false },
+	{ "64:ff9b::10.1.2.3", false },
+	{ "64:ff9b::8.8.8.8", true },
+	{ "64:ff9b:1::8.8.8.8", false },
+	{ "64:ff9b::1:808:808", false },
 	{ "2002:7f00:1::", false },
+	{ "2001::1", false },
+	{ "3fff::1", false },
+	{ "fec0::1", false },
+	{ "100::1", false },
+	{ "5f00::1", false },
+	{ "4000::1", false },
 };
 
 START_TEST(test_only_public_addresses)
@@ -77,6 +88,7 @@ START_TEST(test_named_networks)
 	ck_assert(address_ok(e, "10.1.2.3") && address_ok(e, "fd12::1"));
 	ck_assert(address_ok(e, "127.0.0.1") && address_ok(e, "8.8.8.8"));
 	ck_assert(address_ok(e, "::ffff:10.1.0.1"));
+	ck_assert(address_ok(e, "64:ff9b::10.1.0.1"));
 	ck_assert(!address_ok(e, "10.2.0.1") && !address_ok(e, "127.0.0.2"));
 	ck_assert(!address_ok(e, "fe80::1") && !address_ok(e, "::1"));
 	egress_free(e);

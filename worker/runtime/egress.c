@@ -38,7 +38,8 @@ struct egress {
 
 /*
  * What is not the public Internet (IANA's special-purpose registries, RFC
- * 6890). NAT64 and 6to4 are in it because they carry IPv4 addresses inside.
+ * 6890); of IPv6 within 2000::/3, see is_special(). 6to4 is in it because it
+ * carries IPv4 addresses inside.
  */
 static const char *const special[] = {
 	"0.0.0.0/8",
@@ -56,19 +57,10 @@ static const char *const special[] = {
 	"203.0.113.0/24",
 	"224.0.0.0/4",
 	"240.0.0.0/4",
-	"::/96",
-	"64:ff9b::/96",
-	"64:ff9b:1::/48",
-	"100::/64",
 	"2001::/23",
 	"2001:db8::/32",
 	"2002::/16",
 	"3fff::/20",
-	"5f00::/16",
-	"fc00::/7",
-	"fe80::/10",
-	"fec0::/10",
-	"ff00::/8",
 };
 
 /* Networks --------------------------------------------------------------- */
@@ -129,6 +121,22 @@ parse_network(char *text, struct network *out)
 	return true;
 }
 
+/*
+ * NAT64's well-known prefix leads to the IPv4 address in its last four bytes (RFC
+ * 6052, section 2.1): in a cluster without IPv4 all the world has such addresses.
+ */
+static struct in6_addr
+without_nat64(struct in6_addr v6)
+{
+	static const uint8_t prefix[12] = { 0x00, 0x64, 0xff, 0x9b };
+	struct in_addr v4;
+
+	if (memcmp(v6.s6_addr, prefix, sizeof(prefix)) != 0)
+		return v6;
+	memcpy(&v4, v6.s6_addr + sizeof(prefix), sizeof(v4));
+	return map_ipv4(v4);
+}
+
 static bool
 network_has(const struct network *n, const struct in6_addr *address)
 {
@@ -140,9 +148,13 @@ network_has(const struct network *n, const struct in6_addr *address)
 	return rest == 0 || ((a[bytes] ^ b[bytes]) >> (8 - rest)) == 0;
 }
 
+/* Of IPv6 nothing but 2000::/3 is given out for use on the Internet (RFC 4291). */
 static bool
 is_special(const struct in6_addr *address)
 {
+	if (!IN6_IS_ADDR_V4MAPPED(address) &&
+	    (address->s6_addr[0] & 0xe0) != 0x20)
+		return true;
 	for (size_t i = 0; i < ARRAY_LEN(special); i++) {
 		char text[WORD_MAX];
 		struct network n;
@@ -324,8 +336,9 @@ egress_address_ok(const struct egress *e, const struct sockaddr *address)
 		    map_ipv4(((const struct sockaddr_in *)(const void *)address)
 				 ->sin_addr);
 	else if (address->sa_family == AF_INET6)
-		v6 = ((const struct sockaddr_in6 *)(const void *)address)
-			 ->sin6_addr;
+		v6 = without_nat64(
+		    ((const struct sockaddr_in6 *)(const void *)address)
+			->sin6_addr);
 	else
 		return false;
 	SLIST_FOREACH(rule, &e->networks, link) {

@@ -57,7 +57,8 @@ struct upstream_transfer {
 	unsigned attempts;
 	bool idempotent;
 	bool admitted; /* the breaker waits for the outcome */
-	bool address_refused;
+	/* Of the host's addresses, in this attempt. */
+	bool address_refused, address_taken;
 	char *failed; /* told without being sent */
 	void (*done)(const struct upstream_response *response, void *arg);
 	void (*dropped)(void *arg);
@@ -154,11 +155,18 @@ is_outage(CURLcode result, long status)
 	       status == 503 || status == 504;
 }
 
+/* Some may be refused, and the host still be reached at another. */
+static bool
+no_address(const struct upstream_transfer *t)
+{
+	return t->address_refused && !t->address_taken;
+}
+
 /* What libcurl says of an answer that we ourselves refused. */
 static bool
 is_our_doing(const struct upstream_transfer *t, CURLcode result)
 {
-	return t->address_refused || result == CURLE_WRITE_ERROR ||
+	return no_address(t) || result == CURLE_WRITE_ERROR ||
 	       result == CURLE_OUT_OF_MEMORY;
 }
 
@@ -219,7 +227,7 @@ static const char *
 failure_text(struct upstream_transfer *t, CURLcode result, struct strbuf *sb)
 {
 	strbuf_addf(sb, "%s: ", t->name);
-	if (t->address_refused)
+	if (no_address(t))
 		strbuf_add_str(sb,
 		    "the name resolves to an address that is "
 		    "not public and in no network of UPSTREAM_NETWORKS");
@@ -287,6 +295,7 @@ begin(struct upstream_transfer *t)
 	} else {
 		t->admitted = true;
 		t->attempts++;
+		t->address_refused = t->address_taken = false;
 		strbuf_reset(&t->body);
 		t->reason[0] = '\0';
 		curl_easy_setopt(
@@ -390,6 +399,7 @@ open_socket(void *arg, curlsocktype purpose UNUSED, struct curl_sockaddr *to)
 		errno = EACCES;
 		return CURL_SOCKET_BAD;
 	}
+	t->address_taken = true;
 	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
 }
 
@@ -506,16 +516,29 @@ url_part(CURLU *url, CURLUPart part)
 	return text;
 }
 
+/* The host in small letters, since case makes no other host of it. */
+static char *
+url_host(CURLU *url)
+{
+	char *host = url_part(url, CURLUPART_HOST);
+
+	for (char *p = host; p != NULL && *p != '\0'; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return host;
+}
+
 /* Fills in host and name, or what is wrong with the URL. */
 static void
 look_at_url(struct upstream_transfer *t, CURLU *url)
 {
 	char *scheme = url_part(url, CURLUPART_SCHEME);
-	char *host = url_part(url, CURLUPART_HOST);
+	char *host = url_host(url);
 	char *port = url_part(url, CURLUPART_PORT);
 	char *user = url_part(url, CURLUPART_USER);
+	char *password = url_part(url, CURLUPART_PASSWORD);
 
-	if (scheme == NULL || host == NULL || port == NULL || user != NULL) {
+	if (scheme == NULL || host == NULL || port == NULL || user != NULL ||
+	    password != NULL) {
 		t->name = xstrdup("upstream");
 		t->failed = xstrdup("upstream: the URL is not valid");
 	} else if (!egress_host_ok(t->upstream->egress, host)) {
@@ -533,6 +556,7 @@ look_at_url(struct upstream_transfer *t, CURLU *url)
 	curl_free(host);
 	curl_free(port);
 	curl_free(user);
+	curl_free(password);
 }
 
 static void
@@ -546,6 +570,45 @@ read_url(struct upstream_transfer *t, const char *text)
 	(void)curl_url_set(url, CURLUPART_URL, text, 0);
 	look_at_url(t, url);
 	curl_url_cleanup(url);
+}
+
+/* RFC 9110, section 5.6.2. */
+static bool
+is_token(struct slice s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (!isalnum(c) &&
+		    (c == '\0' || strchr("!#$%&'*+-.^_`|~", c) == NULL))
+			return false;
+	}
+	return s.n > 0;
+}
+
+/* libcurl sends what it is given, a line end and another header included. */
+static bool
+is_header(const char *line)
+{
+	if (!is_token(slice_of(line, strcspn(line, ":"))))
+		return false;
+	for (const char *p = line; *p != '\0'; p++) {
+		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_sendable(const struct upstream_request *request)
+{
+	const char *const *header = request->headers;
+
+	for (; header != NULL && *header != NULL; header++) {
+		if (!is_header(*header))
+			return false;
+	}
+	return is_token(slice_str(request->method));
 }
 
 struct upstream_transfer *
@@ -568,6 +631,9 @@ upstream_send(struct upstream *u, const struct upstream_request *request)
 	strbuf_init(&t->body, u->settings->max_body);
 	LIST_INSERT_HEAD(&u->transfers, t, link);
 	read_url(t, request->url);
+	if (t->failed == NULL && !is_sendable(request))
+		t->failed = xasprintf("%s: the request has a method or a "
+				      "header that HTTP does not have", t->name);
 	if (t->failed == NULL)
 		set_request(t, request);
 	timer_set(t->timer, 0);

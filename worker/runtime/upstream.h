@@ -8,7 +8,8 @@
  * say: the host's name before, its address when the connection is made.
  *
  * Redirects are answers like others, not followed; proxies in the environment
- * are not used; https verifies certificate and name.
+ * are not used; https verifies certificate and name. A method or a header with
+ * bytes that HTTP does not allow there is not sent, and told like a failure.
  */
 #ifndef MCP_WORKER_UPSTREAM_H
 #define MCP_WORKER_UPSTREAM_H
