@@ -53,13 +53,13 @@ START_TEST(a_silent_server_times_out)
 	c.opt.command_timeout_ms = 200;
 	link_open(&c);
 	WAIT(redis_is_ready(c.r));
-	kill(server.pid, SIGSTOP);
+	kill(peer.pid, SIGSTOP);
 	for (unsigned i = 0; i < 5; i++)
 		ck_assert(redis_send_words(c.r, note_tally, &t, "PING"));
 	WAIT(t.nulls == 5);
 	ck_assert_uint_eq(c.lost, 1);
 	ck_assert(logged("reason=\"command timeout\""));
-	kill(server.pid, SIGCONT);
+	kill(peer.pid, SIGCONT);
 	WAIT(redis_is_ready(c.r));
 	ck_assert_uint_eq(c.ready, 2);
 	ck_assert_str_eq(ASK(&c, "ECHO", "again"), "again");
@@ -95,12 +95,12 @@ START_TEST(a_server_that_does_not_shake_hands_times_out)
 	link_connect(&c, "redis://127.0.0.1:%u");
 	link_free(&c);
 	/* The kernel still accepts for it. */
-	kill(server.pid, SIGSTOP);
+	kill(peer.pid, SIGSTOP);
 	link_init(&c, "redis://127.0.0.1:%u");
 	c.opt.connect_timeout_ms = 100;
 	link_open(&c);
 	WAIT(logged("reason=\"handshake timeout\""));
-	kill(server.pid, SIGCONT);
+	kill(peer.pid, SIGCONT);
 	WAIT(redis_is_ready(c.r));
 	link_free(&c);
 }
@@ -117,19 +117,19 @@ START_TEST(a_killed_server_fails_each_command_once_and_is_found_again)
 
 	RUN_PEER(PLAIN);
 	link_connect(&c, "redis://127.0.0.1:%u");
-	kill(server.pid, SIGSTOP);
+	kill(peer.pid, SIGSTOP);
 	for (unsigned i = 0; i < 50; i++)
 		ck_assert(redis_send_words(c.r, note_loss, &l, "PING"));
 	ck_assert(redis_eval(c.r, &add_script, (struct slice[]){ SLICE("k"),
 	    SLICE("1") }, 2, 1, note_loss, &l));
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	peer_stop(&server);
+	peer_stop(&peer);
 	WAIT(l.tally.nulls == 51);
 	ck_assert_uint_eq(l.refused, 51);
 	ck_assert_uint_eq(c.lost, 1);
 	WAIT(logged("msg=\"redis not reached\""));
 	ck_assert(!redis_is_ready(c.r));
-	peer_start(&server);
+	peer_start(&peer);
 	WAIT(redis_is_ready(c.r));
 	ck_assert_str_eq(ASK(&c, "ECHO", "back"), "back");
 	ck_assert_uint_eq(l.tally.nulls, 51);
@@ -145,7 +145,7 @@ START_TEST(freeing_fails_what_is_outstanding)
 
 	RUN_PEER(PLAIN);
 	link_connect(&c, "redis://127.0.0.1:%u");
-	kill(server.pid, SIGSTOP);
+	kill(peer.pid, SIGSTOP);
 	for (unsigned i = 0; i < 7; i++)
 		ck_assert(redis_send_words(c.r, note_loss, &l, "PING"));
 	link_free(&c);
@@ -217,7 +217,7 @@ START_TEST(a_loading_server_is_waited_for)
 	}
 	ck_assert_str_eq(ASK(&c, "SAVE"), "OK");
 	link_free(&c);
-	peer_stop(&server);
+	peer_stop(&peer);
 	RUN_PEER("--dbfilename", "loading.rdb", "--key-load-delay", "5000",
 	    "--loading-process-events-interval-bytes", "1024");
 	link_init(&c, "redis://127.0.0.1:%u");
@@ -284,8 +284,8 @@ liar_start(struct liar *l, const char *answer)
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 
-	server.port = free_port();
-	sin.sin_port = htons((uint16_t)server.port);
+	peer.port = free_port();
+	sin.sin_port = htons((uint16_t)peer.port);
 	*l = (struct liar){ .answer = answer };
 	l->listener = evconnlistener_new_bind(base, on_liar_accept, l,
 	    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_REUSEABLE, -1,

@@ -89,7 +89,7 @@ START_TEST(output_to_a_stopped_server_is_bounded_and_kept)
 	c.opt.max_output_bytes = 1 << 20;
 	link_open(&c);
 	WAIT(redis_is_ready(c.r));
-	kill(server.pid, SIGSTOP);
+	kill(peer.pid, SIGSTOP);
 	/* Loopback buffers take some megabytes before writing gets stuck. */
 	for (end = clock_mono_ms() + 30000;;) {
 		unsigned n = fill(&c, &t, 100000);
@@ -101,7 +101,7 @@ START_TEST(output_to_a_stopped_server_is_bounded_and_kept)
 		ck_assert(clock_mono_ms() < end);
 	}
 	ck_assert_uint_gt(taken, 10);
-	kill(server.pid, SIGCONT);
+	kill(peer.pid, SIGCONT);
 	WAIT(redis_pending_count(c.r) == 0);
 	ck_assert_uint_eq(t.answers, taken);
 	ck_assert_uint_eq(t.nulls, 0);

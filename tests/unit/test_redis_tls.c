@@ -17,7 +17,7 @@ make_certificates(void)
 	    "-subj '/CN=test CA' -days 2");
 	shell("openssl req -x509 " NEW_KEY "-keyout other.key -out other.crt "
 	    "-subj '/CN=other CA' -days 2");
-	shell(SIGNED "-keyout server.key -out server.crt -subj /CN=redis "
+	shell(SIGNED "-keyout peer.key -out peer.crt -subj /CN=redis "
 	    "-days 2 -addext basicConstraints=critical,CA:FALSE "
 	    "-addext subjectAltName=DNS:redis.test,IP:127.0.0.1");
 	shell("openssl req " NEW_KEY "-keyout expired.key -out expired.csr "
@@ -159,14 +159,14 @@ START_TEST(tls_survives_a_restart)
 	tls_link_init(&c, "rediss://redis.test:%u", "ca.crt");
 	link_open(&c);
 	WAIT(redis_is_ready(c.r));
-	kill(server.pid, SIGSTOP);
+	kill(peer.pid, SIGSTOP);
 	for (unsigned i = 0; i < 20; i++)
 		ck_assert(redis_send_words(c.r, note_loss, &l, "PING"));
 	event_base_loop(base, EVLOOP_NONBLOCK);
-	peer_stop(&server);
+	peer_stop(&peer);
 	WAIT(l.tally.nulls == 20);
 	WAIT(logged("reason=\"Connection refused\""));
-	peer_start(&server);
+	peer_start(&peer);
 	WAIT(redis_is_ready(c.r));
 	ck_assert_str_eq(ASK(&c, "ECHO", "back"), "back");
 	ck_assert_uint_eq(l.tally.nulls, 20);

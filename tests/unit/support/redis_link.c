@@ -19,7 +19,7 @@
 
 char temp_dir[] = "/tmp/test_redis.XXXXXX";
 struct evdns_base *dns;
-struct peer server;
+struct peer peer;
 static char log_path[64];
 
 /* Servers --------------------------------------------------------------- */
@@ -65,12 +65,12 @@ peer_run(bool tls, const char *const *args)
 {
 	size_t n = 0;
 
-	server.tls = tls;
-	server.port = free_port();
+	peer.tls = tls;
+	peer.port = free_port();
 	for (; args[n] != NULL; n++)
-		server.args[n] = args[n];
-	server.args[n] = NULL;
-	peer_start(&server);
+		peer.args[n] = args[n];
+	peer.args[n] = NULL;
+	peer_start(&peer);
 }
 
 /* Connections ------------------------------------------------------------ */
@@ -95,7 +95,7 @@ link_init(struct link *c, const char *url_format)
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	snprintf(url, sizeof(url), url_format, server.port);
+	snprintf(url, sizeof(url), url_format, peer.port);
 #pragma GCC diagnostic pop
 	memset(c, 0, sizeof(*c));
 	ck_assert_msg(redis_url_parse(url, &c->url, &reason), "%s", reason);
@@ -330,7 +330,7 @@ setup(void)
 static void
 teardown(void)
 {
-	peer_stop(&server);
+	peer_stop(&peer);
 	evdns_base_free(dns, 1);
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	wait_teardown();

@@ -44,7 +44,7 @@ struct peer {
 };
 
 /* The test's server, stopped at its end. */
-extern struct peer server;
+extern struct peer peer;
 
 void peer_start(struct peer *s);
 void peer_stop(struct peer *s);
