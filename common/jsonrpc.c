@@ -431,6 +431,21 @@ classify(const struct scan *s, struct jsonrpc_msg *out)
 	return 0;
 }
 
+/* The value that begins at p, with nothing but blanks behind it. */
+static bool
+scan_all(struct scan *s, const char *p, size_t n, enum place place,
+    struct value *v)
+{
+	s->p = (const unsigned char *)p;
+	s->end = s->p + n;
+	s->depth = s->given = s->usable = 0;
+	s->text_used = 0;
+	if (!scan_value(s, place, v))
+		return false;
+	skip_blanks(s);
+	return s->p == s->end;
+}
+
 int
 jsonrpc_peek(const char *p, size_t n, struct jsonrpc_msg *out)
 {
@@ -438,19 +453,20 @@ jsonrpc_peek(const char *p, size_t n, struct jsonrpc_msg *out)
 	struct value v;
 
 	memset(out, 0, offsetof(struct jsonrpc_msg, text));
-	if (n == 0)
-		return JSONRPC_PARSE_ERROR;
-	s.p = (const unsigned char *)p;
-	s.end = s.p + n;
-	s.depth = s.given = s.usable = 0;
-	s.text_used = 0;
 	s.out = out;
-	if (!scan_value(&s, TOP, &v))
-		return JSONRPC_PARSE_ERROR;
-	skip_blanks(&s);
-	if (s.p != s.end)
+	if (n == 0 || !scan_all(&s, p, n, TOP, &v))
 		return JSONRPC_PARSE_ERROR;
 	return v.kind == OBJECT ? classify(&s, out) : JSONRPC_INVALID_REQUEST;
+}
+
+bool
+jsonrpc_is_json(struct slice text)
+{
+	struct scan s;
+	struct value v;
+
+	s.out = NULL;
+	return text.n > 0 && scan_all(&s, text.p, text.n, ELSEWHERE, &v);
 }
 
 static void

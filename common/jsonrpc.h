@@ -83,6 +83,9 @@ struct jsonrpc_msg {
  */
 int jsonrpc_peek(const char *p, size_t n, struct jsonrpc_msg *out) MUST_CHECK;
 
+/* Are they one JSON value, of any kind, as strict as above? */
+bool jsonrpc_is_json(struct slice text);
+
 /*
  * Appends {"jsonrpc":"2.0","id":<id>,"error":{"code":…,"message":…}}, with a
  * null id when id is absent.

@@ -109,19 +109,6 @@ remove_unseen(struct catalog *c)
 
 /* Loading --------------------------------------------------------------------- */
 
-/* A document with a list of tools, or NULL; the caller deletes it. */
-static cJSON *
-parse(struct slice text)
-{
-	cJSON *root = text.n <= CATALOGUE_MAX ?
-	    cJSON_ParseWithLength(text.p, text.n) : NULL;
-
-	if (lists_are_ok(root))
-		return root;
-	cJSON_Delete(root);
-	return NULL;
-}
-
 static void
 note_digest(char to[static SHA256_HEX_LEN + 1], struct slice digest)
 {
@@ -141,21 +128,24 @@ refuse(struct api *api, struct slice digest)
 static void
 load(struct catalog *c, struct api *api, struct slice digest, struct slice text)
 {
-	unsigned changes;
 	cJSON *root;
+	struct published from = { .text = text };
 
 	if (digest.n > SHA256_HEX_LEN)
 		return;
-	root = parse(text);
-	if (root == NULL) {
+	root = text.n <= CATALOGUE_MAX ?
+	    cJSON_ParseWithLength(text.p, text.n) : NULL;
+	from.root = root;
+	if (lists_are_ok(&from)) {
+		unsigned changes = lists_load(c, api, &from);
+
+		note_digest(api->digest, digest);
+		api->refused[0] = '\0';
+		tell(c, api, changes);
+	} else {
 		refuse(api, digest);
-		return;
 	}
-	changes = lists_load(c, api, root);
 	cJSON_Delete(root);
-	note_digest(api->digest, digest);
-	api->refused[0] = '\0';
-	tell(c, api, changes);
 }
 
 /* Reading --------------------------------------------------------------------- */

@@ -2,7 +2,9 @@
 
 #include <stdlib.h>
 
+#include "common/jsonrpc.h"
 #include "common/log.h"
+#include "common/raw.h"
 #include "common/uri_template.h"
 #include "common/xalloc.h"
 
@@ -29,6 +31,57 @@ static const cJSON *
 member(const cJSON *object, const char *name)
 {
 	return cJSON_GetObjectItemCaseSensitive(object, name);
+}
+
+/* Texts ----------------------------------------------------------------------- */
+
+/*
+ * The text of a member that was found in the object's tree: both have their
+ * members in one order, however names are escaped.
+ */
+static struct slice
+text_of(struct slice object, const cJSON *tree, const cJSON *wanted)
+{
+	const cJSON *at = tree != NULL ? tree->child : NULL;
+	struct slice name, value;
+	struct raw_walk w;
+
+	if (wanted == NULL || !raw_enter(object, &w))
+		return SLICE_NONE;
+	for (; raw_member(&w, &name, &value) && at != NULL; at = at->next) {
+		if (at == wanted)
+			return value;
+	}
+	return SLICE_NONE;
+}
+
+/* On one line; NULL: it is less strict than what clients may get. */
+static char *
+one_line(struct slice text)
+{
+	char *line;
+
+	if (!jsonrpc_is_json(text))
+		return NULL;
+	line = xstrdup_slice(text);
+	cJSON_Minify(line);
+	return line;
+}
+
+/* The item's line under another name; the rest is as the worker wrote it. */
+static char *
+renamed(const char *line, const cJSON *json, const char *name)
+{
+	size_t n = strlen(line);
+	struct strbuf sb = STRBUF_INIT(n + 6 * strlen(name) + 2);
+	struct slice old =
+	    text_of(slice_of(line, n), json, member(json, "name"));
+	const char *behind = old.p + old.n;
+
+	strbuf_add(&sb, line, (size_t)(old.p - line));
+	strbuf_add_json(&sb, slice_str(name));
+	strbuf_add(&sb, behind, (size_t)(line + n - behind));
+	return sb.p;
 }
 
 /* Parsing --------------------------------------------------------------------- */
@@ -63,15 +116,6 @@ timeout_ms(const cJSON *json)
 	    ms->valuedouble > UINT32_MAX)
 		return 0;
 	return (unsigned)ms->valuedouble;
-}
-
-/* The item's JSON under another name; the rest is as the worker wrote it. */
-static char *
-renamed_json(cJSON *json, const char *name)
-{
-	cJSON_ReplaceItemInObjectCaseSensitive(json, "name",
-	    cJSON_CreateString(name));
-	return cJSON_PrintUnformatted(json);
 }
 
 static bool
@@ -109,7 +153,7 @@ copy_member(const cJSON *json, const char *name)
 
 static bool
 add_item(struct catalog *c, struct api *api, enum catalog_kind kind,
-    cJSON *json)
+    const cJSON *json, struct slice text)
 {
 	struct list *list = &api->lists[kind];
 	struct listed *t = &list->items[list->count], *other = NULL;
@@ -121,15 +165,13 @@ add_item(struct catalog *c, struct api *api, enum catalog_kind kind,
 	t->full_name = api == c->builtin ? xstrdup(t->name) :
 	    xasprintf("%s_%s", api->name, t->name);
 	HASH_FIND_STR(c->by_name[kind], t->full_name, other);
-	if (other == NULL) {
-		t->bare_json = cJSON_PrintUnformatted(json);
-		t->full_json = kinds[kind].prefixed ?
-		    renamed_json(json, t->full_name) : t->bare_json;
-	}
-	if (t->bare_json == NULL || t->full_json == NULL) {
+	t->bare_json = other == NULL ? one_line(text) : NULL;
+	if (t->bare_json == NULL) {
 		free_listed(t);
 		return false;
 	}
+	t->full_json = kinds[kind].prefixed ?
+	    renamed(t->bare_json, json, t->full_name) : t->bare_json;
 	t->item = (struct catalog_item){ .api = api->name, .name = t->name,
 		.safe = is_safe(kind, json), .completes = api->completes,
 		.builtin = api == c->builtin,
@@ -159,17 +201,20 @@ digest_of(const struct list *list)
 
 static size_t
 load_list(struct catalog *c, struct api *api, enum catalog_kind kind,
-    const cJSON *root)
+    const struct published *from)
 {
 	struct list *list = &api->lists[kind];
-	const cJSON *from = member(root, kinds[kind].list);
-	cJSON *json;
+	const cJSON *items = member(from->root, kinds[kind].list), *json;
+	struct slice text = SLICE_NONE;
+	struct raw_walk w = { NULL, NULL };
 	size_t skipped = 0;
 
-	list->items = xcalloc((size_t)cJSON_GetArraySize(from),
+	(void)!raw_enter(text_of(from->text, from->root, items), &w);
+	list->items = xcalloc((size_t)cJSON_GetArraySize(items),
 	    sizeof(*list->items));
-	cJSON_ArrayForEach(json, from)
-		skipped += !add_item(c, api, kind, json);
+	cJSON_ArrayForEach(json, items)
+		skipped += !raw_item(&w, &text) ||
+		    !add_item(c, api, kind, json, text);
 	list->digest = digest_of(list);
 	return skipped;
 }
@@ -206,10 +251,13 @@ lists_free(struct catalog *c, struct api *api)
 
 /* None at all is in order; but none that is one is not. */
 bool
-lists_are_ok(const cJSON *root)
+lists_are_ok(const struct published *from)
 {
-	const cJSON *tools = member(root, kinds[CATALOG_TOOLS].list), *tool;
+	const cJSON *tools = member(from->root, kinds[CATALOG_TOOLS].list);
+	const cJSON *tool;
 
+	if (text_of(from->text, from->root, tools).p == NULL)
+		return false;
 	cJSON_ArrayForEach(tool, tools) {
 		if (is_item(CATALOG_TOOLS, tool))
 			return true;
@@ -218,8 +266,9 @@ lists_are_ok(const cJSON *root)
 }
 
 unsigned
-lists_load(struct catalog *c, struct api *api, cJSON *root)
+lists_load(struct catalog *c, struct api *api, const struct published *from)
 {
+	const cJSON *root = from->root;
 	const cJSON *instructions = member(root, "instructions");
 	struct list before[CATALOG_KINDS];
 	size_t skipped = 0;
@@ -233,7 +282,7 @@ lists_load(struct catalog *c, struct api *api, cJSON *root)
 	for (unsigned kind = 0; kind < CATALOG_KINDS; kind++) {
 		const struct list *now = &api->lists[kind];
 
-		skipped += load_list(c, api, kind, root);
+		skipped += load_list(c, api, kind, from);
 		if (now->count != before[kind].count ||
 		    (now->count > 0 && now->digest != before[kind].digest))
 			changes |= kinds[kind].change;

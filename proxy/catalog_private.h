@@ -67,10 +67,21 @@ bool catalog_is_builtin(const struct catalog *c, struct slice api);
 
 /* catalog_lists.c */
 
+/* A catalogue: the tree, and the text that it was parsed from. */
+struct published {
+	const cJSON *root;
+	struct slice text;
+};
+
 /* Is it a catalogue? It is taken as a whole, or not at all. */
-bool lists_are_ok(const cJSON *root);
-/* Puts what is in it in place of what the API had; says which kinds differ. */
-unsigned lists_load(struct catalog *c, struct api *api, cJSON *root);
+bool lists_are_ok(const struct published *from);
+/*
+ * Puts what is in it in place of what the API had; says which kinds differ.
+ * Clients get the items as the worker wrote them, to the digit, but for their
+ * names; without blanks between the words, which would break an event's lines.
+ */
+unsigned lists_load(struct catalog *c, struct api *api,
+    const struct published *from);
 /* Empties the lists; says which were not empty. */
 unsigned lists_free(struct catalog *c, struct api *api);
 

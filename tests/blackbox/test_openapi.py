@@ -278,6 +278,108 @@ def test_parts(styles, server):
         f'{name}"csv"\r\nContent-Type: text/csv\r\n\r\na,b\r\n']
 
 
+# Numbers -------------------------------------------------------------------
+
+NUMBERS = """
+server: {url}
+expose: [{{path: '*'}}]
+tools:
+  everywhere:
+    parameters:
+      version: {{fixed: 1.0}}
+      owner: {{fixed: 9007199254740993}}
+      list: {{default: [1.50, 9007199254740993]}}
+  json: {{parameters: {{owner: {{fixed: {{id: 9007199254740993, v: 2.10}}}}}}}}
+  answer: {{response: {{select: [id, sum, rows.id]}}}}
+"""
+ID = "1234567890123456789"
+
+
+@pytest.fixture(scope="module")
+def numbers(server):
+    """A client, and what it reads: the worker behind a proxy, all that a number passes."""
+    path = overlay(NUMBERS.format(url=server.url))
+    with Redis() as redis, running(redis, "numbers.yaml", path), Proxy(redis) as proxy, \
+            SseClient(proxy) as client:
+        until(lambda: "openapi_json" in client.tools(), 10, "the tools are listed")
+        yield client
+
+
+def written(client, tool, arguments):
+    """The answer to a call whose arguments are that text."""
+    id, client.next_id = client.next_id, client.next_id + 1
+    client.asked.add(str(id))
+    assert client.post_text(
+        f'{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":'
+        f'{{"name":"openapi_{tool}","arguments":{arguments}}}}}').status == 202
+    return client.answer(id)["result"]
+
+
+NUMBERS_SENT = [
+    ("everywhere", f'{{"id":{ID},"price":1.50,"list":[0.10,{ID}],"deep":{{"a":{ID}}},'
+     f'"json":{{"a":[{ID},2.0e-7]}},"X-Id":-{ID},"c":{ID}}}',
+     request(f"GET /n/{ID}?price=1.50&list=0.10&list={ID}&deep%5Ba%5D={ID}&"
+             f"json=%7B%22a%22%3A%5B{ID}%2C2.0e-7%5D%7D&version=1.0&owner=9007199254740993",
+             f"X-Id: -{ID}", f"Cookie: c={ID}")),
+    # Some models write whole numbers so; an id in a path is none with a fraction.
+    ("everywhere", '{"id":5.0,"price":1e3}',
+     request("GET /n/5?price=1000&version=1.0&owner=9007199254740993")),
+    ("everywhere", '{"id":-9223372036854775808}',
+     request("GET /n/-9223372036854775808?version=1.0&owner=9007199254740993")),
+    ("json", f'{{"id":7,"a":[{ID},1.50,{{"x":-0.0100}}],"b":{{"n":{ID}}}}}',
+     with_body("POST /n/7", "application/json",
+               f'{{"a":[{ID},1.50,{{"x":-0.0100}}],"b":{{"n":{ID}}},'
+               '"owner":{"id":9007199254740993,"v":2.10}}')),
+    ("form", f'{{"a":1.50,"b":[{ID},2.5E+1]}}',
+     with_body("POST /form", "application/x-www-form-urlencoded", f"a=1.50&b={ID}&b=25")),
+]
+
+
+@pytest.mark.parametrize("tool, arguments, wanted", NUMBERS_SENT)
+def test_numbers_arrive_to_the_digit(numbers, server, tool, arguments, wanted):
+    before = len(server.requests())
+    assert "isError" not in written(numbers, tool, arguments)
+    assert server.requests()[before:] == [wanted]
+
+
+def test_numbers_arrive_in_parts(numbers, server):
+    before = len(server.requests())
+    assert "isError" not in written(numbers, "parts", f'{{"a":1.50,"b":{{"id":{ID}}}}}')
+    (raw,) = server.requests()[before:]
+    assert '; name="a"\r\n\r\n1.50\r\n' in raw
+    assert f'Content-Type: application/json\r\n\r\n{{"id":{ID}}}\r\n' in raw
+
+
+@pytest.mark.parametrize("arguments, words", [
+    ('{"id":9223372036854775808}', "id: must be at most 9223372036854775807"),
+    ('{"id":-9223372036854775809}', "id: must be at least -9223372036854775808"),
+    ('{"id":9007199254740993.5}', "id: expected integer, got number"),
+    ('{"id":1,"price":0.0999999999999999999999}', "price: must be at least 0.10"),
+    ('{"id":1,"level":9007199254740994}',
+     "level: must be one of 9007199254740993, 9007199254740995"),
+    ('{"id":1e999}', "id: number is out of range"),
+    (f'{{"id":0.{"1" * 400}}}', "id: expected integer, got number"),
+    (f'{{"id":{"1" * 300}}}', "id: must be at most 9223372036854775807"),
+    (f'{{"id":{"1" * 2000}}}', "id: number is out of range"),
+    (f'{{"id":1,"price":0.{"1" * 2000}}}', "price: number is out of range")])
+def test_numbers_are_held_against_the_schema_as_written(numbers, server, arguments, words):
+    before = len(server.requests())
+    answer = written(numbers, "everywhere", arguments)
+    assert answer["isError"] is True and words in answer["content"][0]["text"]
+    assert server.requests()[before:] == []
+
+
+def test_numbers_of_schemas_and_answers_are_as_written(numbers):
+    (answer,) = written(numbers, "answer", '{"kind":"numbers"}')["content"]
+    assert answer["text"] == '{"id":1234567890123456789,"sum":1.50,"rows":[{"id":9007199254740993}]}'
+    numbers.tools()
+    listed = numbers.events[-1].data
+    for text in ['"minimum":-9223372036854775808,"maximum":9223372036854775807',
+                 '"default":1.50,"minimum":0.10', '"default":[1.50,9007199254740993]',
+                 '"enum":[9007199254740993,9007199254740995]']:
+        assert text in listed
+
+
 # Answers -------------------------------------------------------------------
 
 def test_answers(styles):

@@ -24,6 +24,8 @@ ISSUES = {"total": 2, "issues": [
 # By the last part of the path: status, media type, body, headers.
 ANSWERS = {
     "json": (200, "application/json; charset=utf-8", json.dumps(ISSUES), {}),
+    "numbers": (200, "application/json",
+                '{"id": 1234567890123456789, "sum": 1.50, "rows": [{"id": 9007199254740993}]}', {}),
     "text": (200, "text/plain", "plain\n", {}),
     "notjson": (200, "application/json", "<html>", {}),
     "png": (200, "image/png", PNG, {}),

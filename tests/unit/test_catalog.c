@@ -150,6 +150,40 @@ START_TEST(a_listing_names_tools_as_they_are_called)
 }
 END_TEST
 
+#define REST "\"n\":1.50,\"id\":9007199254740993,\"u\":\"\\u00e9\\/\""
+
+/* What a worker wrote, clients read: numbers to the digit, escapes as they are. */
+START_TEST(a_listing_passes_items_on_as_they_are)
+{
+	publish("b", "d", "\n{ \"x\" : [1] , \"t\\u006fols\" : [\n"
+	    "{ \"n\": 1.50 ,\t\"id\":9007199254740993,\"u\":\"\\u00e9\\/\" ,"
+	    "\"n\\u0061me\":\"a\\u0062\", \"z\" : \"a  b\"}\r\n] }");
+	look();
+	ck_assert_str_eq(list("b", ""), "{\"tools\":[{" REST ","
+	    "\"n\\u0061me\":\"a\\u0062\",\"z\":\"a  b\"}]}");
+	ck_assert_str_eq(list("", ""), "{\"tools\":[{" REST ","
+	    "\"n\\u0061me\":\"b_ab\",\"z\":\"a  b\"}]}");
+}
+END_TEST
+
+static const char *const broken_items[] = {
+	"{\"name\":\"b\",\"x\":\"a\nb\"}", "{\"name\":\"b\",\"x\":01}",
+	"{\"name\":\"b\",\"x\":\"\xff\"}",
+};
+
+/* cJSON takes what would break an event's lines, or a strict client. */
+START_TEST(an_item_that_is_no_strict_json_is_left_out)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "{\"tools\":[" ADD ",%s," DIV "]}",
+	    broken_items[_i]);
+	publish("calc", "d", text);
+	look();
+	ck_assert_str_eq(list("calc", ""), CALC);
+}
+END_TEST
+
 #define T(name) "{\"name\":\"" name "\"}"
 
 START_TEST(a_long_listing_comes_in_pages)
@@ -715,6 +749,9 @@ main(void)
 	tcase_add_loop_test(tc, a_tool_is_safe_only_when_it_says_so, 0,
 	    (int)ARRAY_LEN(hints));
 	tcase_add_test(tc, a_listing_names_tools_as_they_are_called);
+	tcase_add_test(tc, a_listing_passes_items_on_as_they_are);
+	tcase_add_loop_test(tc, an_item_that_is_no_strict_json_is_left_out, 0,
+	    (int)ARRAY_LEN(broken_items));
 	tcase_add_test(tc, a_long_listing_comes_in_pages);
 	tcase_add_test(tc, a_listing_shows_what_the_scopes_allow);
 	tcase_add_test(tc, a_cursor_that_names_no_tool_is_refused);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/unit/support/suite.h"
+#include "worker/runtime/number.h"
 
 #define PAIR                                                               \
 	"{\"type\":\"object\",\"properties\":{"                            \
@@ -22,6 +23,17 @@
 #define MAP                                                                \
 	"{\"type\":\"object\",\"properties\":{\"s\":{\"type\":\"string\"}}," \
 	"\"additionalProperties\":{\"type\":\"boolean\"}}"
+
+#define BIG                                                                \
+	"{\"properties\":{\"id\":{\"type\":\"integer\","                   \
+	"\"minimum\":-9223372036854775808,"                                \
+	"\"maximum\":9223372036854775807},"                                \
+	"\"e\":{\"enum\":[9007199254740993,1.50,[9007199254740993]]},"     \
+	"\"o\":{\"const\":{\"a\":9007199254740993,\"b\":[]}},"             \
+	"\"x\":{\"exclusiveMinimum\":0,\"exclusiveMaximum\":0.3},"         \
+	"\"y\":{\"minimum\":0,\"exclusiveMinimum\":true}}}"
+#define PATTERNED                                                          \
+	"{\"patternProperties\":{\"^x\":{}},\"additionalProperties\":false}"
 
 /* problems NULL: it fits. */
 static const struct {
@@ -70,6 +82,33 @@ static const struct {
 	{ "{\"properties\":{\"x\":{}},\"required\":[\"y\"]}", "{\"x\":1}",
 	    "y: required value is missing" },
 	{ "{\"properties\":{\"x\":true}}", "{\"x\":null}", NULL },
+	{ PATTERNED, "{\"x1\":1}", NULL },
+	{ BIG, "{\"id\":9223372036854775807}", NULL },
+	{ BIG, "{\"id\":-9223372036854775808}", NULL },
+	{ BIG, "{\"id\":9223372036854775808}",
+	    "id: must be at most 9223372036854775807" },
+	{ BIG, "{\"id\":-9223372036854775809}",
+	    "id: must be at least -9223372036854775808" },
+	{ BIG, "{\"id\":1e3}", NULL },
+	{ BIG, "{\"id\":9007199254740993.5}",
+	    "id: expected integer, got number" },
+	{ BIG, "{\"e\":9007199254740993}", NULL },
+	{ BIG, "{\"e\":9007199254740993.0}", NULL },
+	{ BIG, "{\"e\":1.5}", NULL },
+	{ BIG, "{\"e\":[9007199254740993]}", NULL },
+	{ BIG, "{\"e\":9007199254740992}", "e: must be one of "
+	    "9007199254740993, 1.50, [9007199254740993]" },
+	{ BIG, "{\"e\":[9007199254740992]}", "e: must be one of "
+	    "9007199254740993, 1.50, [9007199254740993]" },
+	{ BIG, "{\"o\":{\"b\":[],\"a\":9007199254740993}}", NULL },
+	{ BIG, "{\"o\":{\"b\":[],\"a\":9007199254740993,\"c\":1}}",
+	    "o: must be {\"a\":9007199254740993,\"b\":[]}" },
+	{ BIG, "{\"x\":1e-300}", NULL },
+	{ BIG, "{\"x\":0.0}", "x: must be more than 0" },
+	{ BIG, "{\"x\":0.30}", "x: must be less than 0.3" },
+	{ BIG, "{\"x\":0.29999999999999999999}", NULL },
+	{ BIG, "{\"x\":1e-999}", "x: number is out of range" },
+	{ BIG, "{\"y\":0}", NULL },
 	{ "{\"type\":\"object\",\"x-unknown\":[1],\"$defs\":{}}", "{}", NULL },
 };
 
@@ -82,6 +121,7 @@ START_TEST(test_check)
 
 	ck_assert_msg(s != NULL, "%s: %s", cases[_i].schema, reason);
 	ck_assert_ptr_nonnull(value);
+	number_keep_all(value, slice_str(cases[_i].value), NUMBER_AS_WRITTEN);
 	ck_assert_int_eq(schema_check(s, value, &problems),
 	    cases[_i].problems == NULL);
 	ck_assert_str_eq(strbuf_str(&problems),

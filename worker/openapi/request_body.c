@@ -6,6 +6,7 @@
 #include "common/xalloc.h"
 #include "worker/openapi/request.h"
 #include "worker/openapi/style.h"
+#include "worker/runtime/number.h"
 
 static const char BASE64[] = ";base64,";
 
@@ -187,7 +188,7 @@ make_json(struct request *r, const struct operation *op, const cJSON *args,
     const struct fields *fields)
 {
 	if (!op->body.flat) {
-		style_json(&r->body, whole(op, args));
+		number_write_tree(&r->body, whole(op, args));
 		return;
 	}
 	strbuf_add_char(&r->body, '{');
@@ -196,7 +197,7 @@ make_json(struct request *r, const struct operation *op, const cJSON *args,
 			strbuf_add_char(&r->body, ',');
 		strbuf_add_json(&r->body, slice_str(fields->p[i].name));
 		strbuf_add_char(&r->body, ':');
-		style_json(&r->body, fields->p[i].value);
+		number_write_tree(&r->body, fields->p[i].value);
 	}
 	strbuf_add_char(&r->body, '}');
 }

@@ -1,12 +1,8 @@
 #include "worker/openapi/style.h"
 
 #include <ctype.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 
-/* From here on doubles are no exact integers any more. */
-#define INTEGER_MAX 9007199254740992.0
+#include "worker/runtime/number.h"
 
 enum escape {
 	ESCAPE_ALL,
@@ -47,67 +43,13 @@ style_encode(struct strbuf *sb, struct slice text)
 	encode(sb, text, ESCAPE_ALL);
 }
 
-/* Integers with all digits, the rest as short as reads back the same. */
-static void
-add_number(struct strbuf *sb, double v)
-{
-	char text[40];
-
-	if (floor(v) == v && fabs(v) <= INTEGER_MAX) {
-		strbuf_addf(sb, "%.0f", v);
-		return;
-	}
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof(text), "%.*g", digits, v);
-		if (strtod(text, NULL) == v)
-			break;
-	}
-	strbuf_add_str(sb, text);
-}
-
-static void
-add_members(struct strbuf *sb, const cJSON *value, const char *brackets)
-{
-	const cJSON *item;
-
-	strbuf_add_char(sb, brackets[0]);
-	cJSON_ArrayForEach(item, value)
-	{
-		if (item != value->child)
-			strbuf_add_char(sb, ',');
-		if (cJSON_IsObject(value)) {
-			strbuf_add_json(sb, slice_str(item->string));
-			strbuf_add_char(sb, ':');
-		}
-		style_json(sb, item);
-	}
-	strbuf_add_char(sb, brackets[1]);
-}
-
-void
-style_json(struct strbuf *sb, const cJSON *value)
-{
-	if (cJSON_IsString(value))
-		strbuf_add_json(sb, slice_str(value->valuestring));
-	else if (cJSON_IsNumber(value))
-		add_number(sb, value->valuedouble);
-	else if (cJSON_IsBool(value))
-		strbuf_add_str(sb, cJSON_IsTrue(value) ? "true" : "false");
-	else if (cJSON_IsArray(value))
-		add_members(sb, value, "[]");
-	else if (cJSON_IsObject(value))
-		add_members(sb, value, "{}");
-	else
-		strbuf_add_str(sb, "null");
-}
-
 void
 style_plain(struct strbuf *sb, const cJSON *value)
 {
 	if (cJSON_IsString(value))
 		strbuf_add_str(sb, value->valuestring);
 	else if (!cJSON_IsNull(value))
-		style_json(sb, value);
+		number_write_tree(sb, value);
 }
 
 static void
@@ -311,7 +253,7 @@ style_pairs(struct strbuf *sb, const struct parameter *p, const cJSON *value,
 		struct strbuf text = STRBUF_INIT(sb->max);
 
 		add_name(&to, slice_str(p->name));
-		style_json(&text, value);
+		number_write_tree(&text, value);
 		style_encode(sb, strbuf_slice(&text));
 		strbuf_release(&text);
 	} else if (p->encoding.style == STYLE_DEEP) {

@@ -11,11 +11,6 @@
 
 /* Appends text percent-encoded. */
 void style_encode(struct strbuf *sb, struct slice text);
-/*
- * Appends a value as JSON. Integers keep all digits up to 2^53, which cJSON's own
- * printing does not promise.
- */
-void style_json(struct strbuf *sb, const cJSON *value);
 /* Appends a value as one piece of plain text: JSON unless it is a scalar. */
 void style_plain(struct strbuf *sb, const cJSON *value);
 

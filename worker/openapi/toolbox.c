@@ -6,6 +6,7 @@
 #include "common/xalloc.h"
 #include "worker/openapi/input.h"
 #include "worker/openapi/name.h"
+#include "worker/runtime/number.h"
 #include "worker/runtime/schema.h"
 
 #define SCHEMA_MAX ((size_t)512 << 10)
@@ -53,6 +54,7 @@ keep_json(struct toolbox *box, const char *json)
 {
 	cJSON *value = cJSON_Parse(json);
 
+	number_keep_all(value, slice_str(json), NUMBER_AS_WRITTEN);
 	if (value != NULL)
 		cJSON_AddItemToArray(box->fixed, value);
 	return value;
@@ -100,7 +102,10 @@ adjust(struct maker *m, struct operation *op, struct parameter *p,
 	if (o->fixed != NULL) {
 		p->fixed = keep_json(m->box, o->fixed);
 		p->argument = NULL;
-		return true;
+		return p->fixed != NULL ||
+		       operation_skip(op, arena,
+			   "parameter %s: its fixed value cannot be read",
+			   p->name);
 	}
 	if (o->hidden)
 		return hide(m, op, p);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/xalloc.h"
+#include "worker/runtime/number.h"
 
 #define ARGUMENTS "arguments"
 
@@ -43,6 +44,7 @@ arguments_parse(struct slice json)
 		cJSON_Delete(params);
 		return NULL;
 	}
+	number_keep_all(params, json, NUMBER_WHOLE_AS_DIGITS);
 	return params;
 }
 

@@ -14,7 +14,10 @@
  * at an escaped NUL.
  */
 bool arguments_hold_nul(struct slice json);
-/* The tree, or NULL when it is none; the caller's to delete. */
+/*
+ * The tree, or NULL when it is none; the caller's to delete. Its numbers are
+ * exact, see number.h.
+ */
 cJSON *arguments_parse(struct slice json) MUST_CHECK;
 
 /*

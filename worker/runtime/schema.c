@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "common/xalloc.h"
+#include "worker/runtime/number.h"
 
 /* Schemas nest less than messages may (JSONRPC_DEPTH_MAX). */
 #define DEPTH_MAX 32
@@ -113,11 +114,20 @@ compile_required(struct compiler *c, struct schema *s, const cJSON *value)
 	return true;
 }
 
+/* What names match is not looked at: then anything may be one of those. */
+static bool
+compile_patterns(struct compiler *c UNUSED, struct schema *s,
+    const cJSON *value UNUSED)
+{
+	s->patterned = true;
+	return true;
+}
+
 static bool
 compile_additional(struct compiler *c, struct schema *s, const cJSON *value)
 {
-	s->closed = cJSON_IsFalse(value);
-	if (cJSON_IsBool(value))
+	s->closed = cJSON_IsFalse(value) && !s->patterned;
+	if (cJSON_IsBool(value) || s->patterned)
 		return true;
 	s->others = compile(c, value);
 	return s->others != NULL;
@@ -135,8 +145,54 @@ compile_enum(struct compiler *c, struct schema *s, const cJSON *value)
 {
 	if (!cJSON_IsArray(value) || cJSON_GetArraySize(value) == 0)
 		return refuse(c, "enum must be a list of values");
+	if (s->choices != NULL)
+		return true;
 	s->choices = cJSON_Duplicate(value, true);
 	return s->choices != NULL || refuse(c, "out of memory");
+}
+
+/* Beside an enum, of which it must be one, it says all. */
+static bool
+compile_const(struct compiler *c, struct schema *s, const cJSON *value)
+{
+	s->choices = cJSON_CreateArray();
+	return cJSON_AddItemToArray(s->choices, cJSON_Duplicate(value, true)) ||
+	    refuse(c, "out of memory");
+}
+
+static bool
+compile_limit(struct compiler *c, struct schema *s, enum limit limit,
+    const cJSON *value)
+{
+	if (!cJSON_IsNumber(value))
+		return refuse(c, "a limit must be a number");
+	s->limits[limit] = cJSON_Duplicate(value, false);
+	return s->limits[limit] != NULL || refuse(c, "out of memory");
+}
+
+static bool
+compile_minimum(struct compiler *c, struct schema *s, const cJSON *value)
+{
+	return compile_limit(c, s, LIMIT_MINIMUM, value);
+}
+
+static bool
+compile_maximum(struct compiler *c, struct schema *s, const cJSON *value)
+{
+	return compile_limit(c, s, LIMIT_MAXIMUM, value);
+}
+
+/* A boolean is how drafts before 6 wrote it: for the model to read. */
+static bool
+compile_above(struct compiler *c, struct schema *s, const cJSON *value)
+{
+	return cJSON_IsBool(value) || compile_limit(c, s, LIMIT_ABOVE, value);
+}
+
+static bool
+compile_below(struct compiler *c, struct schema *s, const cJSON *value)
+{
+	return cJSON_IsBool(value) || compile_limit(c, s, LIMIT_BELOW, value);
 }
 
 static bool
@@ -146,18 +202,6 @@ compile_number(struct compiler *c, double *to, const cJSON *value)
 		return refuse(c, "a limit must be a number");
 	*to = value->valuedouble;
 	return true;
-}
-
-static bool
-compile_minimum(struct compiler *c, struct schema *s, const cJSON *value)
-{
-	return compile_number(c, &s->minimum, value);
-}
-
-static bool
-compile_maximum(struct compiler *c, struct schema *s, const cJSON *value)
-{
-	return compile_number(c, &s->maximum, value);
 }
 
 static bool
@@ -180,11 +224,15 @@ static const struct {
 	{ "type", compile_type },
 	{ "properties", compile_properties },
 	{ "required", compile_required },
+	{ "patternProperties", compile_patterns },
 	{ "additionalProperties", compile_additional },
 	{ "items", compile_items },
+	{ "const", compile_const },
 	{ "enum", compile_enum },
 	{ "minimum", compile_minimum },
 	{ "maximum", compile_maximum },
+	{ "exclusiveMinimum", compile_above },
+	{ "exclusiveMaximum", compile_below },
 	{ "minLength", compile_min_length },
 	{ "maxLength", compile_max_length },
 };
@@ -218,8 +266,8 @@ compile(struct compiler *c, const cJSON *json)
 	}
 	s = xcalloc(1, sizeof(*s));
 	s->types = TYPE_ANY;
-	s->minimum = s->min_length = -INFINITY;
-	s->maximum = s->max_length = INFINITY;
+	s->min_length = -INFINITY;
+	s->max_length = INFINITY;
 	c->depth++;
 	ok = compile_keywords(c, s, json);
 	c->depth--;
@@ -241,6 +289,7 @@ schema_new(const char *text, const char **reason)
 		*reason = "not JSON";
 		return NULL;
 	}
+	number_keep_all(json, slice_str(text), NUMBER_AS_WRITTEN);
 	s = compile(&c, json);
 	cJSON_Delete(json);
 	if (s == NULL)
@@ -261,5 +310,7 @@ schema_free(struct schema *s)
 	schema_free(s->others);
 	schema_free(s->items);
 	cJSON_Delete(s->choices);
+	for (size_t i = 0; i < SCHEMA_LIMITS; i++)
+		cJSON_Delete(s->limits[i]);
 	free(s);
 }

@@ -2,9 +2,12 @@
  * A JSON Schema, compiled for checking arguments.
  *
  * Understood: type (a name or a list), required, properties,
- * additionalProperties (false or a schema), enum, minimum, maximum, minLength,
- * maxLength (characters, not bytes), items. Other keywords are for the model to
- * read; they are not checked.
+ * additionalProperties (false or a schema), enum, const, minimum, maximum,
+ * exclusiveMinimum, exclusiveMaximum, minLength, maxLength (characters, not
+ * bytes), items. Other keywords are for the model to read; they are not checked.
+ *
+ * Numbers are compared as they are written, not as doubles, where the value's
+ * tree has its texts (number.h).
  */
 #ifndef MCP_WORKER_SCHEMA_H
 #define MCP_WORKER_SCHEMA_H

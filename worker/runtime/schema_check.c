@@ -1,7 +1,8 @@
 #include "worker/runtime/schema_private.h"
 
 #include <math.h>
-#include <stdlib.h>
+
+#include "worker/runtime/number.h"
 
 /* A caller corrects a few mistakes at a time; a list of hundreds helps nobody. */
 #define PROBLEMS_MAX 5
@@ -77,8 +78,7 @@ static enum type
 type_of(const cJSON *value)
 {
 	if (cJSON_IsNumber(value))
-		return floor(value->valuedouble) == value->valuedouble ?
-		    TYPE_INTEGER : TYPE_NUMBER;
+		return number_is_integer(value) ? TYPE_INTEGER : TYPE_NUMBER;
 	if (cJSON_IsString(value))
 		return TYPE_STRING;
 	if (cJSON_IsObject(value))
@@ -161,19 +161,44 @@ check_array(struct check *c, const struct schema *s, const cJSON *value,
 	}
 }
 
+/* What a value keeps when its comparison with the limit comes out as that. */
+static const struct {
+	int allowed;             /* this, and 0 unless it is exclusive */
+	bool exclusive;
+	const char *words;
+} limits[SCHEMA_LIMITS] = {
+	[LIMIT_MINIMUM] = { 1, false, "must be at least " },
+	[LIMIT_MAXIMUM] = { -1, false, "must be at most " },
+	[LIMIT_ABOVE] = { 1, true, "must be more than " },
+	[LIMIT_BELOW] = { -1, true, "must be less than " },
+};
+
+static bool
+keeps_limit(enum limit limit, const cJSON *value, const cJSON *than)
+{
+	int order = number_compare(value, than);
+
+	return order == 0 ? !limits[limit].exclusive :
+	    (order > 0) == (limits[limit].allowed > 0);
+}
+
 static void
 check_number(struct check *c, const struct schema *s, const cJSON *value,
     const struct place *at)
 {
-	double v = value->valuedouble;
-
 	/* 1e999 is JSON, but no number that C can hold. */
-	if (!isfinite(v) && problem(c, at))
-		strbuf_add_str(c->problems, "number is out of range");
-	else if (v < s->minimum && problem(c, at))
-		strbuf_addf(c->problems, "must be at least %.15g", s->minimum);
-	else if (v > s->maximum && problem(c, at))
-		strbuf_addf(c->problems, "must be at most %.15g", s->maximum);
+	if (!number_in_range(value)) {
+		if (problem(c, at))
+			strbuf_add_str(c->problems, "number is out of range");
+		return;
+	}
+	for (unsigned i = 0; i < SCHEMA_LIMITS; i++) {
+		if (s->limits[i] == NULL ||
+		    keeps_limit(i, value, s->limits[i]) || !problem(c, at))
+			continue;
+		strbuf_add_str(c->problems, limits[i].words);
+		number_write(c->problems, s->limits[i]);
+	}
 }
 
 /* Characters of valid UTF-8: every byte but the continuations starts one. */
@@ -204,25 +229,63 @@ check_string(struct check *c, const struct schema *s, const cJSON *value,
 		    s->max_length);
 }
 
+static bool is_equal(const cJSON *a, const cJSON *b);
+
+static bool
+has_equal(const cJSON *object, const cJSON *of)
+{
+	const cJSON *item =
+	    cJSON_GetObjectItemCaseSensitive(object, of->string);
+
+	return item != NULL && is_equal(item, of);
+}
+
+/* Members in any order; of each name one. */
+static bool
+is_equal_list(const cJSON *a, const cJSON *b)
+{
+	const cJSON *item, *other = b->child;
+
+	if (cJSON_GetArraySize(a) != cJSON_GetArraySize(b))
+		return false;
+	cJSON_ArrayForEach(item, a) {
+		if (cJSON_IsObject(a) ? !has_equal(b, item) :
+		    !is_equal(item, other))
+			return false;
+		other = other->next;
+	}
+	return true;
+}
+
+/* As cJSON_Compare(), but with numbers as they are written. */
+static bool
+is_equal(const cJSON *a, const cJSON *b)
+{
+	if (cJSON_IsNumber(a) && cJSON_IsNumber(b))
+		return number_compare(a, b) == 0;
+	if ((cJSON_IsArray(a) && cJSON_IsArray(b)) ||
+	    (cJSON_IsObject(a) && cJSON_IsObject(b)))
+		return is_equal_list(a, b);
+	return cJSON_Compare(a, b, true);
+}
+
 static void
 check_choices(struct check *c, const struct schema *s, const cJSON *value,
     const struct place *at)
 {
-	const char *between = "must be one of ";
+	bool one = cJSON_GetArraySize(s->choices) == 1;
+	const char *between = one ? "must be " : "must be one of ";
 	const cJSON *choice;
 
 	cJSON_ArrayForEach(choice, s->choices) {
-		if (cJSON_Compare(choice, value, true))
+		if (is_equal(choice, value))
 			return;
 	}
 	if (!problem(c, at))
 		return;
 	cJSON_ArrayForEach(choice, s->choices) {
-		char *text = cJSON_PrintUnformatted(choice);
-
 		strbuf_add_str(c->problems, between);
-		strbuf_add_str(c->problems, text ? text : "?");
-		free(text);
+		number_write_tree(c->problems, choice);
 		between = ", ";
 	}
 }

@@ -31,15 +31,24 @@ struct property {
 	bool required;
 };
 
+enum limit {
+	LIMIT_MINIMUM,
+	LIMIT_MAXIMUM,
+	LIMIT_ABOVE,             /* exclusiveMinimum */
+	LIMIT_BELOW,             /* exclusiveMaximum */
+	SCHEMA_LIMITS
+};
+
 struct schema {
 	unsigned types;          /* enum type, or-ed */
 	struct property *properties;
 	size_t property_count;
+	bool patterned;          /* patternProperties */
 	bool closed;             /* additionalProperties: false */
 	struct schema *others;   /* additionalProperties: a schema */
 	struct schema *items;
-	cJSON *choices;          /* enum */
-	double minimum, maximum;
+	cJSON *choices;          /* enum, or a list of const alone */
+	cJSON *limits[SCHEMA_LIMITS];  /* NULL: none */
 	double min_length, max_length;
 };
 

@@ -67,7 +67,8 @@ struct tool {
 	 * Runs a call whose arguments (an object, never NULL) fit the input
 	 * schema. It answers exactly once with one of the functions below: at
 	 * once, or later from the event loop, keeping call until then. It must
-	 * not block. args is borrowed and lives as long as the call.
+	 * not block. args is borrowed and lives as long as the call. A number that
+	 * its double would change has its text as valuestring (number.h).
 	 */
 	void (*run)(struct call *call, const cJSON *args);
 	/*
