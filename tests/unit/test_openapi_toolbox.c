@@ -112,7 +112,23 @@ static const struct {
 	    ALL, "post_a https://a f" },
 	{ V2 "  /a: {post: {consumes: [text/xml], parameters: [{in: body, name:"
 	     " b, schema: {}}]}}",
-	    ALL, SKIPPED("no body that can be made: it takes no JSON") },
+	    ALL, "post_a https://a body" },
+	{ V2 "  /a: {post: {consumes: [text/xml, image/png], parameters: [{in: "
+	     "body, name: b, schema: {properties: {x: {}}}}]}}",
+	    ALL,
+	    SKIPPED("no body that can be made: image/png is neither JSON, form "
+		    "nor text, and its schema no string") },
+	{ V2 "  /a: {post: {consumes: [multipart/form-data], parameters: [{in: "
+	     "body, name: b, schema: {properties: {x: {}}}}]}}",
+	    ALL, "post_a https://a x" },
+	{ V3 "  /a: {get: {$ref: '#/x/a', x: 1}, put: {$ref: '#/x/b'}}\n"
+	     "x: {a: {operationId: b, parameters: [{in: query, name: c}]}}",
+	    ALL,
+	    "b http://a c; skipped: the reference #/x/b leads nowhere" },
+	{ V3 "  '/a#one': {get: {}}\n  '/a?q={x}': {get: {}}", ALL,
+	    "get_a_one http://a; "
+	    SKIPPED("its path is none: it must begin with /, without blanks "
+		    "and unpaired braces") },
 	{ V2 "  /a: {get: {parameters: [{in: query, name: q, required: true, "
 	     "collectionFormat: odd}]}}",
 	    ALL,
@@ -130,8 +146,8 @@ static const struct {
 	     "header}, {name: 'a ', in: query}, {name: 'a b', in: header}]}}",
 	    ALL, "get_a http://a a a_header a_" },
 	{ V3 "  /a b: {get: {}}", ALL,
-	    SKIPPED("its path is none: it must begin with /, without query, "
-		    "blanks and unpaired braces") },
+	    SKIPPED("its path is none: it must begin with /, without blanks "
+		    "and unpaired braces") },
 	{ V3 "  /a: {post: {requestBody: {content: {application/xml: {}, "
 	     "text/csv: {}}}}}",
 	    ALL, "post_a http://a body" },

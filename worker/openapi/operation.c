@@ -47,24 +47,39 @@ strings_of(struct arena *arena, const struct node *array)
 	return out;
 }
 
+/* Visible characters, with {parameters} where those may be. */
+static bool
+is_template(struct slice s, bool parameters)
+{
+	bool open = false;
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i];
+
+		if (c <= ' ' || c == 0x7f || c == '\\')
+			return false;
+		if (c != '{' && c != '}')
+			continue;
+		if (!parameters || open != (c == '}'))
+			return false;
+		open = c == '{';
+	}
+	return !open;
+}
+
 static bool
 path_ok(const char *path)
 {
-	unsigned open = 0;
+	size_t n = operation_path_length(path);
 
-	if (path[0] != '/')
-		return false;
-	for (; *path != '\0'; path++) {
-		unsigned char c = (unsigned char)*path;
+	return path[0] == '/' && is_template(slice_of(path, n), true) &&
+	       is_template(slice_str(path + n), false);
+}
 
-		if (c <= ' ' || c == 0x7f || strchr("?#\\", c) != NULL)
-			return false;
-		open += c == '{';
-		if (open > 1 || (c == '}' && open == 0))
-			return false;
-		open -= c == '}';
-	}
-	return open == 0;
+size_t
+operation_path_length(const char *path)
+{
+	return strcspn(path, "?#");
 }
 
 void
@@ -81,8 +96,8 @@ operation_read(struct operation *op, struct arena *arena)
 		operation_skip(op, arena, "it is not described by an object");
 	else if (!path_ok(op->path))
 		operation_skip(op, arena,
-		    "its path is none: it must begin with /, without query, "
-		    "blanks and unpaired braces");
+		    "its path is none: it must begin with /, without blanks "
+		    "and unpaired braces");
 }
 
 /* Servers ---------------------------------------------------------------- */

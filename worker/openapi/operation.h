@@ -101,6 +101,12 @@ void operation_read(struct operation *op, struct arena *arena);
 bool operation_map(
     struct spec *s, struct operation *op, struct arena *arena) MUST_CHECK;
 
+/*
+ * Of a path as descriptions have it, the part that is a path: some add a query,
+ * which belongs to each request, or a fragment, to tell operations apart.
+ */
+size_t operation_path_length(const char *path);
+
 /* Shared by the files that map: */
 
 /* Sets op->skipped; false. */

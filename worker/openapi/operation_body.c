@@ -30,7 +30,7 @@ type_ends(struct slice type, const char *end)
 	return type.n >= n && strncasecmp(type.p + type.n - n, end, n) == 0;
 }
 
-/* Best first; the number of its row, or that of rows when it is none. */
+/* Best first; the number of its row. The last is of all others. */
 static size_t
 rank(struct slice type, enum body_kind *kind)
 {
@@ -42,30 +42,28 @@ rank(struct slice type, enum body_kind *kind)
 		type_is(type, "multipart/form-data"),
 		type.n > 5 && strncasecmp(type.p, "text/", 5) == 0,
 		type_is(type, "application/octet-stream"),
+		true,
 	};
 	static const enum body_kind kinds[ARRAY_LEN(fits)] = { BODY_JSON,
 		BODY_JSON, BODY_JSON, BODY_FORM, BODY_MULTIPART, BODY_RAW,
-		BODY_RAW };
+		BODY_RAW, BODY_RAW };
+	size_t i = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(fits); i++) {
-		if (fits[i]) {
-			*kind = kinds[i];
-			return i;
-		}
-	}
-	return ARRAY_LEN(fits);
+	while (!fits[i])
+		i++;
+	*kind = kinds[i];
+	return i;
 }
 
+/* What becomes a header; ranges (image/…) are none, then it is otherwise. */
 static const char *
-media_type_of(struct arena *arena, struct slice type)
+media_type_of(struct arena *arena, struct slice type, const char *otherwise)
 {
 	for (size_t i = 0; i < type.n; i++) {
-		/* It becomes a header. */
-		if ((unsigned char)type.p[i] < ' ' || type.p[i] == 0x7f)
-			return "application/octet-stream";
+		if ((unsigned char)type.p[i] < ' ' || type.p[i] == 0x7f ||
+		    type.p[i] == '*')
+			return otherwise;
 	}
-	if (memchr(type.p, '*', type.n) != NULL)
-		return "application/json";
 	return arena_dup(arena, type);
 }
 
@@ -130,7 +128,8 @@ read_encoding(
 	p->encoding.explode = explode != NULL ? node_is_true(explode)
 					      : p->encoding.style == STYLE_FORM;
 	if (type.p != NULL && memchr(type.p, ',', type.n) == NULL)
-		p->encoding.content_type = media_type_of(arena, type);
+		p->encoding.content_type =
+		    media_type_of(arena, type, "application/octet-stream");
 	p->encoding.json = type.n > 0 && type_ends(type, "json");
 }
 
@@ -217,58 +216,114 @@ map_whole(struct operation *op, struct arena *arena, struct place schema,
 	op->parameter_count++;
 }
 
-/* OpenAPI 3 -------------------------------------------------------------- */
+/* Choosing --------------------------------------------------------------- */
 
-static const struct member *
-choose(struct place content, enum body_kind *kind)
+/* A way to write the body, among those that the description offers. */
+struct way {
+	size_t rank; /* the least is best */
+	enum body_kind kind;
+	struct slice type;
+	struct place at; /* what has its schema */
+	const struct node *encodings;
+};
+
+/* Whether one string can be it: text, or bytes of whatever media type. */
+static bool
+can_be_string(struct place schema)
 {
-	const struct member *best = NULL;
-	size_t best_rank = SIZE_MAX;
-	enum body_kind as = BODY_NONE;
+	static const char *const others[] = { "properties", "items", "allOf",
+		NULL };
+	const struct node *type = node_get(schema.node, "type");
 
-	for (size_t i = 0; i < node_count(content.node); i++) {
-		const struct member *m = node_member(content.node, i);
-		size_t at = rank(member_name(m), &as);
-
-		if (as != BODY_NONE && at < best_rank) {
-			best = m;
-			best_rank = at;
-			*kind = as;
-		}
-		as = BODY_NONE;
-	}
-	return best;
+	return type == NULL ? !has_any(schema, others)
+			    : node_eq(type, "string") || node_eq(type, "file");
 }
+
+static bool
+is_range(struct slice type)
+{
+	return memchr(type.p, '*', type.n) != NULL;
+}
+
+static void
+consider(struct spec *s, struct way *best, struct way one)
+{
+	struct place schema = refs_get(s->refs, one.at, "schema");
+
+	if (one.type.n == 0)
+		return;
+	one.rank = rank(one.type, &one.kind);
+	/* Of anything, bytes are sent as such, and not as a string of JSON. */
+	if (is_range(one.type) && is_file(s, schema))
+		one.kind = BODY_RAW;
+	if (one.rank < best->rank &&
+	    (one.kind != BODY_RAW || can_be_string(schema)))
+		*best = one;
+}
+
+static struct way
+no_way(void)
+{
+	return (struct way){ .rank = SIZE_MAX };
+}
+
+static const char *
+otherwise(const struct way *way)
+{
+	if (way->kind != BODY_RAW)
+		return "application/json";
+	return type_is(way->type, "text/*") ? "text/plain"
+					    : "application/octet-stream";
+}
+
+/* first: a media type, for the reason when there is no way. */
+static bool
+map_way(struct spec *s, struct operation *op, struct arena *arena,
+    const struct way *way, struct slice first, struct place says)
+{
+	struct place schema = place_get(way->at, "schema"), target = schema;
+	struct strbuf error = STRBUF_INIT(512);
+	bool ok;
+
+	if (way->rank == SIZE_MAX)
+		return operation_skip(op, arena,
+		    "no body that can be made: %.*s is neither JSON, form nor "
+		    "text, and its schema no string",
+		    SLICE_ARG(first));
+	op->body = (struct body){ .kind = way->kind,
+		.media_type =
+		    media_type_of(arena, way->type, otherwise(way)),
+		.required = node_is_true(node_get(says.node, "required")) };
+	ok = refs_follow(s->refs, &target, &error);
+	if (!ok)
+		operation_skip(op, arena, "its body: %s", strbuf_str(&error));
+	else if (!map_flat(s, op, arena, target, way->encodings))
+		map_whole(op, arena, schema,
+		    node_string(node_get(says.node, "description")));
+	strbuf_release(&error);
+	return ok;
+}
+
+/* OpenAPI 3 -------------------------------------------------------------- */
 
 static bool
 map_content(struct spec *s, struct operation *op, struct arena *arena,
     struct place request)
 {
 	struct place content = place_get(request, "content");
-	const struct member *m = choose(content, &op->body.kind);
-	struct slice says = node_string(node_get(request.node, "description"));
-	struct place schema, target;
-	struct strbuf error = STRBUF_INIT(512);
-	bool ok;
+	struct way best = no_way();
 
-	if (m == NULL)
-		return operation_skip(op, arena,
-		    "no body that can be made: %.*s is neither JSON, form nor "
-		    "text",
-		    SLICE_ARG(member_name(node_member(content.node, 0))));
-	op->body.media_type = media_type_of(arena, member_name(m));
-	op->body.required = node_is_true(node_get(request.node, "required"));
-	schema =
-	    place_get((struct place){ content.document, &m->value }, "schema");
-	target = schema;
-	ok = refs_follow(s->refs, &target, &error);
-	if (!ok)
-		operation_skip(op, arena, "its body: %s", strbuf_str(&error));
-	else if (!map_flat(
-		     s, op, arena, target, node_get(&m->value, "encoding")))
-		map_whole(op, arena, schema, says);
-	strbuf_release(&error);
-	return ok;
+	for (size_t i = 0; i < node_count(content.node); i++) {
+		const struct member *m = node_member(content.node, i);
+		struct place of = { content.document, &m->value };
+
+		consider(s, &best,
+		    (struct way){ .type = member_name(m),
+			.at = of,
+			.encodings = node_get(of.node, "encoding") });
+	}
+	return map_way(s, op, arena, &best,
+	    member_name(node_member(content.node, 0)), request);
 }
 
 static bool
@@ -283,56 +338,55 @@ map_request(struct spec *s, struct operation *op, struct arena *arena)
 	strbuf_release(&error);
 	if (!ok)
 		return false;
-	if (node_count(node_get(request.node, "content")) == 0)
+	if (node_count(node_get(request.node, "content")) == 0 ||
+	    !node_is(node_get(request.node, "content"), NODE_OBJECT))
 		return true;
 	return map_content(s, op, arena, request);
 }
 
 /* Swagger 2.0 ------------------------------------------------------------ */
 
-static bool
-consumes(const struct spec *s, const struct operation *op, const char *wanted)
+/* The media types that it takes, or none. */
+static const struct node *
+consumed(const struct spec *s, const struct operation *op)
 {
 	const struct node *list = node_get(op->at.node, "consumes");
 
 	if (list == NULL)
 		list = node_get(s->root.node, "consumes");
-	for (size_t i = 0; node_is(list, NODE_ARRAY) && i < node_count(list);
-	     i++) {
-		struct slice type = node_string(node_item(list, i));
+	return node_is(list, NODE_ARRAY) ? list : NULL;
+}
 
-		if (type_is(type, wanted) ||
-		    (*wanted == '+' && type_ends(type, wanted)))
+static bool
+consumes_parts(const struct spec *s, const struct operation *op)
+{
+	const struct node *list = consumed(s, op);
+
+	for (size_t i = 0; i < node_count(list); i++) {
+		if (type_is(node_string(node_item(list, i)),
+			"multipart/form-data"))
 			return true;
 	}
-	/* Nothing said: JSON is what such descriptions mean. */
-	return node_count(list) == 0 && strcmp(wanted, "application/json") == 0;
+	return false;
 }
 
 static bool
 map_swagger_body(
     struct spec *s, struct operation *op, struct arena *arena, struct place at)
 {
-	struct place schema = place_get(at, "schema"), target = schema;
-	struct strbuf error = STRBUF_INIT(512);
-	bool ok = refs_follow(s->refs, &target, &error);
+	const struct node *list = consumed(s, op);
+	struct way best = no_way(), one = { .at = at };
 
-	op->body = (struct body){
-		.kind = BODY_JSON,
-		.media_type = "application/json",
-		.required = node_is_true(node_get(at.node, "required")),
-	};
-	if (!consumes(s, op, "application/json") && !consumes(s, op, "+json") &&
-	    !consumes(s, op, "*/*"))
-		ok = operation_skip(
-		    op, arena, "no body that can be made: it takes no JSON");
-	else if (!ok)
-		operation_skip(op, arena, "its body: %s", strbuf_str(&error));
-	else if (!map_flat(s, op, arena, target, NULL))
-		map_whole(op, arena, schema,
-		    node_string(node_get(at.node, "description")));
-	strbuf_release(&error);
-	return ok;
+	for (size_t i = 0; i < node_count(list); i++) {
+		one.type = node_string(node_item(list, i));
+		consider(s, &best, one);
+	}
+	if (node_count(list) == 0) {
+		/* JSON is what such descriptions mean. */
+		one.type = SLICE("application/json");
+		consider(s, &best, one);
+	}
+	return map_way(s, op, arena, &best, one.type, at);
 }
 
 static bool
@@ -360,7 +414,7 @@ map_swagger_field(
 		    "collectionFormat unknown",
 		    p->name);
 	op->parameter_count++;
-	if (file || consumes(s, op, "multipart/form-data"))
+	if (file || consumes_parts(s, op))
 		op->body.kind = BODY_MULTIPART;
 	else if (op->body.kind == BODY_NONE)
 		op->body.kind = BODY_FORM;

@@ -89,17 +89,16 @@ static bool
 add_path(struct request *r, const struct operation *op, const cJSON *args,
     struct strbuf *error)
 {
-	const char *p = op->path;
+	const char *p = op->path, *last = p + operation_path_length(p);
 	size_t from = r->path.n;
 
-	while (*p != '\0') {
-		size_t n = strcspn(p, "{");
-		const char *end;
+	while (p < last) {
+		const char *open = memchr(p, '{', (size_t)(last - p)), *end;
 
-		strbuf_add(&r->path, p, n);
-		p += n;
-		if (*p == '\0')
+		strbuf_add(&r->path, p, (size_t)((open ? open : last) - p));
+		if (open == NULL)
 			break;
+		p = open;
 		end = strchr(p, '}');
 		if (!add_path_value(r,
 			path_parameter(
@@ -108,6 +107,8 @@ add_path(struct request *r, const struct operation *op, const cJSON *args,
 			return false;
 		p = end + 1;
 	}
+	if (*last == '?')
+		strbuf_add(&r->query, last + 1, strcspn(last + 1, "#"));
 	return check_steps(r, from, error);
 }
 

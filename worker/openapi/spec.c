@@ -60,6 +60,22 @@ add(struct spec *s, const char *method, struct slice path, struct place item)
 	return op;
 }
 
+/* Not in the specification, and yet many keep each operation in a file. */
+static void
+add_operation(struct spec *s, struct operation *op, struct place at)
+{
+	struct strbuf error = STRBUF_INIT(512);
+
+	if (refs_follow(s->refs, &at, &error)) {
+		op->at = at;
+		operation_read(op, &s->arena);
+	} else {
+		operation_read(op, &s->arena);
+		operation_skip(op, &s->arena, "%s", strbuf_str(&error));
+	}
+	strbuf_release(&error);
+}
+
 static void
 add_item(struct spec *s, struct slice path, struct place item)
 {
@@ -73,12 +89,9 @@ add_item(struct spec *s, struct slice path, struct place item)
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
 		struct place at = place_get(item, methods[i].key);
 
-		if (at.node == NULL || node_get(item.node, "$ref") != NULL)
-			continue;
-		struct operation *op = add(s, methods[i].method, path, item);
-
-		op->at = at;
-		operation_read(op, &s->arena);
+		if (at.node != NULL && node_get(item.node, "$ref") == NULL)
+			add_operation(s,
+			    add(s, methods[i].method, path, item), at);
 	}
 	strbuf_release(&error);
 }
