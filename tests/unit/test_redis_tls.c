@@ -17,7 +17,7 @@ make_certificates(void)
 	    "-subj '/CN=test CA' -days 2");
 	shell("openssl req -x509 " NEW_KEY "-keyout other.key -out other.crt "
 	    "-subj '/CN=other CA' -days 2");
-	shell(SIGNED "-keyout peer.key -out peer.crt -subj /CN=redis "
+	shell(SIGNED "-keyout server.key -out server.crt -subj /CN=redis "
 	    "-days 2 -addext basicConstraints=critical,CA:FALSE "
 	    "-addext subjectAltName=DNS:redis.test,IP:127.0.0.1");
 	shell("openssl req " NEW_KEY "-keyout expired.key -out expired.csr "
