@@ -30,7 +30,7 @@ START_TEST(a_half_closed_client_gets_an_answer_that_comes_later)
 	WAIT(held_count == 1);
 	client_finish(&c);
 	turn();
-	ck_assert_uint_eq(http_server_connections(server), 1);
+	ck_assert_uint_eq(http_server_connections(echo_server), 1);
 	answer_held(0);
 	client_expect(&c, 200, "/later");
 	WAIT(c.eof);
@@ -62,7 +62,7 @@ START_TEST(a_half_closed_client_gets_a_large_answer_whole)
 	struct client c;
 	struct answer a;
 
-	client_open(&c, &address, address_len, 4096);
+	client_open(&c, &echo_address, echo_address_len, 4096);
 	client_pause(&c);
 	client_say(&c, GET("/big"));
 	WAIT(handled == 1);
@@ -117,21 +117,21 @@ START_TEST(an_unfinished_request_times_out)
 	struct client c;
 
 	open_client(&c);
-	WAIT(http_server_connections(server) == 1);
+	WAIT(http_server_connections(echo_server) == 1);
 	client_say(&c, unfinished[_i].text);
 	turn();
 	if (strncmp(unfinished[_i].text, GET("/x"), strlen(GET("/x"))) == 0)
 		client_expect(&c, 200, NULL);
-	pass_ms(unfinished[_i].patience_ms - 1);
+	echo_pass_ms(unfinished[_i].patience_ms - 1);
 	ck_assert(!c.eof);
 	ck_assert_uint_eq(c.in.n, 0);
-	pass_ms(1);
+	echo_pass_ms(1);
 	if (unfinished[_i].status != 0)
 		client_expect(&c, unfinished[_i].status, NULL);
 	WAIT(c.eof);
 	ck_assert_uint_eq(c.in.n, 0);
 	client_close(&c);
-	WAIT(http_server_connections(server) == 0);
+	WAIT(http_server_connections(echo_server) == 0);
 }
 END_TEST
 
@@ -144,12 +144,12 @@ START_TEST(single_bytes_do_not_buy_time)
 	client_say(&c, head);
 	turn();
 	for (unsigned i = 0; i < 9; i++) {
-		pass_ms(HEAD_MS / 10);
+		echo_pass_ms(HEAD_MS / 10);
 		client_say(&c, "x");
 		turn();
 		ck_assert_uint_eq(c.in.n, 0);
 	}
-	pass_ms(HEAD_MS / 10);
+	echo_pass_ms(HEAD_MS / 10);
 	client_expect(&c, 408, NULL);
 	WAIT(c.eof);
 	client_close(&c);
@@ -163,15 +163,15 @@ START_TEST(the_body_has_its_own_time)
 	open_client(&c);
 	client_say(&c, "POST /x HTTP/1.1\r\nHost: h\r\n");
 	turn();
-	pass_ms(HEAD_MS - 1);
+	echo_pass_ms(HEAD_MS - 1);
 	client_say(&c, "Content-Length: 2\r\n\r\n");
 	turn();
-	pass_ms(BODY_MS - 1);
+	echo_pass_ms(BODY_MS - 1);
 	client_say(&c, "ok");
 	client_expect(&c, 200, "3 /x ok");
-	pass_ms(IDLE_MS - 1);
+	echo_pass_ms(IDLE_MS - 1);
 	ck_assert(!c.eof);
-	pass_ms(1);
+	echo_pass_ms(1);
 	WAIT(c.eof);
 	client_close(&c);
 }
@@ -184,7 +184,7 @@ START_TEST(a_handler_may_take_any_time)
 	open_client(&c);
 	client_say(&c, GET("/later"));
 	WAIT(held_count == 1);
-	pass_ms(10 * IDLE_MS);
+	echo_pass_ms(10 * IDLE_MS);
 	answer_held(0);
 	client_expect(&c, 200, "/later");
 	client_close(&c);
@@ -199,9 +199,9 @@ START_TEST(a_client_that_never_closes_is_closed_after_its_last_answer)
 	client_say(&c, GET_CLOSE("/x"));
 	client_expect(&c, 200, "1 /x ");
 	WAIT(c.eof);
-	ck_assert_uint_eq(http_server_connections(server), 1);
-	pass_ms(LINGER_MS);
-	ck_assert_uint_eq(http_server_connections(server), 0);
+	ck_assert_uint_eq(http_server_connections(echo_server), 1);
+	echo_pass_ms(LINGER_MS);
+	ck_assert_uint_eq(http_server_connections(echo_server), 0);
 	client_close(&c);
 }
 END_TEST
@@ -212,12 +212,12 @@ START_TEST(a_last_answer_is_given_the_time_to_arrive)
 	struct client c;
 	struct answer a;
 
-	client_open(&c, &address, address_len, 4096);
+	client_open(&c, &echo_address, echo_address_len, 4096);
 	client_pause(&c);
 	client_say(&c, GET_CLOSE("/big"));
 	WAIT(handled == 1);
-	pass_ms(LINGER_MS);
-	pass_ms(LINGER_MS);
+	echo_pass_ms(LINGER_MS);
+	echo_pass_ms(LINGER_MS);
 	client_resume(&c);
 	WAIT(client_take(&c, &a, false) || c.eof || c.reset);
 	ck_assert_uint_eq(a.body.n, BIG);
@@ -243,7 +243,7 @@ START_TEST(a_refused_client_that_goes_on_sending_reads_why)
 	ck_assert(!c.reset);
 	ck_assert_uint_eq(handled, 0);
 	client_close(&c);
-	WAIT(http_server_connections(server) == 0);
+	WAIT(http_server_connections(echo_server) == 0);
 }
 END_TEST
 
@@ -298,15 +298,15 @@ START_TEST(a_stuck_reader_is_dropped)
 {
 	struct client c;
 
-	client_open(&c, &address, address_len, 4096);
+	client_open(&c, &echo_address, echo_address_len, 4096);
 	client_pause(&c);
 	client_say(&c, GET("/big"));
 	WAIT(handled == 1);
-	pass_ms(STUCK_MS - 1);
-	ck_assert_uint_eq(http_server_connections(server), 1);
-	pass_ms(1);
-	ck_assert_uint_eq(http_server_connections(server), 0);
-	ck_assert_int_eq(stat_of(STAT_CLOSED_SLOW), 1);
+	echo_pass_ms(STUCK_MS - 1);
+	ck_assert_uint_eq(http_server_connections(echo_server), 1);
+	echo_pass_ms(1);
+	ck_assert_uint_eq(http_server_connections(echo_server), 0);
+	ck_assert_int_eq(echo_stat_of(STAT_CLOSED_SLOW), 1);
 	client_close(&c);
 }
 END_TEST
@@ -315,10 +315,10 @@ START_TEST(answers_that_nobody_reads_are_bounded)
 {
 	struct client c;
 
-	client_open(&c, &address, address_len, 4096);
+	client_open(&c, &echo_address, echo_address_len, 4096);
 	client_pause(&c);
 	client_say(&c, GET("/big") GET("/big") GET("/big") GET("/big"));
-	WAIT(http_server_connections(server) == 0);
+	WAIT(http_server_connections(echo_server) == 0);
 	ck_assert_uint_le(handled, 3);
 	client_close(&c);
 }

@@ -35,8 +35,8 @@ START_TEST(a_connection_serves_one_request_after_another)
 		client_say(&c, GET("/again"));
 		client_expect(&c, 200, "1 /again ");
 	}
-	ck_assert_int_eq(stat_of(STAT_CONNECTIONS_ACCEPTED), 1);
-	ck_assert_int_eq(stat_of(STAT_REQUESTS), 100);
+	ck_assert_int_eq(echo_stat_of(STAT_CONNECTIONS_ACCEPTED), 1);
+	ck_assert_int_eq(echo_stat_of(STAT_REQUESTS), 100);
 	client_close(&c);
 }
 END_TEST
@@ -273,7 +273,7 @@ START_TEST(the_next_request_waits_for_the_answer_before_it)
 	WAIT(held_count == 1);
 	turn();
 	ck_assert_uint_eq(handled, 1);
-	ck_assert_uint_eq(http_server_busy(server), 1);
+	ck_assert_uint_eq(http_server_busy(echo_server), 1);
 	answer_held(0);
 	client_expect(&c, 200, "/later");
 	client_expect(&c, 200, "1 /b ");
@@ -282,7 +282,7 @@ START_TEST(the_next_request_waits_for_the_answer_before_it)
 	answer_held(1);
 	client_expect(&c, 200, "/later?2");
 	client_expect(&c, 200, "1 /d ");
-	ck_assert_uint_eq(http_server_busy(server), 0);
+	ck_assert_uint_eq(http_server_busy(echo_server), 0);
 	client_close(&c);
 }
 END_TEST
@@ -345,7 +345,7 @@ START_TEST(a_client_that_left_is_forgotten_when_it_is_answered)
 	client_say(&c, GET("/later"));
 	WAIT(held_count == 1);
 	client_abort(&c);
-	WAIT(http_server_connections(server) == 0);
+	WAIT(http_server_connections(echo_server) == 0);
 	answer_held(0);
 	turn();
 }
@@ -363,7 +363,7 @@ START_TEST(a_held_connection_outlives_its_answer)
 	client_expect(&c, 200, "once");
 	WAIT(c.eof);
 	client_close(&c);
-	WAIT(http_server_connections(server) == 0);
+	WAIT(http_server_connections(echo_server) == 0);
 	turn();
 	echo_respond(held[0], SLICE("thrice"));
 	http_release(held[0]);

@@ -10,7 +10,7 @@ START_TEST(accepting_pauses_at_the_limit_and_resumes)
 {
 	struct client c[6];
 
-	http_server_free(server);
+	http_server_free(echo_server);
 	echo_start(3);
 	for (unsigned i = 0; i < ARRAY_LEN(c); i++) {
 		open_client(&c[i]);
@@ -19,15 +19,15 @@ START_TEST(accepting_pauses_at_the_limit_and_resumes)
 	for (unsigned i = 0; i < 3; i++)
 		client_expect(&c[i], 200, "1 /x ");
 	turn();
-	ck_assert_uint_eq(http_server_connections(server), 3);
-	ck_assert_int_eq(stat_of(STAT_CONNECTIONS_ACCEPTED), 3);
-	ck_assert_int_ge(stat_of(STAT_CONNECTIONS_PAUSED), 1);
+	ck_assert_uint_eq(http_server_connections(echo_server), 3);
+	ck_assert_int_eq(echo_stat_of(STAT_CONNECTIONS_ACCEPTED), 3);
+	ck_assert_int_ge(echo_stat_of(STAT_CONNECTIONS_PAUSED), 1);
 	for (unsigned i = 3; i < ARRAY_LEN(c); i++)
 		ck_assert_uint_eq(c[i].in.n, 0);
 	client_close(&c[0]);
 	client_expect(&c[3], 200, "1 /x ");
 	turn();
-	ck_assert_uint_eq(http_server_connections(server), 3);
+	ck_assert_uint_eq(http_server_connections(echo_server), 3);
 	client_close(&c[1]);
 	client_close(&c[2]);
 	client_expect(&c[4], 200, "1 /x ");
@@ -41,12 +41,12 @@ START_TEST(who_waits_to_be_accepted_is_served_when_listening_ends)
 {
 	struct client c[4];
 
-	http_server_free(server);
+	http_server_free(echo_server);
 	echo_start(1);
 	for (unsigned i = 0; i < ARRAY_LEN(c); i++)
 		open_client(&c[i]);
-	WAIT(http_server_connections(server) == 1);
-	http_server_stop_listening(server);
+	WAIT(http_server_connections(echo_server) == 1);
+	http_server_stop_listening(echo_server);
 	for (unsigned i = 0; i < ARRAY_LEN(c); i++) {
 		client_say(&c[i], GET("/x"));
 		client_expect(&c[i], 200, "1 /x ");
@@ -58,14 +58,14 @@ END_TEST
 
 START_TEST(a_taken_port_is_refused)
 {
-	struct http_options options = { .max_connections = 1, .stats = stats };
+	struct http_options options = { .max_connections = 1, .stats = echo_stats };
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	struct sockaddr_storage taken = free_address(&address_len);
+	struct sockaddr_storage taken = free_address(&echo_address_len);
 
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&taken, address_len), 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&taken, echo_address_len), 0);
 	ck_assert_int_eq(listen(fd, 1), 0);
 	ck_assert_ptr_null(http_server_new(base, (struct sockaddr *)&taken,
-	    address_len, &options));
+	    echo_address_len, &options));
 	close(fd);
 }
 END_TEST
@@ -84,8 +84,8 @@ START_TEST(winding_down_answers_and_closes)
 	client_say(&half, POST("/x", "2", "o"));
 	WAIT(held_count == 1);
 	turn();
-	ck_assert_uint_eq(http_server_busy(server), 2);
-	http_server_wind_down(server);
+	ck_assert_uint_eq(http_server_busy(echo_server), 2);
+	http_server_wind_down(echo_server);
 	answer_held(0);
 	WAIT(client_take(&busy, &a, false));
 	ck_assert_ptr_nonnull(strstr(a.head.p, "Connection: close\r\n"));
@@ -96,13 +96,13 @@ START_TEST(winding_down_answers_and_closes)
 	WAIT(half.eof);
 	client_close(&busy);
 	client_close(&half);
-	WAIT(http_server_busy(server) == 0);
-	ck_assert_uint_eq(http_server_connections(server), 1);
+	WAIT(http_server_busy(echo_server) == 0);
+	ck_assert_uint_eq(http_server_connections(echo_server), 1);
 	client_say(&idle, GET("/y"));
 	client_expect(&idle, 200, "1 /y ");
 	WAIT(idle.eof);
 	client_close(&idle);
-	WAIT(http_server_connections(server) == 0);
+	WAIT(http_server_connections(echo_server) == 0);
 }
 END_TEST
 
@@ -111,11 +111,11 @@ START_TEST(winding_down_lets_an_answer_arrive)
 	struct client c;
 	struct answer a;
 
-	client_open(&c, &address, address_len, 4096);
+	client_open(&c, &echo_address, echo_address_len, 4096);
 	client_pause(&c);
 	client_say(&c, GET("/big"));
 	WAIT(handled == 1);
-	http_server_wind_down(server);
+	http_server_wind_down(echo_server);
 	turn();
 	client_resume(&c);
 	WAIT(client_take(&c, &a, false) || c.eof || c.reset);

@@ -36,7 +36,7 @@ write_big(void)
 static void
 open_stream_client(struct client *c, const char *request, int receive_bytes)
 {
-	client_open(c, &address, address_len, receive_bytes);
+	client_open(c, &echo_address, echo_address_len, receive_bytes);
 	client_say(c, request);
 	WAIT(client_has(c, "\r\n\r\n"));
 	ck_assert_ptr_nonnull(stream);
@@ -75,7 +75,7 @@ START_TEST(a_stream_is_chunked)
 	ck_assert_str_eq(stream_bytes(&c),
 	    "10\r\n0123456789abcdef\r\n1\r\nx\r\n0\r\n\r\n");
 	client_close(&c);
-	WAIT(http_server_connections(server) == 0);
+	WAIT(http_server_connections(echo_server) == 0);
 	turn();
 	ck_assert_uint_eq(closed, 0);
 }
@@ -119,7 +119,7 @@ START_TEST(a_stream_after_a_request_that_was_kept_in_parts)
 {
 	struct client c;
 
-	client_open(&c, &address, address_len, 0);
+	client_open(&c, &echo_address, echo_address_len, 0);
 	client_say(&c, "GET /str");
 	turn();
 	client_say(&c, "eam HTTP/1.1\r\nHost: h\r\n\r\n" GET("/behind"));
@@ -137,7 +137,7 @@ START_TEST(a_stream_does_not_time_out)
 	struct client c;
 
 	open_stream_client(&c, GET("/stream"), 0);
-	pass_ms(10 * IDLE_MS);
+	echo_pass_ms(10 * IDLE_MS);
 	write_text("hello");
 	WAIT(client_has(&c, "hello"));
 	client_close(&c);
@@ -200,7 +200,7 @@ START_TEST(nobody_is_told_of_a_stream_that_he_let_go)
 	while (try_write("to nobody"))
 		;
 	http_stream_end(stream, "enough");
-	WAIT(http_server_connections(server) == 0);
+	WAIT(http_server_connections(echo_server) == 0);
 	turn();
 	ck_assert_uint_eq(closed, 0);
 }
@@ -244,7 +244,7 @@ START_TEST(a_stream_ended_mid_output_arrives_whole)
 	write_big();
 	ck_assert_uint_gt(http_stream_unsent(stream), 0);
 	http_stream_end(stream, "enough");
-	pass_ms(LINGER_MS + 1);
+	echo_pass_ms(LINGER_MS + 1);
 	client_resume(&c);
 	WAIT(c.eof || c.reset);
 	ck_assert(!c.reset);
@@ -267,12 +267,12 @@ START_TEST(a_stream_that_nobody_reads_is_dropped)
 	client_pause(&c);
 	write_big();
 	turn();
-	pass_ms(STUCK_MS - 1);
+	echo_pass_ms(STUCK_MS - 1);
 	ck_assert_uint_eq(closed, 0);
-	pass_ms(1);
+	echo_pass_ms(1);
 	WAIT(closed == 1);
 	ck_assert_str_eq(closed_reason, "slow_client");
-	ck_assert_int_eq(stat_of(STAT_CLOSED_SLOW), 1);
+	ck_assert_int_eq(echo_stat_of(STAT_CLOSED_SLOW), 1);
 	client_close(&c);
 }
 END_TEST
@@ -291,7 +291,7 @@ START_TEST(a_slow_reader_is_not_dropped)
 		client_resume(&c);
 		WAIT(http_stream_unsent(stream) < before);
 		client_pause(&c);
-		pass_ms(STUCK_MS - 1);
+		echo_pass_ms(STUCK_MS - 1);
 		ck_assert_uint_eq(closed, 0);
 		rests++;
 	}
@@ -310,8 +310,8 @@ START_TEST(a_stream_ended_for_a_stuck_reader_is_dropped_too)
 	write_big();
 	http_stream_end(stream, "enough");
 	turn();
-	pass_ms(STUCK_MS);
-	WAIT(http_server_connections(server) == 0);
+	echo_pass_ms(STUCK_MS);
+	WAIT(http_server_connections(echo_server) == 0);
 	client_close(&c);
 }
 END_TEST
@@ -320,7 +320,7 @@ START_TEST(a_stream_may_be_opened_later)
 {
 	struct client c;
 
-	client_open(&c, &address, address_len, 0);
+	client_open(&c, &echo_address, echo_address_len, 0);
 	client_say(&c, GET("/later"));
 	WAIT(held_count == 1);
 	open_stream(held[0]);
@@ -337,11 +337,11 @@ START_TEST(a_stream_for_a_client_that_left_is_not_opened)
 {
 	struct client c;
 
-	client_open(&c, &address, address_len, 0);
+	client_open(&c, &echo_address, echo_address_len, 0);
 	client_say(&c, GET("/later"));
 	WAIT(held_count == 1);
 	client_abort(&c);
-	WAIT(http_server_connections(server) == 0);
+	WAIT(http_server_connections(echo_server) == 0);
 	open_stream(held[0]);
 	ck_assert_ptr_null(stream);
 	http_release(held[0]);
@@ -355,7 +355,7 @@ START_TEST(freeing_the_server_closes_streams)
 	struct client c;
 
 	open_stream_client(&c, GET("/stream"), 0);
-	http_server_free(server);
+	http_server_free(echo_server);
 	ck_assert_uint_eq(closed, 1);
 	ck_assert_str_eq(closed_reason, "shutdown");
 	echo_start(10);

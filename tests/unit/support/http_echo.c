@@ -8,10 +8,10 @@
 #include "common/strbuf.h"
 #include "tests/unit/support/wait.h"
 
-struct http_server *server;
-struct sockaddr_storage address;
-socklen_t address_len;
-metric_value stats[STAT_COUNT];
+struct http_server *echo_server;
+struct sockaddr_storage echo_address;
+socklen_t echo_address_len;
+metric_value echo_stats[STAT_COUNT];
 static uint64_t now_ms;
 
 struct http_conn *held[HELD_MAX];
@@ -95,7 +95,7 @@ handler(struct http_conn *c, const struct http_request *req, void *arg)
 {
 	struct slice path = req->head->path;
 
-	ck_assert_ptr_eq(arg, &server);
+	ck_assert_ptr_eq(arg, &echo_server);
 	handled++;
 	if (slice_eq_str(path, "/later"))
 		hold(c, req);
@@ -117,11 +117,11 @@ answer_held(unsigned i)
 /* Fixture ----------------------------------------------------------------- */
 
 void
-pass_ms(uint64_t ms)
+echo_pass_ms(uint64_t ms)
 {
 	now_ms += ms;
 	clock_fake(now_ms);
-	http_server_tick(server);
+	http_server_tick(echo_server);
 	turn();
 }
 
@@ -137,14 +137,14 @@ echo_start(unsigned max_connections)
 		.stuck_timeout_ms = STUCK_MS,
 		.max_connections = max_connections,
 		.handler = handler,
-		.arg = &server,
-		.stats = stats,
+		.arg = &echo_server,
+		.stats = echo_stats,
 	};
 
-	address = free_address(&address_len);
-	server = http_server_new(base, (struct sockaddr *)&address, address_len,
-	    &options);
-	ck_assert_ptr_nonnull(server);
+	echo_address = free_address(&echo_address_len);
+	echo_server = http_server_new(base, (struct sockaddr *)&echo_address,
+	    echo_address_len, &options);
+	ck_assert_ptr_nonnull(echo_server);
 }
 
 void
@@ -162,20 +162,20 @@ echo_setup(void)
 void
 echo_teardown(void)
 {
-	http_server_free(server);
+	http_server_free(echo_server);
 	free(big);
-	ck_assert_int_eq(metric_get(&stats[STAT_CONNECTIONS]), 0);
+	ck_assert_int_eq(metric_get(&echo_stats[STAT_CONNECTIONS]), 0);
 	wait_teardown();
 }
 
 void
 open_client(struct client *c)
 {
-	client_open(c, &address, address_len, 0);
+	client_open(c, &echo_address, echo_address_len, 0);
 }
 
 int64_t
-stat_of(enum stat which)
+echo_stat_of(enum stat which)
 {
-	return metric_get(&stats[which]);
+	return metric_get(&echo_stats[which]);
 }

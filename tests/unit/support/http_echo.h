@@ -21,10 +21,10 @@
 #define BODY_MAX (64 * 1024)
 #define BIG ((size_t)768 * 1024)
 
-extern struct http_server *server;
-extern struct sockaddr_storage address;
-extern socklen_t address_len;
-extern metric_value stats[STAT_COUNT];
+extern struct http_server *echo_server;
+extern struct sockaddr_storage echo_address;
+extern socklen_t echo_address_len;
+extern metric_value echo_stats[STAT_COUNT];
 extern char *big;
 
 /* For a checked fixture. */
@@ -33,9 +33,9 @@ void echo_teardown(void);
 /* Another server in the place of one that was freed. */
 void echo_start(unsigned max_connections);
 /* Lets time pass for the server, which otherwise stands still. */
-void pass_ms(uint64_t ms);
+void echo_pass_ms(uint64_t ms);
 void open_client(struct client *c);
-int64_t stat_of(enum stat which);
+int64_t echo_stat_of(enum stat which);
 
 /* What the handler was given, and how often. */
 extern unsigned handled;
