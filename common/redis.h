@@ -125,6 +125,11 @@ size_t redis_pending_count(const struct redis *r);
 uint64_t redis_commands_sent(const struct redis *r);
 /* True for a reply that is an error whose text starts with prefix. */
 bool redis_is_error(const redisReply *reply, const char *prefix);
+/*
+ * Does a server answer like that which cannot be worked with now (loading, or a
+ * replica since a failover)? The command was not run, and the connection ends.
+ */
+bool redis_is_unfit(const redisReply *reply);
 /* A string reply as a slice; SLICE_NONE for NULL, nil and other types. */
 struct slice redis_slice(const redisReply *reply);
 

@@ -140,24 +140,6 @@ log_error_reply(struct redis *r, const redisReply *reply)
 	    LF_S("error", slice_of(reply->str, reply->len)));
 }
 
-/*
- * Answers of a server that cannot be worked with now: after a failover the name
- * leads to another one, after loading the same one will do.
- */
-static bool
-is_unfit(const redisReply *reply)
-{
-	static const char *const prefixes[] = {
-		"LOADING", "MASTERDOWN", "READONLY"
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-		if (redis_is_error(reply, prefixes[i]))
-			return true;
-	}
-	return false;
-}
-
 static void
 dispatch(struct redis *r, const redisReply *reply)
 {
@@ -171,7 +153,7 @@ dispatch(struct redis *r, const redisReply *reply)
 		answer(r, &call, reply);
 	else
 		log_error_reply(r, reply);
-	if (is_unfit(reply))
+	if (redis_is_unfit(reply))
 		redis_doom(r, "server unfit: %s", reply->str);
 }
 
@@ -247,6 +229,21 @@ redis_is_error(const redisReply *reply, const char *prefix)
 {
 	return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
 	    strncmp(reply->str, prefix, strlen(prefix)) == 0;
+}
+
+/* After a failover the name leads to another one; after loading this one will do. */
+bool
+redis_is_unfit(const redisReply *reply)
+{
+	static const char *const prefixes[] = {
+		"LOADING", "MASTERDOWN", "READONLY"
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+		if (redis_is_error(reply, prefixes[i]))
+			return true;
+	}
+	return false;
 }
 
 struct slice

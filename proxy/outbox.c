@@ -52,7 +52,7 @@ static void
 on_added(struct redis *r, const redisReply *reply, void *arg)
 {
 	(void)r;
-	if (reply == NULL)
+	if (reply == NULL || redis_is_unfit(reply))
 		finish(arg, OUTBOX_IN_DOUBT, NULL);
 	else if (reply->type == REDIS_REPLY_ERROR)
 		finish(arg, OUTBOX_REFUSED, reply->str);

@@ -19,8 +19,8 @@ on_queued(struct redis *r, const redisReply *reply, void *arg)
 	struct post *p = arg;
 
 	(void)r;
-	if (reply == NULL) {
-		p->in_doubt = true;
+	if (reply == NULL || redis_is_unfit(reply)) {
+		p->in_doubt = reply == NULL;
 		post_park(p);
 	} else if (reply->type == REDIS_REPLY_ERROR) {
 		log_warn("call not queued", LF("error", reply->str));

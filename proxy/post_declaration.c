@@ -43,7 +43,7 @@ on_declared(struct redis *r, const redisReply *reply, void *arg)
 	struct post *p = arg;
 
 	(void)r;
-	if (reply == NULL) {
+	if (reply == NULL || redis_is_unfit(reply)) {
 		post_park(p);
 		return;
 	}

@@ -15,7 +15,7 @@ on_answer_taken(struct redis *r, const redisReply *reply, void *arg)
 	struct post *p = arg;
 
 	(void)r;
-	if (reply == NULL) {
+	if (reply == NULL || redis_is_unfit(reply)) {
 		/* The same answer twice is harmless: nobody waits for it then. */
 		post_park(p);
 	} else if (reply->type == REDIS_REPLY_ERROR) {

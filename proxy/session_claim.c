@@ -92,7 +92,7 @@ on_claimed(struct redis *r, const redisReply *reply, void *arg)
 
 	(void)r;
 	s->claim_sent = false;
-	if (reply == NULL) {
+	if (reply == NULL || redis_is_unfit(reply)) {
 		/* Away: a tick claims again, or writes the records again. */
 		s->generation = s->all->generation - 1;
 		s->all->rebuilding = true;

@@ -138,8 +138,8 @@ settle_append(struct delivery *d, const redisReply *reply)
 		return;
 	}
 	s->backlog->appending--;
-	if (reply == NULL) {
-		d->repeated = true;
+	if (reply == NULL || redis_is_unfit(reply)) {
+		d->repeated |= reply == NULL;
 		send_again(d);
 	} else if (redis_is_error(reply, "ERR The ID specified in XADD")) {
 		send_again(d);

@@ -196,7 +196,7 @@ on_reattached(struct redis *r, const redisReply *reply, void *arg)
 		not_found(s);
 	} else if (rc == -EAGAIN) {
 		session_claim_next(s);
-	} else if (reply != NULL) {
+	} else if (reply != NULL && !redis_is_unfit(reply)) {
 		log_error("session not reattached", LF("error",
 		    reply->type == REDIS_REPLY_ERROR ? reply->str : "reply"));
 		fail(s);

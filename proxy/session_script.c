@@ -56,7 +56,8 @@ session_claim_send(struct redis *r, const struct session_claim *c,
 		u64_slice(n[1], c->now_ms), u64_slice(n[2], c->ttl_ms),
 		u64_slice(n[3], c->log_ttl_ms), u64_slice(n[4], c->fresh),
 		c->user, c->user_kind, c->can, c->level, c->subscribed };
-	return redis_eval(r, &claim_script, args, ARRAY_LEN(args), SESSION_KEYS, cb, arg);
+	return redis_eval(r, &claim_script, args, ARRAY_LEN(args),
+	    SESSION_KEYS, cb, arg);
 }
 
 /*

@@ -71,7 +71,8 @@ on_appended(struct redis *r, const redisReply *reply, void *arg)
 	struct stray *s = arg;
 
 	(void)r;
-	if (reply == NULL || redis_is_error(reply, "OOM")) {
+	/* Full, without replicas, read-only: whatever it is, it may pass. */
+	if (reply == NULL || reply->type == REDIS_REPLY_ERROR) {
 		wait_for_redis(s);
 		return;
 	}

@@ -602,6 +602,21 @@ START_TEST(a_call_waits_for_redis)
 }
 END_TEST
 
+/* What a replica refused was not done: that is no doubt, even of an unsafe call. */
+START_TEST(a_call_waits_for_a_failover)
+{
+	open_stream(&a, "/sse");
+	server_do("REPLICAOF 127.0.0.1 1");
+	post(&a, CALL(1, "calc_book"));
+	WAIT(!redis_is_ready(a.commands));
+	ck_assert_uint_eq(posts_count(a.posts), 1);
+	server_do("REPLICAOF NO ONE");
+	client_expect(&client, 202, "Accepted");
+	ck_assert_int_eq(queued(), 1);
+	ck_assert_str_eq(queued_field("attempt"), "1");
+}
+END_TEST
+
 START_TEST(a_post_does_not_wait_for_ever)
 {
 	open_stream(&a, "/sse");
@@ -759,6 +774,7 @@ main(void)
 	tcase_add_test(tc, a_full_queue_refuses);
 	tcase_add_test(tc, a_full_redis_is_503);
 	tcase_add_test(tc, a_call_waits_for_redis);
+	tcase_add_test(tc, a_call_waits_for_a_failover);
 	tcase_add_test(tc, a_post_does_not_wait_for_ever);
 	tcase_add_test(tc, a_client_may_leave_while_its_post_waits);
 	tcase_add_test(tc, a_call_in_doubt_is_found_in_the_queue);

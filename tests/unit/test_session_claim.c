@@ -148,6 +148,18 @@ START_TEST(a_client_may_leave_before_the_claim)
 }
 END_TEST
 
+START_TEST(a_claim_waits_for_a_failover)
+{
+	server_do("REPLICAOF 127.0.0.1 1");
+	get_stream(0);
+	WAIT(!redis_is_ready(commands));
+	server_do("REPLICAOF NO ONE");
+	WAIT(has_event("endpoint"));
+	ck_assert_str_eq(server_text("HGET mcp_transport:{%s} epoch", sid()),
+	    "1");
+}
+END_TEST
+
 START_TEST(a_refused_claim_ends_the_stream)
 {
 	server_do("CONFIG SET maxmemory 1");
@@ -244,6 +256,7 @@ main(void)
 	tcase_add_test(tc, a_claim_lost_with_its_connection_is_repeated);
 	tcase_add_test(tc, a_stream_does_not_wait_for_redis_for_ever);
 	tcase_add_test(tc, a_client_may_leave_before_the_claim);
+	tcase_add_test(tc, a_claim_waits_for_a_failover);
 	tcase_add_test(tc, a_refused_claim_ends_the_stream);
 	tcase_add_test(tc, a_claim_refused_by_a_busy_connection_is_tried_again);
 	tcase_add_test(tc, records_are_written_anew_when_redis_lost_them);

@@ -155,6 +155,36 @@ START_TEST(a_session_without_a_stream_keeps_it)
 }
 END_TEST
 
+/* Of all errors: the answer to an accepted call is not lost to one that passes. */
+START_TEST(what_redis_refuses_for_a_while_is_kept)
+{
+	put_record(OTHER, "detached");
+	server_do("CONFIG SET min-replicas-to-write 1");
+	stray();
+	WAIT(redis_pending_count(commands) == 0);
+	ck_assert_uint_eq(told, 0);
+	server_do("CONFIG SET min-replicas-to-write 0");
+	tick();
+	ck_assert_uint_eq(told, 1);
+	ck_assert_int_eq(stat_of(STAT_EVENTS_KEPT), 1);
+	ck_assert_int_eq(server_int("XLEN " LOG), 1);
+}
+END_TEST
+
+START_TEST(what_a_replica_refuses_is_kept)
+{
+	put_record(OTHER, "detached");
+	server_do("REPLICAOF 127.0.0.1 1");
+	stray();
+	WAIT(!redis_is_ready(commands));
+	server_do("REPLICAOF NO ONE");
+	WAIT(redis_is_ready(commands));
+	tick();
+	ck_assert_uint_eq(told, 1);
+	ck_assert_int_eq(server_int("XLEN " LOG), 1);
+}
+END_TEST
+
 START_TEST(the_log_has_a_message_once)
 {
 	put_record(OTHER, "detached");
@@ -347,6 +377,8 @@ main(void)
 	tcase_add_test(tc, a_session_that_has_ended_gets_nothing);
 	tcase_add_test(tc, an_id_that_is_none_gets_nothing);
 	tcase_add_test(tc, a_session_without_a_stream_keeps_it);
+	tcase_add_test(tc, what_redis_refuses_for_a_while_is_kept);
+	tcase_add_test(tc, what_a_replica_refuses_is_kept);
 	tcase_add_test(tc, the_log_has_a_message_once);
 	tcase_add_test(tc, strays_of_a_session_stay_in_order);
 	tcase_add_test(tc, the_owner_gets_it);
