@@ -11,9 +11,9 @@
 #define READS_PER_TICK 32
 /* Dead inboxes are looked at this often: late answers trickle in. */
 #define SWEEP_EVERY_MS 1000
-/* The right to sweep an inbox, in Redis, and how long we rely on having it. */
+/* The right to sweep an inbox, in Redis, and when it is asked for again. */
 #define LOCK_TTL_MS 10000
-#define LOCK_HELD_MS 5000
+#define LOCK_EVERY_MS 5000
 /* Once a pod has been dead for so long, no worker can still answer to it. */
 #define KEEP_MS (15 * 60 * 1000)
 /* The first beat that is seen may be from before the pod's death. */
@@ -83,7 +83,7 @@ on_locked(struct redis *r, const redisReply *reply, void *arg)
 	s->locking = false;
 	if (s->state == SWEEP_SWEEPING) {
 		if (lock_read(reply))
-			s->locked_ms = clock_mono_ms();
+			s->locked_ms = s->asked_ms;
 		else
 			end(s);
 	}
@@ -96,11 +96,13 @@ lock(struct sweep *s)
 	const struct sweep_options *o = &s->all->options;
 	struct env_keybuf keybuf;
 	struct slice key = env_key(&keybuf, ENV_SWEEP, slice_str(s->pod));
+	uint64_t now = clock_mono_ms();
 
 	if (s->locking || !lock_send(o->commands, key, o->pod, LOCK_TTL_MS,
 		on_locked, s))
 		return;
 	s->locking = true;
+	s->asked_ms = now;
 	s->refs++;
 }
 
@@ -140,7 +142,7 @@ begin_sweep(const struct fleet_pod *pod, void *arg)
 	if (s == NULL)
 		s = sweep_new(all, name, SWEEP_SWEEPING);
 	if (s->state == SWEEP_SWEEPING &&
-	    clock_mono_ms() - s->locked_ms >= LOCK_HELD_MS)
+	    clock_mono_ms() - s->locked_ms >= LOCK_EVERY_MS)
 		lock(s);
 }
 
@@ -151,7 +153,7 @@ tick_sweep(struct sweep *s, const struct fleet_pod *pod, uint64_t now)
 		end(s);
 		return;
 	}
-	if (s->locked_ms == 0 || now - s->locked_ms >= 2 * LOCK_HELD_MS ||
+	if (s->locked_ms == 0 || now - s->locked_ms >= LOCK_TTL_MS ||
 	    now - s->read_ms < SWEEP_EVERY_MS)
 		return;
 	if (fleet_silent_ms(pod) >= KEEP_MS)

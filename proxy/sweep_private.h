@@ -29,7 +29,9 @@ struct sweep {
 	unsigned refs;                 /* commands and entries on their way */
 	uint64_t began_ms;
 	unsigned moves;                /* of the pod, when the watch began */
-	uint64_t locked_ms;            /* when the lock was taken; 0: not ours */
+	uint64_t asked_ms;             /* when the lock was last asked for */
+	uint64_t locked_ms;            /* when that was asked for which we got; 0:
+					* not ours */
 	uint64_t read_ms;
 	unsigned reads_left;           /* of this tick */
 	bool reading;
