@@ -73,11 +73,11 @@ void inbox_at_turn_end(struct inbox *in);
 
 /* It is OPEN, with a message to be dealt with: the reading itself. */
 struct inbox_entry *inbox_entry_new(struct inbox *in,
-    const struct env_entry *entry);
+    const struct env_entry *entry) MUST_CHECK;
 /* Takes it off its list and frees it. */
 void inbox_entry_forget(struct inbox_entry *e);
 /* Sends one XDEL for many entries; false when there is no more to send. */
-bool inbox_delete_some(struct inbox *in);
+bool inbox_delete_some(struct inbox *in) MUST_CHECK;
 
 /* inbox_reread.c */
 

@@ -20,17 +20,18 @@
 /* An answer: the id may be as large as a body. */
 #define ANSWER_MAX (2u << 20)
 
+/* A day: they are owed an answer as soon as a proxy runs. */
+#define EXPIRED_TTL_MS "86400000"
+
 /*
  * KEYS: requests, janitor, api, expired. ARGV: pod, lease (ms), now (ms, as in the
- * deadlines), entries, age (ms), group, rest time if the API does not say (ms). Returns 0 when it is another's turn, 1 when the API
- * has neither entries nor a catalogue, else the entries of expired.
+ * deadlines), entries, age (ms), group, rest time if the API does not say (ms).
+ * Returns 0 when it is another's turn, 1 when the API has neither entries nor a
+ * catalogue, else the entries of expired.
  *
  * The cursor goes through the queue look by look, so that entries with a later
  * deadline do not hide those behind them.
  */
-/* A day: they are owed an answer as soon as a proxy runs. */
-#define EXPIRED_TTL_MS "86400000"
-
 static const struct redis_script look_script = {
 	.name = "janitor look",
 	.body =
