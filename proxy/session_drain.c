@@ -89,9 +89,10 @@ begin_survey(struct sessions *all, uint64_t now)
 {
 	if (all->survey == NULL || now - all->surveyed_ms < SURVEY_EVERY_MS)
 		return;
+	if (!survey_begin(all->survey, on_busy, on_surveyed, all))
+		return;
 	all->surveys++;
-	if (survey_begin(all->survey, on_busy, on_surveyed, all))
-		all->surveyed_ms = now;
+	all->surveyed_ms = now;
 }
 
 /* Leaving ------------------------------------------------------------------------ */
@@ -105,14 +106,25 @@ mark(struct session *s)
 	s->all->leaving++;
 }
 
+/*
+ * Up to 15 % less than the limit: the id is random hexadecimal, and spreads those
+ * that were opened together.
+ */
+static uint64_t
+age_to_leave(const struct session *s)
+{
+	uint64_t age = s->all->options.max_age_ms;
+	unsigned digit = s->sid[0] <= '9' ? (unsigned)(s->sid[0] - '0') :
+					    (unsigned)(s->sid[0] - 'a' + 10);
+
+	return age - age * digit / 100;
+}
+
 void
 session_drain_look(struct session *s, uint64_t now)
 {
-	uint64_t age = s->all->options.max_age_ms;
-
-	/* The id is random: it spreads those that were opened together. */
-	if (age > 0 && now - s->created_ms >=
-	    age - age * (unsigned char)s->sid[0] % 16 / 100)
+	if (s->all->options.max_age_ms > 0 &&
+	    now - s->created_ms >= age_to_leave(s))
 		mark(s);
 }
 
@@ -141,6 +153,8 @@ sessions_close_stream(struct sessions *all, struct slice sid,
 		leave_now(s, reason_of(s));
 }
 
+static void begin_giving_up(struct sessions *all);
+
 void
 session_drain_tick(struct sessions *all)
 {
@@ -156,7 +170,9 @@ session_drain_tick(struct sessions *all)
 		if (may_leave(s, now))
 			leave_now(s, reason_of(s));
 	}
-	if (all->leaving > 0)
+	if (all->giving_up)
+		begin_giving_up(all);
+	else if (all->leaving > 0)
 		begin_survey(all, now);
 }
 
@@ -225,10 +241,17 @@ on_all_given_up(bool whole, void *arg)
 		leave_now(s, "shutdown");
 }
 
+static void
+begin_giving_up(struct sessions *all)
+{
+	if (all->survey != NULL && survey_begin(all->survey, on_given_up,
+		on_all_given_up, all))
+		all->giving_up = false;
+}
+
 void
 sessions_give_up(struct sessions *all)
 {
-	if (all->survey != NULL)
-		(void)!survey_begin(all->survey, on_given_up, on_all_given_up,
-		    all);
+	all->giving_up = true;
+	begin_giving_up(all);
 }

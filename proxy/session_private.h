@@ -120,6 +120,7 @@ struct sessions {
 	uint64_t news_due_ms;          /* but not before */
 	bool closing;                  /* all of them are to leave */
 	uint64_t closing_since_ms;
+	bool giving_up;                /* as soon as no survey is under way */
 };
 
 /* What becomes of the session in Redis when its stream has ended. */

@@ -18,6 +18,7 @@ static metric_value stats[STAT_COUNT];
 struct client client;
 struct inbox_reading inbox;
 
+uint64_t max_age_ms;
 struct session_request wanted;
 const struct principal who = {
 	.kind = PRINCIPAL_API_KEY,
@@ -70,6 +71,7 @@ make_sessions(unsigned max_pending)
 		.ping_interval_ms = PING_MS,
 		.retry_ms = 1234,
 		.max_buffer = MAX_BUFFER,
+		.max_age_ms = max_age_ms,
 		.inbox = &inbox,
 		.stats = stats,
 		.stray = on_stray,

@@ -31,6 +31,8 @@ void one_session_teardown(void);
 void free_sessions(void);
 void make_sessions(unsigned max_pending);
 void make_http(void);
+/* Of streams, for make_sessions(); 0: no limit. */
+extern uint64_t max_age_ms;
 
 extern struct redis *commands;
 extern struct sessions *sessions;
