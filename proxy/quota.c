@@ -389,8 +389,8 @@ on_entered(struct redis *r, const redisReply *reply, void *arg)
 		log_warn("limits cannot be kept", LF_S("error", redis_slice(reply)));
 	}
 	if (q->stopping)
-		http_respond_status(kept_request_conn(v->request), 503, "Retry-After: 1\r\n",
-		    "the server is stopping");
+		http_respond_status(kept_request_conn(v->request), 503,
+		    "Retry-After: 1\r\n", "the server is stopping");
 	else if (passed == LIMITS)
 		let_in(q, v);
 	else

@@ -16,6 +16,7 @@
 #define CLAIMS_PER_TICK 2000
 /* How long a stream may wait for Redis to take its claim. */
 #define CLAIM_PATIENCE_MS 30000
+
 /* States and lifetime ------------------------------------------------------ */
 
 void

@@ -1,9 +1,13 @@
 /*
- * What session.c (streams), session_claim.c (whose session a stream gets),
- * session_reattach.c (one that another stream had), session_seek.c (whose it must
- * be, judged by looks), session_leads.c (what leads clients to it),
- * session_backlog.h (messages to clients) and session_drain.c (streams that are to
- * leave) share. Nobody else includes it.
+ * What the files of sessions share; nobody else includes it.
+ *
+ * session.c: streams, from opening to end. session_claim.c: which session a stream
+ * gets; session_reattach.c: one that another stream had; session_seek.c: one that
+ * is known by its client's looks; session_leads.c: what leads clients to it.
+ * session_delivery.c, session_backlog.c, session_log.c: messages to clients that
+ * take them, that wait, that wait in Redis. session_news.c: what clients are told
+ * unasked; session_drain.c: streams that are to leave; session_book.c: what is
+ * known and counted of sessions.
  */
 #ifndef MCP_SESSION_PRIVATE_H
 #define MCP_SESSION_PRIVATE_H
@@ -166,6 +170,7 @@ void session_delivery_drained(struct session *s);
 void session_delivery_end(struct session *s);
 /* Goes on with what waits; a few times a second, and when Redis comes back. */
 void sessions_delivery_tick(struct sessions *all);
+
 /* session_book.c */
 
 /* It has its endpoint: as a new session, or as one that its client got back. */
