@@ -28,6 +28,13 @@ call_set_state(struct call *call, enum call_state state)
 	call->state = state;
 }
 
+/* For the log; before it is known, empty. */
+static const char *
+tool_name(const struct call *call)
+{
+	return call->tool != NULL ? call->tool->name : "";
+}
+
 /* Coming in -------------------------------------------------------------- */
 
 /* The next n bytes of the copies, as a slice. */
@@ -196,7 +203,7 @@ call_may_answer(struct call *call)
 	if (call_is_open(call))
 		return true;
 	log_error("second answer refused", LF_S("call", call->call),
-	    LF("tool", call->tool ? call->tool->name : ""));
+	    LF("tool", tool_name(call)));
 	return false;
 }
 
@@ -259,11 +266,23 @@ call_is_late(const struct call *call)
 
 /* Other ends ----------------------------------------------------------------- */
 
+static void
+answer_unknown(struct call *call, const char *message)
+{
+	log_warn("outcome unknown", LF_S("call", call->call),
+	    LF("tool", tool_name(call)), LF("reason", message));
+	error_answer(call, ENV_ERROR_UNKNOWN_OUTCOME, message);
+	call_answered(call);
+}
+
 void
 call_expire(struct call *call)
 {
 	bool begun = call->state == CALL_RUNNING;
 
+	if (begun)
+		log_warn("tool not done in time", LF_S("call", call->call),
+		    LF("tool", tool_name(call)));
 	inflight_ending(call->home, call);
 	let_go(call);
 	error_answer(call, ENV_ERROR_TIMEOUT, begun ?
@@ -290,10 +309,8 @@ call_return(struct call *call)
 	let_go(call);
 	/* What is off the queue cannot go back there. */
 	if (call->entry_gone || (begun && !call->safe)) {
-		error_answer(call, ENV_ERROR_UNKNOWN_OUTCOME,
-		    "the worker stopped while the call was running: "
-		    "its outcome is unknown");
-		call_answered(call);
+		answer_unknown(call, "the worker stopped while the call was "
+		    "running: its outcome is unknown");
 		return;
 	}
 	call->attempt += begun;
@@ -307,10 +324,8 @@ call_lost(struct call *call)
 	if (!call_may_answer(call))
 		return;
 	if (call->entry_gone || !call->safe) {
-		error_answer(call, ENV_ERROR_UNKNOWN_OUTCOME,
-		    "what ran the call was lost on the way: its outcome is "
-		    "unknown");
-		call_answered(call);
+		answer_unknown(call, "what ran the call was lost on the way: "
+		    "its outcome is unknown");
 		return;
 	}
 	ask_end_all(call);

@@ -39,8 +39,9 @@ dead_add(const struct dead *d, const struct arrival *arrival, unsigned attempts,
 	size_t argc = 6;
 	char number[20];
 
-	log_error("call given up", LF_S("entry", arrival->entry.id),
-	    LF("reason", reason), LF_N("attempts", attempts),
+	log_error("call given up", LF_S("call", env_field(fields, "call")),
+	    LF_S("entry", arrival->entry.id),
+	    LF_S("tool", env_field(fields, "tool")), LF("reason", reason), LF_N("attempts", attempts),
 	    LF_S("last_worker", arrival->last_worker));
 	argc = add_field(argv, argc, SLICE("reason"), slice_str(reason));
 	argc = add_field(argv, argc, SLICE("attempts"),

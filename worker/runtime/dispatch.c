@@ -171,6 +171,9 @@ may_begin_again(const struct dispatch *d, struct call *call,
 	if (arrival->deliveries <= 1 && call->attempt <= RECLAIM_ATTEMPTS_MAX)
 		return true;
 	if (!policy_safe(d->policy, tool)) {
+		log_warn("outcome unknown", LF_S("call", call->call),
+		    LF("tool", tool->name), LF("reason", "worker lost"),
+		    LF_S("last_worker", arrival->last_worker));
 		call_refuse(call, ENV_ERROR_UNKNOWN_OUTCOME,
 		    "the worker was lost while the call was running: "
 		    "its outcome is unknown");

@@ -62,15 +62,19 @@ room(void *arg)
 }
 
 /*
- * Also without room: what may not run again only needs an answer, and the rest
- * can wait here as well as with a dead worker.
+ * Also without room: what may not run again only needs an answer, and some of the
+ * rest can wait here as well as with a dead worker; for more of it another worker
+ * may have room.
  */
 static struct reclaim_appetite
 appetite(void *arg)
 {
 	struct intake *i = arg;
 	const struct worker_options *settings = i->options.settings;
-	bool full = too_many_wait(i->options.inflight);
+	const struct inflight *inflight = i->options.inflight;
+	bool full = too_many_wait(inflight) ||
+	    (inflight_held(inflight) >= settings->concurrency &&
+	    inflight_in_state(inflight, CALL_WAITING) >= settings->concurrency);
 
 	return (struct reclaim_appetite){
 		.count = i->open && !full ? settings->batch : 0,
