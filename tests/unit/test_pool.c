@@ -101,22 +101,25 @@ compute_large(struct work *work, const cJSON *args UNUSED)
 	free(text);
 }
 
+#define TOOL(as, fn) { .name = (as), .description = "d", .compute = (fn) }
+
 static const struct tool tools[] = {
-	{ .name = "text", .compute = compute_text },
-	{ .name = "until_told", .compute = compute_until_told },
-	{ .name = "deaf", .compute = compute_deaf },
-	{ .name = "error", .compute = compute_error },
-	{ .name = "json", .compute = compute_json },
-	{ .name = "result", .compute = compute_result },
-	{ .name = "nothing", .compute = compute_nothing },
-	{ .name = "large", .compute = compute_large },
+	TOOL("text", compute_text),
+	TOOL("until_told", compute_until_told),
+	TOOL("deaf", compute_deaf),
+	TOOL("error", compute_error),
+	TOOL("json", compute_json),
+	TOOL("result", compute_result),
+	TOOL("nothing", compute_nothing),
+	TOOL("large", compute_large),
 	{ .name = NULL },
 };
 
 /* What a call needs around it ------------------------------------------------- */
 
 static const int settings = 7;
-static const struct api test_api = { .name = "test" };
+static const struct api test_api = { .name = "test", .tools = tools };
+static struct catalogue *catalogue;
 static struct worker_env *env;
 static struct inflight *inflight;
 static struct limiter *limiter;
@@ -157,6 +160,8 @@ set_up(void)
 	inside = most_inside = begun = 0;
 	may_end = false;
 	answers = released = seq = 0;
+	catalogue = catalogue_new(&test_api, test_api.name, NULL);
+	ck_assert_ptr_nonnull(catalogue);
 	env = worker_env_new(&(struct worker_env_options){
 		.base = base, .api = &test_api, .name = "test",
 		.settings = &settings });
@@ -177,17 +182,8 @@ tear_down(void)
 	pool_free(pool);
 	inflight_free(inflight);
 	worker_env_free(env);
+	catalogue_free(catalogue);
 	wait_teardown();
-}
-
-static const struct tool *
-tool_named(const char *name)
-{
-	const struct tool *t = tools;
-
-	while (strcmp(t->name, name) != 0)
-		t++;
-	return t;
 }
 
 static struct call *
@@ -202,8 +198,8 @@ begin(const char *name, const char *text)
 	ck_assert(call_open(call, &(struct env_request){ .attempt = 1 },
 	    &(struct jsonrpc_msg){ .id = SLICE("1") }));
 	cJSON_AddStringToObject(args, "text", text);
-	call_prepare(call, &(struct catalogue_offer){
-	    .item = tool_named(name) }, true, args, args);
+	call_prepare(call, catalogue_find(catalogue, OFFER_TOOL,
+	    slice_str(name)), true, args, args);
 	limiter_take(limiter, call);
 	return call;
 }

@@ -502,9 +502,3 @@ asks_free(struct asks *a)
 	forget_all(a);
 	free(a);
 }
-
-unsigned
-asks_count(const struct asks *a)
-{
-	return HASH_COUNT(a->by_id);
-}

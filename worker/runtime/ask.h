@@ -27,7 +27,6 @@ struct asks *asks_new(struct event_base *base, struct redis *commands,
 void asks_free(struct asks *a);
 /* Ends what has waited for its time; a few times a second. */
 void asks_tick(struct asks *a);
-unsigned asks_count(const struct asks *a);
 
 /* The call ends: its client is told that nobody waits for these answers. */
 void ask_end_all(struct call *call);
