@@ -13,8 +13,12 @@
 #define LEASE_MS "3000"
 /* The others ask whether it is theirs now. */
 #define ASK_MS 3000
-/* Entries looked at per look, and so moved at most: some may hold 1 MiB. */
+/* Entries read at a time, and about as many are moved: some may hold 1 MiB. */
 #define LOOK_ENTRIES 50
+/* A look ends when it has read so much: some milliseconds of Redis's time. */
+#define LOOK_BYTES 1000000
+/* A day: they are owed an answer as soon as a proxy runs. */
+#define EXPIRED_TTL_MS "86400000"
 /* Younger entries are not looked at: a healthy queue holds no older ones. */
 #define LOOK_AGE_MS 500
 /* An answer: the id may be as large as a body. */
@@ -25,9 +29,9 @@
 
 /*
  * KEYS: requests, janitor, api, expired. ARGV: pod, lease (ms), now (ms, as in the
- * deadlines), entries, age (ms), group, rest time if the API does not say (ms).
- * Returns 0 when it is another's turn, 1 when the API has neither entries nor a
- * catalogue, else the entries of expired.
+ * deadlines), entries, age (ms), group, rest time if the API does not say (ms),
+ * bytes. Returns 0 when it is another's turn, 1 when the API has neither entries nor
+ * a catalogue, else the entries of expired.
  *
  * The cursor goes through the queue look by look, so that entries with a later
  * deadline do not hide those behind them.
@@ -42,29 +46,35 @@ static const struct redis_script look_script = {
 	"local rest = tonumber(redis.call('HGET', KEYS[3], 'reclaim_idle_ms')\n"
 	"    or ARGV[7])\n"
 	"local from = there[2] or '-'\n"
-	"local entries = redis.call('XRANGE', requests, from,\n"
-	"    string.format('%.0f', now - ARGV[5]), 'COUNT', most)\n"
+	"local to = string.format('%.0f', now - ARGV[5])\n"
+	"local bytes, moved, entries = 0, 0\n"
 	"local function free(id)\n"
 	"	local p = redis.pcall('XPENDING', requests, ARGV[6], id, id, 1)\n"
 	"	return p.err or not p[1] or p[1][3] >= rest\n"
 	"end\n"
-	"for _, e in ipairs(entries) do\n"
+	"local function visit(e)\n"
 	"	local deadline = 0\n"
 	"	for i = 1, #e[2], 2 do\n"
 	"		if e[2][i] == 'deadline_ms' then\n"
 	"			deadline = tonumber(e[2][i + 1]) or 0\n"
 	"		end\n"
+	"		bytes = bytes + #e[2][i + 1]\n"
 	"	end\n"
 	"	if deadline > 0 and deadline < now and free(e[1]) then\n"
 	"		redis.call('XADD', expired, '*', unpack(e[2]))\n"
 	"		redis.call('PEXPIRE', expired, " EXPIRED_TTL_MS ")\n"
 	"		redis.call('XDEL', requests, e[1])\n"
 	"		redis.pcall('XACK', requests, ARGV[6], e[1])\n"
+	"		moved = moved + 1\n"
 	"	end\n"
+	"	from = '(' .. e[1]\n"
 	"end\n"
-	"local cursor = '-'\n"
-	"if #entries == most then cursor = '(' .. entries[most][1] end\n"
-	"redis.call('HSET', state, 'pod', ARGV[1], 'cursor', cursor)\n"
+	"repeat\n"
+	"	entries = redis.call('XRANGE', requests, from, to, 'COUNT', most)\n"
+	"	for _, e in ipairs(entries) do visit(e) end\n"
+	"until #entries < most or moved >= most or bytes > tonumber(ARGV[8])\n"
+	"if #entries < most then from = '-' end\n"
+	"redis.call('HSET', state, 'pod', ARGV[1], 'cursor', from)\n"
 	"redis.call('PEXPIRE', state, ARGV[2])\n"
 	"local found = redis.call('XRANGE', expired, '-', '+', 'COUNT', most)\n"
 	"if #found == 0 and redis.call('EXISTS', KEYS[3]) == 0 and\n"
@@ -254,7 +264,7 @@ look(struct round *r)
 	const struct janitor_options *o = &r->janitor->options;
 	struct slice api = slice_str(r->api);
 	struct env_keybuf keys[4];
-	char now[20], most[20], age[20], rest[20];
+	char now[20], most[20], age[20], rest[20], bytes[20];
 	const struct slice args[] = {
 		env_key(&keys[0], ENV_REQUESTS, api),
 		env_key(&keys[1], ENV_JANITOR, api),
@@ -263,7 +273,7 @@ look(struct round *r)
 		u64_slice(now, clock_shared_ms()),
 		u64_slice(most, LOOK_ENTRIES),
 		u64_slice(age, LOOK_AGE_MS), SLICE(ENV_GROUP),
-		u64_slice(rest, ENV_RECLAIM_IDLE_MS) };
+		u64_slice(rest, ENV_RECLAIM_IDLE_MS), u64_slice(bytes, LOOK_BYTES) };
 
 	r->looking = redis_eval(o->commands, &look_script, args,
 	    ARRAY_LEN(args), ARRAY_LEN(keys), on_looked, r);

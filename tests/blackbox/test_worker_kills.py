@@ -346,6 +346,18 @@ def latencies(client, system, count=150):
     return sorted(found)
 
 
+def test_short_deadline_behind_many_long_ones(ledger):
+    cluster = Cluster(worker_env=settings(ledger), workers={"conformance": 1})
+    with cluster as system:
+        system.workers[0].kill()
+        queue = Queue(system.redis, "conformance")
+        now = int(time.time() * 1000)
+        for deadline in [now + 600000] * 3000 + [now]:
+            queue.put("echo", {"text": "x"}, deadline_ms=deadline)
+        assert queue.answer(queue.sent, 10)["error"]["code"] == TIMEOUT
+        assert system.redis("XLEN", queue.key) == 3000
+
+
 def test_wedged_api_leaves_others_alone(ledger):
     """A tool that stops its process, and a queue behind it that nobody serves."""
     cluster = Cluster(worker_env=settings(ledger), proxy_env={"CALL_TIMEOUT": 5},
