@@ -34,7 +34,8 @@
  * a catalogue, else the entries of expired.
  *
  * The cursor goes through the queue look by look, so that entries with a later
- * deadline do not hide those behind them.
+ * deadline do not hide those behind them. The PEXPIRE is for a full Redis, which
+ * refuses a script's first write if it may need memory.
  */
 static const struct redis_script look_script = {
 	.name = "janitor look",
@@ -43,6 +44,7 @@ static const struct redis_script look_script = {
 	"local now, most = tonumber(ARGV[3]), tonumber(ARGV[4])\n"
 	"local there = redis.call('HMGET', state, 'pod', 'cursor')\n"
 	"if there[1] and there[1] ~= ARGV[1] then return 0 end\n"
+	"redis.call('PEXPIRE', state, ARGV[2])\n"
 	"local rest = tonumber(redis.call('HGET', KEYS[3], 'reclaim_idle_ms')\n"
 	"    or ARGV[7])\n"
 	"local from = there[2] or '-'\n"

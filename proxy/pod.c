@@ -50,43 +50,61 @@ on_beat(struct redis *r, const redisReply *reply, void *arg)
 	p->on_lost(p->arg);
 }
 
+/*
+ * A full Redis refuses what may need memory if it is a script's first write, or a
+ * command by itself: then pods would count as dead, and end their streams, though
+ * nothing is wrong with them but that calls wait. So these begin with what it takes.
+ *
+ * Beat. KEYS: pod. ARGV: its TTL (ms), then the fields. Returns how many are new.
+ */
+static const struct redis_script beat_script = {
+	.name = "pod beat",
+	.body =
+	"redis.call('PEXPIRE', KEYS[1], ARGV[1])\n"
+	"local new = redis.call('HSET', KEYS[1], unpack(ARGV, 2))\n"
+	"redis.call('PEXPIRE', KEYS[1], ARGV[1])\n"
+	"return new\n",
+};
+
+/* List. KEYS: pods. ARGV: until when (ms), pod. */
+static const struct redis_script list_script = {
+	.name = "pod list",
+	.body =
+	"redis.call('ZREM', KEYS[1], '')\n"
+	"return redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])\n",
+};
+
 static bool
 send_beat(struct pod *p, const struct pod_load *load)
 {
-	char digits[4][20];
-	struct slice number[4] = {
-		u64_slice(digits[0], p->started_ms),
-		u64_slice(digits[1], clock_wall_ms()),
-		u64_slice(digits[2], load->streams),
-		u64_slice(digits[3], load->connections),
-	};
-	struct slice hset[] = { SLICE("HSET"), p->key, SLICE("version"),
-		SLICE(MCP_VERSION), SLICE("started_ms"), number[0],
-		SLICE("seen_ms"), number[1], SLICE("streams"), number[2],
-		SLICE("connections"), number[3], SLICE("draining"),
-		load->draining ? SLICE("1") : SLICE("0") };
+	char digits[5][20];
+	const struct slice args[] = { p->key,
+		u64_slice(digits[0], ENV_HEARTBEAT_TTL_MS),
+		SLICE("version"), SLICE(MCP_VERSION),
+		SLICE("started_ms"), u64_slice(digits[1], p->started_ms),
+		SLICE("seen_ms"), u64_slice(digits[2], clock_wall_ms()),
+		SLICE("streams"), u64_slice(digits[3], load->streams),
+		SLICE("connections"), u64_slice(digits[4], load->connections),
+		SLICE("draining"), load->draining ? SLICE("1") : SLICE("0") };
 
-	return redis_send(p->commands, hset, ARRAY_LEN(hset), on_beat, p);
+	return redis_eval(p->commands, &beat_script, args, ARRAY_LEN(args), 1,
+	    on_beat, p);
 }
 
 /* Failing, the beat before still counts: the next one comes soon. */
 static void
-send_expiry(struct pod *p)
+send_rest(struct pod *p)
 {
-	char digits[2][20];
-	struct slice ttl = u64_slice(digits[0], ENV_HEARTBEAT_TTL_MS);
-	struct slice until = u64_slice(digits[1],
-	    clock_wall_ms() + ENV_HEARTBEAT_TTL_MS);
-	struct slice pexpire[] = { SLICE("PEXPIRE"), p->key, ttl };
-	struct slice inbox[] = { SLICE("PEXPIRE"), p->inbox,
+	char until[20];
+	const struct slice inbox[] = { SLICE("PEXPIRE"), p->inbox,
 		SLICE(ENV_INBOX_TTL_MS) };
-	struct slice zadd[] = { SLICE("ZADD"), SLICE(ENV_PODS_KEY), until,
-		p->name };
+	const struct slice list[] = { SLICE(ENV_PODS_KEY), u64_slice(until,
+	    clock_wall_ms() + ENV_HEARTBEAT_TTL_MS), p->name };
 
 	redis_clock_ask(p->commands);
-	(void)!redis_send(p->commands, pexpire, ARRAY_LEN(pexpire), NULL, NULL);
 	(void)!redis_send(p->commands, inbox, ARRAY_LEN(inbox), NULL, NULL);
-	(void)!redis_send(p->commands, zadd, ARRAY_LEN(zadd), NULL, NULL);
+	(void)!redis_eval(p->commands, &list_script, list, ARRAY_LEN(list), 1,
+	    NULL, NULL);
 }
 
 void
@@ -98,7 +116,7 @@ pod_tick(struct pod *p, const struct pod_load *load)
 		return;
 	if (!send_beat(p, load))
 		return;
-	send_expiry(p);
+	send_rest(p);
 	p->waiting = true;
 	p->beat_ms = now;
 }

@@ -88,6 +88,24 @@ def test_ping_needs_no_redis_on_the_pod_that_holds_the_stream(hasty):
         hasty.redis.restart()
 
 
+def test_full_for_longer_than_a_pod_may_be_silent():
+    """Pods and workers stay alive to each other, streams open; answers come when they can."""
+    with Cluster() as system, system.client(0) as session, system.client(1) as idle:
+        id = session.ask("tools/call", {"name": "conformance_sleep",
+                                        "arguments": {"delay_ms": 2000}})
+        until(lambda: system.redis("XLEN", "mcp_requests:{conformance}") == 1, 5, "it is queued")
+        system.redis("CONFIG", "SET", "maxmemory", "1")
+        since = int(time.time() * 1000)
+        for pod in system.redis("KEYS", "mcp_pod:*"):
+            until(lambda key=pod: int(system.redis("HGET", key, "seen_ms")) > since + 13000, 30,
+                  "heartbeats")
+        system.redis("CONFIG", "SET", "maxmemory", "0")
+        assert "result" in session.answer(id, 10)
+        for each in session, idle:
+            assert each.text("conformance_echo", {"text": "on"}, seconds=10) == "on"
+        assert "reason=isolated" not in "".join(proxy.log_text() for proxy in system.proxies)
+
+
 def test_flushed():
     with Cluster() as system:
         sessions = [system.client(n % 2) for n in range(8)]
