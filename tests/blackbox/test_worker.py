@@ -135,6 +135,7 @@ def test_catalogue_and_heartbeat(redis):
 def test_start_failure_is_said_and_heals(redis, tmp_path):
     needed, ready = tmp_path / "needed", tmp_path / "ready"
     settings = {"START_NEEDS": needed, "WORKER_READY_FILE": ready}
+    ready.touch()  # a worker that was killed left it
     with Worker("conformance", redis, settings=settings).start(ready=False) as worker:
         queue = Queue(redis, "conformance")
         beat = until(lambda: redis("KEYS", "mcp_worker:*"), 5, "the heartbeat")[0]

@@ -21,9 +21,17 @@ make(const char *path)
 static void
 take_away(const char *path)
 {
-	if (unlink(path) != 0)
+	if (unlink(path) != 0 && errno != ENOENT)
 		log_error("ready file not removed", LF("path", path),
 		    LF("reason", strerror(errno)));
+}
+
+void
+ready_file_init(struct ready_file *f, const char *path)
+{
+	*f = (struct ready_file){ .path = path };
+	if (path != NULL)
+		take_away(path);
 }
 
 void

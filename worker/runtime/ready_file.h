@@ -7,12 +7,14 @@
 
 #include "common/compiler.h"
 
-/* Zeroed but for path; only ready_file_set() writes it. */
+/* Only these functions write it. */
 struct ready_file {
 	const char *path;   /* borrowed; NULL: none is wanted */
 	bool there;
 };
 
+/* Not ready yet: a process that was killed may have left the file behind. */
+void ready_file_init(struct ready_file *f, const char *path);
 /* Makes the file or removes it, if it is not so yet. What fails is logged. */
 void ready_file_set(struct ready_file *f, bool ready);
 

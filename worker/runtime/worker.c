@@ -419,7 +419,7 @@ worker_new(const struct api *of, const struct worker_options *options,
 	struct redis_options redis;
 
 	w->options = options;
-	w->ready_file.path = options->ready_file;
+	ready_file_init(&w->ready_file, options->ready_file);
 	if (!read_settings(w, of))
 		goto fail;
 	set_names(w);
