@@ -40,7 +40,7 @@ def test_catalogue_is_the_server_s_own(redis):
 
 def test_lists_are_read_to_their_end(redis):
     with running(redis, STDIO_ENV="SERVER_MOOD", SERVER_MOOD="pages"):
-        assert len(tools_of(redis)) == 27
+        assert len(tools_of(redis)) == 29
 
 
 def test_operator_s_word_is_added(redis):
@@ -215,14 +215,14 @@ def test_changed_lists_are_published(redis):
 def test_lists_that_were_replaced_are_not_kept(redis):
     # What a sanitizer keeps of freed memory is not the worker's.
     with running(redis, ASAN_OPTIONS="quarantine_size_mb=1") as queue:
-        waits = queue.put("sleep", {"seconds": 4, "file": "x"})
+        waits = queue.put("sleep", {"seconds": 8, "file": "x"})
         before = queue.worker.rss_bytes()
-        for n in range(1, 61):
-            assert text(queue, "replace", name=f"now_{n}", bytes=500_000) == "replaced"
+        for n in range(1, 31):
+            assert text(queue, "replace", name=f"now_{n}", bytes=1_000_000) == "replaced"
             until(lambda n=n: f"now_{n}" in {tool["name"] for tool in tools_of(redis)}, BEAT,
                   "it is listed")
-        assert text(queue, "now_60") == "now_60 {}"
-        assert queue.answer(waits, 15)["result"]["content"][0]["text"] == "slept"
+        assert text(queue, "now_30") == "now_30 {}"
+        assert queue.answer(waits, 30)["result"]["content"][0]["text"] == "slept"
         assert queue.worker.rss_bytes() - before < 30e6
 
 
@@ -290,6 +290,73 @@ def test_noise_does_no_harm(redis):
         assert text(queue, "echo", text="x") == "x"
         log = queue.worker.log_text()
         assert "is no message" in log and "too long" in log and "Welcome" not in log
+
+
+@pytest.mark.parametrize("kind", ["nan", "utf8", "cut", "nothing", "both", "list"])
+def test_answer_that_is_none_is_an_error_at_once(redis, kind):
+    with running(redis) as queue:
+        error = queue.answer(queue.put("broken", {"kind": kind}))["error"]
+        assert error["code"] == -32603 and "answer is not" in error["message"]
+        assert text(queue, "echo", text="x") == "x"
+
+
+@pytest.mark.parametrize("mood", ["twice", "strings"])
+def test_ids_are_taken_as_clients_take_them(redis, mood):
+    with running(redis, STDIO_ENV="SERVER_MOOD", SERVER_MOOD=mood) as queue:
+        ids = [queue.put("echo", {"text": f"{n}"}) for n in range(20)]
+        for n, id in enumerate(ids):
+            assert queue.answer(id)["result"]["content"][0]["text"] == f"{n}"
+        until(queue.is_empty, 5, "nothing is left")
+        assert len(queue.messages()) == 20
+
+
+@pytest.mark.parametrize("revision", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
+@pytest.mark.parametrize("mood", ["", "batches"])
+def test_revisions(redis, revision, mood):
+    more = {"STDIO_ENV": "SERVER_PROTOCOL,SERVER_MOOD", "SERVER_PROTOCOL": revision,
+            "SERVER_MOOD": mood, "STDIO_START_TIMEOUT": 2}
+    if mood == "" or revision == "2025-03-26":
+        with running(redis, **more) as queue:
+            assert text(queue, "echo", text="x") == "x"
+        return
+    # Only one of them has batches.
+    with Worker("stdio", redis, settings=settings(**more)).start(ready=False) as worker:
+        until(lambda: "it was not ready in time" in worker.log_text(), 15, worker.tail)
+
+
+def test_other_revisions_are_refused(redis):
+    more = settings(STDIO_ENV="SERVER_PROTOCOL", SERVER_PROTOCOL="2026-07-28")
+    with Worker("stdio", redis, settings=more).start(ready=False) as worker:
+        until(lambda: "it speaks another revision of MCP" in worker.log_text(), 15, worker.tail)
+
+
+def test_server_that_takes_its_time(redis):
+    with running(redis, STDIO_ENV="SERVER_MOOD", SERVER_MOOD="slow") as queue:
+        assert text(queue, "echo", text="x") == "x"
+
+
+def test_list_without_an_end_is_none(redis):
+    more = settings(STDIO_ENV="SERVER_MOOD", SERVER_MOOD="endless")
+    with Worker("stdio", redis, settings=more).start(ready=False) as worker:
+        until(lambda: "a list of its has no end" in worker.log_text(), 30, worker.tail)
+        assert redis("EXISTS", "mcp_api:{stdio}") == 0
+
+
+def test_lists_that_change_with_each_reading_are_read_now_and_then(redis):
+    begun = time.monotonic()
+    with running(redis, STDIO_ENV="SERVER_MOOD", SERVER_MOOD="restless") as queue:
+        queue.answer(queue.put("sleep", {"seconds": 3, "file": "x"}), 15)
+        read = json.loads(text(queue, "watched"))["listed"]
+        assert 2 <= read < 4 + 4 * (time.monotonic() - begun)
+
+
+def test_babble_is_logged_within_bounds(redis):
+    with running(redis) as queue:
+        begun = time.monotonic()
+        assert text(queue, "babble", lines=50_000, seconds=60) == "babbled"
+        assert text(queue, "echo", text="x") == "x"
+        told = queue.worker.log_text().count("is no message")
+        assert 1 <= told <= 2 + time.monotonic() - begun
 
 
 def test_answer_that_is_too_long_is_an_error(redis):

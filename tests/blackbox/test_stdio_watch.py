@@ -132,6 +132,15 @@ def test_a_refusal_ends_nothing(redis):
         until(lambda: looks(queue)["watched"] == ["note://two"], SOON, "the other is watched")
 
 
+def test_a_resource_that_ends_servers_is_left_alone(redis):
+    with running(redis) as queue:
+        watch(redis, "note://one", "note://poison")
+        until(lambda: queue.worker.log_text().count("exit status 8") == 3, 60, "it has ended some")
+        until(lambda: looks(queue)["watched"] == ["note://one"], 60, "the other is watched")
+        queue.answer(queue.put("sleep", {"seconds": 1, "file": "x"}), 15)
+        assert queue.worker.log_text().count("exit status 8") == 3
+
+
 @pytest.mark.parametrize("mood", ["deaf", "unwatched"])
 def test_servers_that_cannot_are_left_in_peace(redis, mood):
     with running(redis, STDIO_ENV="SERVER_MOOD", SERVER_MOOD=mood) as queue:

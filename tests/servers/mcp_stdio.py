@@ -5,7 +5,12 @@ What it does beside what a server should, its environment says:
     SERVER_MOOD    silent: never answers; dies: ends at once; refuses: an error to initialize;
                    noisy: writes a banner and lines that are no messages; pages: lists its
                    tools one a page; flaky: ends at once unless a file FLAKY exists;
-                   unwatched: cannot be subscribed to; deaf: does not answer who subscribes
+                   unwatched: cannot be subscribed to; deaf: does not answer who subscribes;
+                   twice: says everything twice; strings: gives ids back as strings;
+                   batches: writes lists of messages; endless: its list of tools has no end;
+                   restless: says with each list that it has changed; slow: takes two seconds
+                   to start
+    SERVER_PROTOCOL its revision of MCP; without it, that of the client
     SERVER_FILE    a file that it watches for those who have subscribed
     SERVER_NOTE    what its tool `environment` should find
 
@@ -29,13 +34,25 @@ extra_tools = []
 watched = []        # URIs, as they are subscribed to
 unwatched = []      # those no longer
 after = []          # to be done once an answer is out
+listed = 0          # how often its tools were
+
+
+def write(line):
+    with write_lock:
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
 
 
 def send(message):
-    with write_lock:
-        sys.stdout.write(json.dumps({"jsonrpc": "2.0", **message}, ensure_ascii=False,
-                                    separators=(",", ":")) + "\n")
-        sys.stdout.flush()
+    if MOOD == "strings" and "method" not in message:
+        message = {**message, "id": str(message["id"])}
+    message = {"jsonrpc": "2.0", **message}
+    if MOOD == "batches" and message.get("result", {}).get("protocolVersion") is None:
+        note = {"jsonrpc": "2.0", "method": "notifications/nothing"}
+        message = [note, message, 1, [message]]
+    line = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+    for _ in range(2 if MOOD == "twice" else 1):
+        write(line)
 
 
 def notify(method, params):
@@ -78,6 +95,7 @@ TOOLS = [
     tool("replace", {"name": {"type": "string"}, "bytes": {"type": "integer"}}, **SAFE),
     *[tool(name, {"method": {"type": "string"}, "params": {"type": "object"}}, **SAFE)
       for name in ("ask", "ask_later", "withdraw", "complete")], tool("ask_unsafe"),
+    tool("broken", {"kind": {"type": "string"}}, **SAFE), tool("babble", **SAFE),
     tool("watched", **SAFE), tool("touch", {"uri": {"type": "string"}, "times": {}}, **SAFE),
     tool("not a good name"),
 ]
@@ -189,7 +207,8 @@ def run_replace(id, args, meta):
 
 
 def run_watched(id, args, meta):
-    return text(json.dumps({"pid": os.getpid(), "watched": watched, "unwatched": unwatched}))
+    return text(json.dumps({"pid": os.getpid(), "watched": watched, "unwatched": unwatched,
+                            "listed": listed}))
 
 
 def run_touch(id, args, meta):
@@ -201,6 +220,25 @@ def run_touch(id, args, meta):
 def run_say(id, args, meta):
     print(args["text"], file=sys.stderr, flush=True)
     return text("said")
+
+
+BROKEN = {
+    "nan": b'{"jsonrpc":"2.0","id":%d,"result":{"content":[],"structuredContent":{"n":NaN}}}',
+    "utf8": b'{"jsonrpc":"2.0","id":%d,"result":{"content":[{"type":"text","text":"\xff"}]}}',
+    "cut": b'{"jsonrpc":"2.0","id":%d,"result":{"content":[',
+    "nothing": b'{"jsonrpc":"2.0","id":%d}',
+    "both": b'{"jsonrpc":"2.0","id":%d,"result":{},"error":{"code":1,"message":"x"}}',
+    "list": b'{"jsonrpc":"2.0","id":%d,"result":[]}',
+}
+
+
+def run_broken(id, args, meta):
+    write(BROKEN[args["kind"]] % id)
+
+
+def run_babble(id, args, meta):
+    write(b"\n".join(b"debug: %d \xff" % n for n in range(args["lines"])))
+    return text("babbled")
 
 
 def run_spawn(id, args, meta):
@@ -217,9 +255,11 @@ RUN = {
     "sleep": run_sleep, "append": run_append, "refuse": run_refuse,
     "fail": lambda id, args, meta: text("it failed", isError=True),
     "large": lambda id, args, meta: text("x" * args["bytes"]),
-    "progress": run_progress, "log": run_log, "sample": run_sample, "ask_unsafe": run_ask, "die": run_die,
+    "progress": run_progress, "log": run_log, "sample": run_sample, "ask_unsafe": run_ask,
+    "die": run_die,
     "die_unsafe": run_die, "hang": lambda id, args, meta: time.sleep(3600),
     "stop_reading": run_stop_reading, "change": run_change, "say": run_say, "replace": run_replace,
+    "broken": run_broken, "babble": run_babble,
     "ask": run_ask, "ask_later": run_ask_later, "withdraw": run_withdraw,
     "complete": run_complete, "watched": run_watched, "touch": run_touch, "spawn": run_spawn,
     "raw": lambda id, args, meta: {"content": [], "later": {"n": 1.50, "é": "\u2028", "e": 1e5}},
@@ -236,7 +276,8 @@ def call(id, params):
 def initialize(params):
     if MOOD == "refuses":
         raise Refusal({"code": -32603, "message": "not today"})
-    return {"protocolVersion": params["protocolVersion"], "instructions": 'Use "echo".\n',
+    revision = os.environ.get("SERVER_PROTOCOL", params["protocolVersion"])
+    return {"protocolVersion": revision, "instructions": 'Use "echo".\n',
             "capabilities": {"tools": {"listChanged": True}, "logging": {}, "prompts": {},
                              "resources": {"subscribe": MOOD != "unwatched"},
                              "completions": {}},
@@ -244,7 +285,13 @@ def initialize(params):
 
 
 def list_tools(params):
+    global listed  # pylint: disable=global-statement
     tools = TOOLS + extra_tools
+    listed += 1
+    if MOOD == "restless":
+        notify("notifications/tools/list_changed", {})
+    if MOOD == "endless":
+        return {"tools": tools[:1], "nextCursor": "again"}
     if MOOD != "pages":
         return {"tools": tools}
     at = int(params.get("cursor", "0"))
@@ -263,6 +310,8 @@ def subscribe(params):
         return None
     if params["uri"] == "note://missing":
         raise Refusal({"code": -32002, "message": "no such note"})
+    if params["uri"] == "note://poison":
+        os._exit(8)
     watched.append(params["uri"])
     return {}
 
@@ -344,6 +393,8 @@ def main():
     if MOOD == "dies" or (MOOD == "flaky" and not os.path.exists("FLAKY")):
         print("Traceback: no such luck", file=sys.stderr)
         sys.exit(3)
+    if MOOD == "slow":
+        time.sleep(2)
     if MOOD == "noisy":
         print("Welcome!\n\n{\n" + "x" * 100000, flush=True)
     if "SERVER_FILE" in os.environ:

@@ -24,6 +24,11 @@
 #define STAYED_MS 60000
 /* For a server that answers no call that was cancelled, to answer a ping. */
 #define PROBE_MS 10000
+/*
+ * Between two readings of its lists at least: some servers say with each list that
+ * it has changed.
+ */
+#define READING_EVERY_MS 250
 
 enum slot_state {
 	SLOT_DOWN,       /* its server is lost, the timer starts another */
@@ -45,7 +50,9 @@ struct slot {
 	unsigned abandoned;        /* cancelled, and not answered */
 	bool probing;
 	bool reading;              /* its lists */
-	bool stale;                /* they changed while they were read */
+	bool stale;                /* they changed since that was begun */
+	uint64_t read_ms;          /* monotonic: when that was */
+	struct event *again;       /* reads stale ones */
 };
 
 struct bridge {
@@ -253,7 +260,7 @@ probe_overdue(struct slot *slot)
 
 /* Lists ------------------------------------------------------------------------------ */
 
-static void read_lists(struct slot *slot);
+static void read_when_due(struct slot *slot);
 
 static void
 become_ready(struct slot *slot)
@@ -279,25 +286,44 @@ on_lists(struct inventory *take_inventory, const char *why, void *arg)
 		    LF_N("child", slot->number), LF("reason", why));
 		if (slot->state == SLOT_STARTING)
 			server_give_up(slot->server, why);
+		else
+			read_when_due(slot);
 		return;
 	}
 	become_ready(slot);
 	b->options.on_inventory(take_inventory, b->options.arg);
-	if (slot->stale)
-		read_lists(slot);
+	read_when_due(slot);
 	pump(b);
+}
+
+static void
+read_lists(struct slot *slot)
+{
+	slot->stale = false;
+	slot->reading = true;
+	slot->read_ms = clock_mono_ms();
+	inventory_read(slot->server, slot->bridge->options.runs, on_lists,
+	    slot);
 }
 
 /* One reading at a time; a change meanwhile makes it worth another. */
 static void
-read_lists(struct slot *slot)
+read_when_due(struct slot *slot)
 {
-	slot->stale = slot->reading;
-	if (slot->reading)
+	uint64_t since = clock_mono_ms() - slot->read_ms;
+
+	if (!slot->stale || slot->reading)
 		return;
-	slot->reading = true;
-	inventory_read(slot->server, slot->bridge->options.runs, on_lists,
-	    slot);
+	if (since >= READING_EVERY_MS)
+		read_lists(slot);
+	else
+		timer_set(slot->again, READING_EVERY_MS - since);
+}
+
+static void
+on_again(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+{
+	read_when_due(arg);
 }
 
 /* What servers say ------------------------------------------------------------------- */
@@ -348,7 +374,9 @@ on_withdrawn(struct slot *slot, struct slice params)
 static void
 on_list_changed(struct slot *slot, struct slice params UNUSED)
 {
-	read_lists(slot);
+	slot->stale = true;
+	if (slot->state == SLOT_READY)
+		read_when_due(slot);
 }
 
 static const struct {
@@ -419,6 +447,7 @@ on_lost(struct server *s, const char *how, void *arg)
 	slot->server = NULL;
 	slot->abandoned = 0;
 	slot->probing = slot->reading = slot->stale = false;
+	event_del(slot->again);
 	snprintf(reason, sizeof(reason), "the server has ended: %s", how);
 	start_later(slot);
 	b->options.on_trouble(reason, b->options.arg);
@@ -490,7 +519,8 @@ slot_init(struct bridge *b, unsigned i)
 		.pause_ms = PAUSE_FIRST_MS };
 	TAILQ_INIT(&slot->passages);
 	slot->timer = evtimer_new(b->options.base, on_timer, slot);
-	if (slot->timer == NULL)
+	slot->again = evtimer_new(b->options.base, on_again, slot);
+	if (slot->timer == NULL || slot->again == NULL)
 		abort();
 }
 
@@ -524,6 +554,7 @@ bridge_free(struct bridge *b, bool at_once)
 	for (unsigned i = 0; i < b->options.servers; i++) {
 		server_free(b->slots[i].server);
 		event_free(b->slots[i].timer);
+		event_free(b->slots[i].again);
 	}
 	while ((p = TAILQ_FIRST(&b->waiting)) != NULL) {
 		TAILQ_REMOVE(&b->waiting, p, link);

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include <uthash.h>
+
 #include "common/envelope.h"
 #include "common/log.h"
 #include "common/raw.h"
@@ -10,7 +12,7 @@
 
 /* Of one kind; what a catalogue may be in all is the runtime's to say. */
 #define ITEMS_MAX_BYTES ((size_t)8 << 20)
-/* A server whose lists have no end is given up. */
+/* A list that goes on beyond that has no end. */
 #define PAGES_MAX 1000
 #define CURSOR_MAX ((size_t)64 << 10)
 
@@ -36,6 +38,12 @@ struct reading {
 	const struct inventory_runs *runs;
 	inventory_fn *fn;
 	void *arg;
+};
+
+/* A key that a row has. */
+struct taken {
+	UT_hash_handle hh;
+	const char *key;
 };
 
 /* Tools ---------------------------------------------------------------------------- */
@@ -70,7 +78,10 @@ keep(struct inventory *l, char *take_text)
 {
 	if (take_text == NULL)
 		return NULL;
-	l->texts = xrealloc(l->texts, (l->text_count + 1) * sizeof(*l->texts));
+	/* Full whenever their number is a power of two. */
+	if ((l->text_count & (l->text_count - 1)) == 0)
+		l->texts = xrealloc(l->texts, (l->text_count == 0 ? 1 :
+		    2 * l->text_count) * sizeof(*l->texts));
 	l->texts[l->text_count++] = take_text;
 	return take_text;
 }
@@ -216,33 +227,64 @@ key_of(const void *row)
 	return *(const char *const *)row;
 }
 
+/* False: another row has it. */
 static bool
-has_key(const char *rows, size_t n, size_t size, const char *key)
+take_key(struct taken **all, const char *key)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(key_of(rows + i * size), key) == 0)
-			return true;
+	struct taken *taken;
+
+	HASH_FIND_STR(*all, key, taken);
+	if (taken != NULL)
+		return false;
+	taken = xcalloc(1, sizeof(*taken));
+	taken->key = key;
+	HASH_ADD_KEYPTR(hh, *all, key, strlen(key), taken);
+	return true;
+}
+
+/* The table goes first; what is in it stays linked. */
+static void
+forget_keys(struct taken **all)
+{
+	struct taken *taken = *all, *next;
+
+	HASH_CLEAR(hh, *all);
+	for (; taken != NULL; taken = next) {
+		next = taken->hh.next;
+		free(taken);
 	}
-	return false;
+}
+
+static size_t
+count_items(struct slice items)
+{
+	struct raw_walk w;
+	struct slice item;
+	size_t n = 0;
+
+	if (!raw_enter(items, &w))
+		return 0;
+	while (raw_item(&w, &item))
+		n++;
+	return n;
 }
 
 static void *
 make_rows(struct inventory *l, unsigned kind, const struct inventory_runs *runs)
 {
-	size_t n = 0, size = shapes[kind].size;
-	char *rows = xcalloc(1, size), *row;
+	const struct slice items = strbuf_slice(&l->items[kind]);
+	size_t size = shapes[kind].size;
+	char *rows = xcalloc(count_items(items) + 1, size), *row = rows;
+	struct taken *keys = NULL;
 	struct slice item;
 	struct raw_walk w;
 
-	if (!raw_enter(strbuf_slice(&l->items[kind]), &w))
+	if (!raw_enter(items, &w))
 		return rows;
 	while (raw_item(&w, &item)) {
-		rows = xrealloc(rows, (n + 2) * size);
-		row = rows + n * size;
-		memset(row, 0, 2 * size);
 		if (shapes[kind].fill(l, runs, row, item) &&
-		    !has_key(rows, n, size, key_of(row))) {
-			n++;
+		    take_key(&keys, key_of(row))) {
+			row += size;
 			continue;
 		}
 		log_warn("item of the server's lists left out",
@@ -252,6 +294,7 @@ make_rows(struct inventory *l, unsigned kind, const struct inventory_runs *runs)
 		    "another's"));
 		memset(row, 0, size);
 	}
+	forget_keys(&keys);
 	return rows;
 }
 
@@ -417,10 +460,12 @@ on_page(const struct server_answer *answer, void *arg)
 	why = take_page(r, answer);
 	if (why != NULL)
 		end_reading(r, why);
-	else if (cursor.n > 0 && cursor.p[0] == '"' && ++r->page < PAGES_MAX)
+	else if (cursor.n == 0 || cursor.p[0] != '"')
+		next_kind(r);
+	else if (++r->page < PAGES_MAX)
 		read_page(r, cursor);
 	else
-		next_kind(r);
+		end_reading(r, "a list of its has no end");
 }
 
 static void

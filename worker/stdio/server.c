@@ -6,6 +6,7 @@
 
 #include <uthash.h>
 
+#include "common/clock.h"
 #include "common/envelope.h"
 #include "common/log.h"
 #include "common/raw.h"
@@ -22,6 +23,8 @@
 /* Revisions in which what is bridged looks alike. */
 static const char *const revisions[] = { "2025-11-25", "2025-06-18",
 	"2025-03-26", "2024-11-05" };
+/* The only one in which a line may be an array of messages. */
+#define REVISION_OF_BATCHES "2025-03-26"
 
 enum server_state {
 	SERVER_OPENING,   /* initialize has not been answered */
@@ -43,6 +46,9 @@ struct server {
 	struct request *requests;   /* uthash */
 	uint64_t last;              /* number given */
 	unsigned can;
+	bool batches;               /* its revision has them */
+	uint64_t noise_second;      /* monotonic: when lines were last told of, */
+	uint64_t noise;             /* and how many came since */
 	struct strbuf instructions;
 	struct strbuf out;          /* the line being made */
 };
@@ -260,12 +266,22 @@ server_cancel(struct server *s, uint64_t request, const char *reason)
 
 /* Listening ------------------------------------------------------------------------ */
 
+/* Whose id that is. Clients that are not ours take "1" for 1, so servers do it. */
+static struct request *
+requested(const struct server *s, struct slice id)
+{
+	uint64_t number;
+
+	if (id.n > 2 && id.p[0] == '"')
+		id = slice_of(id.p + 1, id.n - 2);
+	return id.n > 0 && env_number(id, &number) ? find_request(s, number) :
+	    NULL;
+}
+
 static void
 take_response(struct server *s, const struct jsonrpc_msg *msg)
 {
-	uint64_t number;
-	struct request *r = env_number(msg->id, &number) ?
-	    find_request(s, number) : NULL;
+	struct request *r = requested(s, msg->id);
 
 	if (r == NULL) {
 		log_debug("answer to nobody", LF_N("child", s->options.number));
@@ -317,32 +333,76 @@ static void
 take_cut(struct server *s, struct slice line)
 {
 	struct slice id = raw_find(slice_of(line.p, LINES_END), "id");
-	uint64_t number;
 	struct request *r;
 
 	if (id.n == 0)
 		id = id_at_end(line);
-	r = id.n > 0 && env_number(id, &number) ? find_request(s, number) :
-	    NULL;
+	r = requested(s, id);
 	log_warn("line of a server is too long",
 	    LF_N("child", s->options.number));
 	if (r != NULL)
 		settle(s, r, &(struct server_answer){ .too_long = true });
 }
 
+/* Once a second: some servers write whatever they do there. */
+static void
+note_noise(struct server *s, struct slice line)
+{
+	uint64_t second = clock_mono_ms() / 1000;
+
+	s->noise++;
+	if (second == s->noise_second)
+		return;
+	log_warn("line of a server is no message",
+	    LF_N("child", s->options.number), LF_N("bytes", line.n),
+	    LF_N("lines", s->noise));
+	s->noise_second = second;
+	s->noise = 0;
+}
+
+/*
+ * What is no message (NaN, bytes that are no UTF-8) may be an answer all the same,
+ * that somebody waits for.
+ */
+static void
+take_broken(struct server *s, struct slice line)
+{
+	struct request *r = raw_find(line, "method").p == NULL ?
+	    requested(s, raw_find(line, "id")) : NULL;
+
+	note_noise(s, line);
+	if (r != NULL)
+		settle(s, r, &(struct server_answer){ .error = SLICE(
+		    "{\"code\":-32603,\"message\":"
+		    "\"the server's answer is not valid JSON-RPC\"}") });
+}
+
+static void
+take_text(struct server *s, struct slice text)
+{
+	struct jsonrpc_msg msg;
+
+	if (jsonrpc_peek(text.p, text.n, &msg) == 0)
+		take_message(s, &msg);
+	else
+		take_broken(s, text);
+}
+
 static void
 on_line(struct slice line, bool cut, void *arg)
 {
 	struct server *s = arg;
-	struct jsonrpc_msg msg;
+	struct slice item;
+	struct raw_walk w;
 
-	if (cut)
+	if (cut) {
 		take_cut(s, line);
-	else if (jsonrpc_peek(line.p, line.n, &msg) == 0)
-		take_message(s, &msg);
-	else
-		log_warn("line of a server is no message",
-		    LF_N("child", s->options.number), LF_N("bytes", line.n));
+	} else if (s->batches && line.p[0] == '[' && raw_enter(line, &w)) {
+		while (raw_item(&w, &item))
+			take_text(s, item);
+	} else {
+		take_text(s, line);
+	}
 }
 
 static void
@@ -408,6 +468,8 @@ static void
 open_up(struct server *s, struct slice result)
 {
 	s->can = read_capabilities(raw_find(result, "capabilities"));
+	s->batches = raw_is(raw_find(result, "protocolVersion"),
+	    "\"" REVISION_OF_BATCHES "\"");
 	strbuf_add_slice(&s->instructions, raw_find(result, "instructions"));
 	server_set_state(s, SERVER_OPEN);
 	server_notify(s, "notifications/initialized", SLICE_NONE);

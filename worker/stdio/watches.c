@@ -11,12 +11,16 @@
 #define URI_MAX 2048
 #define PARAMS_MAX (6 * URI_MAX + 16)
 
+/* So many servers may be lost that were being asked for it. */
+#define LOSSES_MAX 3
+
 /* A resource. */
 struct watch {
 	UT_hash_handle hh;       /* of watches->all, by URI */
 	char *uri;
 	bool wanted;             /* somebody has subscribed to it */
 	bool late;               /* since the first that were wanted */
+	unsigned losses;         /* of servers that were being asked */
 	unsigned holders;        /* servers that were asked to watch it, */
 	bool held[];             /* and which */
 };
@@ -72,6 +76,12 @@ watch_settle(struct watches *w, struct watch *watch)
 	free(watch);
 }
 
+static bool
+is_to_be_held(const struct watch *watch)
+{
+	return watch->wanted && watch->losses < LOSSES_MAX;
+}
+
 static void
 set_held(struct watcher *of, struct watch *watch, bool held)
 {
@@ -99,6 +109,9 @@ on_answer(const struct server_answer *answer, void *arg)
 	if (of->asked != NULL && answer->result.n > 0 &&
 	    (of->asked->late || of->again))
 		w->on_change(of->asked->uri, w->arg);
+	/* Clients choose what they subscribe to: it must not keep servers down. */
+	if (of->asked != NULL && answer->result.n == 0 && answer->error.n == 0)
+		of->asked->losses++;
 	go_on(of);
 }
 
@@ -106,7 +119,7 @@ static void
 ask(struct watcher *of, struct watch *watch)
 {
 	struct strbuf params = STRBUF_INIT(PARAMS_MAX);
-	bool begin = watch->wanted;
+	bool begin = is_to_be_held(watch);
 
 	strbuf_add_str(&params, "{\"uri\":");
 	strbuf_add_json(&params, slice_str(watch->uri));
@@ -130,7 +143,8 @@ go_on(struct watcher *of)
 
 	if (of->server == NULL || of->asking)
 		return;
-	while (watch != NULL && watch->wanted == watch->held[of->number])
+	while (watch != NULL &&
+	    is_to_be_held(watch) == watch->held[of->number])
 		watch = watch->hh.next;
 	if (watch != NULL)
 		ask(of, watch);

@@ -13,8 +13,8 @@ from mcp.types import EmbeddedResource, ResourceLink, TextResourceContents
 
 mcp = FastMCP("five-tools", instructions="Five tools.\nUse them.")
 
-PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAA"
-                       "AABJRU5ErkJggg==")
+PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIA"
+                       "X8jx0gAAAABJRU5ErkJggg==")
 
 
 @dataclasses.dataclass
