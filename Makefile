@@ -50,7 +50,8 @@ PROXY_SRC := $(filter-out proxy/main.c,$(wildcard proxy/*.c))
 RUNTIME_SRC := $(wildcard worker/runtime/*.c)
 # What of an API's folder unit tests and fuzz targets link too.
 OPENAPI_SRC := $(filter-out worker/openapi/openapi.c,$(wildcard worker/openapi/*.c))
-STDIO_SRC := worker/stdio/command.c worker/stdio/lines.c worker/stdio/text.c
+STDIO_SRC := $(addprefix worker/stdio/,command.c inventory.c lines.c server.c \
+	server_requests.c text.c watches.c)
 APIS := $(filter-out runtime,$(notdir $(patsubst %/,%,$(wildcard worker/*/))))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))

@@ -1,10 +1,6 @@
 #include "worker/stdio/server.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
-
-#include <uthash.h>
 
 #include "common/clock.h"
 #include "common/envelope.h"
@@ -12,46 +8,16 @@
 #include "common/raw.h"
 #include "common/xalloc.h"
 #include "worker/stdio/lines.h"
+#include "worker/stdio/server_private.h"
 
-/* A request with the largest body that a proxy takes (16 MiB), and what is ours. */
-#define MESSAGE_MAX (((size_t)16 << 20) + 4096)
 /* Instructions are read by models. */
 #define INSTRUCTIONS_MAX ((size_t)256 << 10)
-/* The params of a cancellation. */
-#define CANCEL_MAX 256
 
 /* Revisions in which what is bridged looks alike. */
 static const char *const revisions[] = { "2025-11-25", "2025-06-18",
 	"2025-03-26", "2024-11-05" };
 /* The only one in which a line may be an array of messages. */
 #define REVISION_OF_BATCHES "2025-03-26"
-
-enum server_state {
-	SERVER_OPENING,   /* initialize has not been answered */
-	SERVER_OPEN,
-	SERVER_LOST       /* its child has gone */
-};
-
-struct request {
-	UT_hash_handle hh;       /* of server->requests, by number */
-	uint64_t number;
-	server_answer_fn *fn;
-	void *arg;
-};
-
-struct server {
-	struct server_options options;
-	enum server_state state;
-	struct child *child;
-	struct request *requests;   /* uthash */
-	uint64_t last;              /* number given */
-	unsigned can;
-	bool batches;               /* its revision has them */
-	uint64_t noise_second;      /* monotonic: when lines were last told of, */
-	uint64_t noise;             /* and how many came since */
-	struct strbuf instructions;
-	struct strbuf out;          /* the line being made */
-};
 
 static void
 server_set_state(struct server *s, enum server_state state)
@@ -67,203 +33,6 @@ server_set_state(struct server *s, enum server_state state)
 	s->state = state;
 }
 
-/* Speaking ----------------------------------------------------------------------- */
-
-static bool
-say(struct server *s)
-{
-	bool ok = s->state != SERVER_LOST && strbuf_ok(&s->out) &&
-	    child_say(s->child, strbuf_slice(&s->out));
-
-	if (s->out.cap > 65536)
-		strbuf_release(&s->out);
-	return ok;
-}
-
-static void
-open_message(struct server *s)
-{
-	strbuf_reset(&s->out);
-	strbuf_add_str(&s->out, "{\"jsonrpc\":\"2.0\"");
-}
-
-static void
-add_params(struct server *s, struct slice params)
-{
-	if (params.n > 0) {
-		strbuf_add_str(&s->out, ",\"params\":");
-		strbuf_add_slice(&s->out, params);
-	}
-	strbuf_add_char(&s->out, '}');
-}
-
-static void
-open_request(struct server *s, const char *method)
-{
-	open_message(s);
-	strbuf_addf(&s->out, ",\"id\":%" PRIu64 ",\"method\":\"%s\"",
-	    s->last + 1, method);
-}
-
-/* Sends what has been made. */
-static uint64_t
-send_request(struct server *s, server_answer_fn *fn, void *arg)
-{
-	struct request *r;
-
-	if (!say(s))
-		return 0;
-	r = xcalloc(1, sizeof(*r));
-	r->number = ++s->last;
-	r->fn = fn;
-	r->arg = arg;
-	HASH_ADD(hh, s->requests, number, sizeof(r->number), r);
-	return r->number;
-}
-
-uint64_t
-server_ask(struct server *s, const char *method, struct slice params,
-    server_answer_fn *fn, void *arg)
-{
-	open_request(s, method);
-	add_params(s, params);
-	return send_request(s, fn, arg);
-}
-
-/* A part of the text at from, and what goes in its place. */
-struct change {
-	struct slice part;
-	struct slice by;
-};
-
-/* text, which holds the parts in any order, two at most. */
-static void
-add_changed(struct strbuf *sb, struct slice text, struct change a,
-    struct change b)
-{
-	const char *p = text.p;
-	struct change each[] = { a, b };
-
-	if (b.part.p != NULL && (a.part.p == NULL || b.part.p < a.part.p)) {
-		each[0] = b;
-		each[1] = a;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(each); i++) {
-		if (each[i].part.p == NULL)
-			continue;
-		strbuf_add(sb, p, (size_t)(each[i].part.p - p));
-		strbuf_add_slice(sb, each[i].by);
-		p = each[i].part.p + each[i].part.n;
-	}
-	strbuf_add(sb, p, (size_t)(text.p + text.n - p));
-}
-
-/* tools/call and prompts/get have it in params, completion/complete in its ref. */
-static struct slice
-name_in(struct slice params)
-{
-	struct slice name = raw_find(params, "name");
-
-	return name.p != NULL ? name : raw_find(raw_find(params, "ref"),
-	    "name");
-}
-
-uint64_t
-server_pass_on(struct server *s, const char *method, struct slice params,
-    const char *name, server_answer_fn *fn, void *arg)
-{
-	struct strbuf quoted = STRBUF_INIT(MESSAGE_MAX);
-	struct change named = { name_in(params), SLICE_NONE };
-	struct change token = { raw_find(raw_find(params, "_meta"),
-		"progressToken"), SLICE_NONE };
-	char number[20];
-	uint64_t sent;
-
-	token.by = slice_of(number, u64_decimal(number, s->last + 1));
-	strbuf_add_json(&quoted, slice_str(name));
-	named.by = strbuf_slice(&quoted);
-	open_request(s, method);
-	strbuf_add_str(&s->out, ",\"params\":");
-	add_changed(&s->out, params, named, token);
-	strbuf_add_char(&s->out, '}');
-	strbuf_release(&quoted);
-	sent = send_request(s, fn, arg);
-	return sent;
-}
-
-void
-server_notify(struct server *s, const char *method, struct slice params)
-{
-	open_message(s);
-	strbuf_addf(&s->out, ",\"method\":\"%s\"", method);
-	add_params(s, params);
-	(void)!say(s);
-}
-
-void
-server_respond(struct server *s, struct slice id, const char *member,
-    struct slice json)
-{
-	open_message(s);
-	strbuf_add_str(&s->out, ",\"id\":");
-	strbuf_add_slice(&s->out, id);
-	strbuf_addf(&s->out, ",\"%s\":", member);
-	strbuf_add_slice(&s->out, json);
-	strbuf_add_char(&s->out, '}');
-	(void)!say(s);
-}
-
-void
-server_respond_error(struct server *s, struct slice id, int code,
-    const char *message)
-{
-	strbuf_reset(&s->out);
-	jsonrpc_error(&s->out, id, code, message);
-	(void)!say(s);
-}
-
-/* Requests that were sent ---------------------------------------------------------- */
-
-static struct request *
-find_request(const struct server *s, uint64_t number)
-{
-	struct request *r;
-
-	HASH_FIND(hh, s->requests, &number, sizeof(number), r);
-	return r;
-}
-
-/* Nothing of it is left when it calls back. */
-static void
-settle(struct server *s, struct request *take_r,
-    const struct server_answer *answer)
-{
-	struct request *r = take_r;
-	server_answer_fn *fn = r->fn;
-	void *arg = r->arg;
-
-	/* HASH_DEL relinks: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
-	HASH_DEL(s->requests, r);
-	free(r);
-	fn(answer, arg);
-}
-
-void
-server_cancel(struct server *s, uint64_t request, const char *reason)
-{
-	struct request *r = find_request(s, request);
-	struct strbuf params = STRBUF_INIT(CANCEL_MAX);
-
-	if (r == NULL)
-		return;
-	HASH_DEL(s->requests, r);
-	free(r);
-	strbuf_addf(&params, "{\"requestId\":%" PRIu64 ",\"reason\":\"%s\"}",
-	    request, reason);
-	server_notify(s, "notifications/cancelled", strbuf_slice(&params));
-	strbuf_release(&params);
-}
-
 /* Listening ------------------------------------------------------------------------ */
 
 /* Whose id that is. Clients that are not ours take "1" for 1, so servers do it. */
@@ -274,8 +43,8 @@ requested(const struct server *s, struct slice id)
 
 	if (id.n > 2 && id.p[0] == '"')
 		id = slice_of(id.p + 1, id.n - 2);
-	return id.n > 0 && env_number(id, &number) ? find_request(s, number) :
-	    NULL;
+	return id.n > 0 && env_number(id, &number) ?
+	    server_find_request(s, number) : NULL;
 }
 
 static void
@@ -287,7 +56,7 @@ take_response(struct server *s, const struct jsonrpc_msg *msg)
 		log_debug("answer to nobody", LF_N("child", s->options.number));
 		return;
 	}
-	settle(s, r, &(struct server_answer){ .result = msg->result,
+	server_settle(s, r, &(struct server_answer){ .result = msg->result,
 	    .error = msg->result.n > 0 ? SLICE_NONE : msg->error.n > 0 ?
 	    msg->error : SLICE("{\"code\":-32603,\"message\":"
 	    "\"the server's answer is not an object\"}") });
@@ -341,7 +110,7 @@ take_cut(struct server *s, struct slice line)
 	log_warn("line of a server is too long",
 	    LF_N("child", s->options.number));
 	if (r != NULL)
-		settle(s, r, &(struct server_answer){ .too_long = true });
+		server_settle(s, r, &(struct server_answer){ .too_long = true });
 }
 
 /* Once a second: some servers write whatever they do there. */
@@ -372,7 +141,7 @@ take_broken(struct server *s, struct slice line)
 
 	note_noise(s, line);
 	if (r != NULL)
-		settle(s, r, &(struct server_answer){ .error = SLICE(
+		server_settle(s, r, &(struct server_answer){ .error = SLICE(
 		    "{\"code\":-32603,\"message\":"
 		    "\"the server's answer is not valid JSON-RPC\"}") });
 }
@@ -415,7 +184,7 @@ on_gone(const char *how, void *arg)
 	/* Each callback may forget others, but not the next: they are one's own. */
 	for (r = s->requests; r != NULL; r = next) {
 		next = r->hh.next;
-		settle(s, r, &(struct server_answer){ .too_long = false });
+		server_settle(s, r, &(struct server_answer){ .too_long = false });
 	}
 	s->options.on_lost(s, how, s->options.arg);
 }
@@ -519,7 +288,7 @@ server_new(const struct server_options *options, struct strbuf *error)
 	struct server *s = xcalloc(1, sizeof(*s));
 
 	s->options = *options;
-	strbuf_init(&s->out, MESSAGE_MAX);
+	strbuf_init(&s->out, SERVER_MESSAGE_MAX);
 	strbuf_init(&s->instructions, INSTRUCTIONS_MAX);
 	s->child = child_start(options->family, &(struct child_options){
 		.command = options->command,
@@ -548,7 +317,7 @@ server_free(struct server *s)
 		child_leave(s->child);
 	for (r = s->requests; r != NULL; r = next) {
 		next = r->hh.next;
-		settle(s, r, &(struct server_answer){ .dropped = true });
+		server_settle(s, r, &(struct server_answer){ .dropped = true });
 	}
 	strbuf_release(&s->out);
 	strbuf_release(&s->instructions);
