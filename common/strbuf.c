@@ -193,7 +193,8 @@ strbuf_add_json(struct strbuf *sb, struct slice s)
 		else
 			strbuf_addf(sb, "\\u%04x", c);
 	}
-	strbuf_add(sb, s.p + from, s.n - from);
+	if (from < s.n)
+		strbuf_add(sb, s.p + from, s.n - from);
 	strbuf_add_char(sb, '"');
 }
 

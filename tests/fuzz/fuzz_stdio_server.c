@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 #include <stdlib.h>
 
+#include "common/log.h"
 #include "common/raw.h"
 #include "common/xalloc.h"
 #include "tests/fuzz/must.h"
@@ -197,6 +198,7 @@ start(void)
 	static const char *const uris[] = { "note://one", "note://\"two\"" };
 	struct strbuf error = STRBUF_INIT(256);
 
+	log_setup("fuzz", "fuzz", LOG_LEVEL_ERROR);
 	reading = false;
 	waiting = changed = 0;
 	catalogue = catalogue_new(&nothing, "fuzzed", NULL);
