@@ -11,7 +11,8 @@
  * and what an old list says would stay with the client for good.
  *
  * Workers are told what sessions have subscribed to when they do, when they are
- * taken over, and each time that their records are made to live longer.
+ * taken over, when lists of resources change, and each time that their records are
+ * made to live longer.
  */
 #include "proxy/session_private.h"
 
@@ -124,6 +125,9 @@ tell_of_lists(struct session *s)
 	unsigned changes = s->changes;
 
 	s->changes = 0;
+	/* Its resources may be of an API that was not there before. */
+	if ((changes & CATALOG_RESOURCES_CHANGED) != 0)
+		session_watch(s);
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
 		/* A stream that breaks has nothing to lose by it. */
 		if ((changes & lists[i].change) != 0)

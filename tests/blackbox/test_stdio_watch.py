@@ -9,7 +9,7 @@ import time
 import pytest
 from bridges import children_of, running, settings, text
 
-from harness import PATIENCE, Cluster, Redis, until
+from harness import PATIENCE, Cluster, Redis, Worker, until
 
 UPDATED = "notifications/resources/updated"
 KEY = "mcp_watched:{stdio}"
@@ -218,6 +218,17 @@ def test_subscriptions_stand_in_redis_while_somebody_listens():
 
 def text_of(client, tool, **arguments):
     return client.text(tool, arguments)
+
+
+def test_an_api_that_comes_later_hears_of_it():
+    with Cluster(workers={"calculator": 1}) as system, opened(system) as client:
+        subscribe(client, system.proxies[1], "note://one")
+        assert not system.redis("EXISTS", KEY)
+        with Worker("stdio", system.redis, settings=settings()):
+            until(lambda: system.redis("ZRANGE", KEY, 0, -1) == ["note://one"], 20, "it is there")
+            until(lambda: client.pump() or "stdio_watched" in client.tools(), 10, "it is listed")
+            until(lambda: json.loads(client.text("stdio_watched", {}))["watched"], 10,
+                  "it is watched")
 
 
 def test_an_api_has_its_bound():
