@@ -255,6 +255,16 @@ resources_subscribe(const struct mcp_scope *scope,
 	    "2048 bytes");
 }
 
+const struct catalog_item *
+mcp_forbidden(const struct mcp_scope *scope, const struct jsonrpc_msg *request)
+{
+	if (!slice_eq_str(request->method, "resources/subscribe") ||
+	    catalog_find_uri(scope->catalog, scope->api, scope->granted,
+	    request->uri) != NULL)
+		return NULL;
+	return catalog_find_uri(scope->catalog, scope->api, NULL, request->uri);
+}
+
 /* The prompt or template that params.ref names. */
 static const struct catalog_item *
 completed(const struct mcp_scope *scope, const cJSON *ref)

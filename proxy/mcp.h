@@ -41,6 +41,13 @@ bool mcp_request(const struct mcp_scope *scope,
     const struct jsonrpc_msg *request, struct strbuf *answer,
     struct mcp_target *to) MUST_CHECK;
 
+/*
+ * The resource that the request would subscribe to, if the caller may not read it;
+ * NULL: nothing is in its way.
+ */
+const struct catalog_item *mcp_forbidden(const struct mcp_scope *scope,
+    const struct jsonrpc_msg *request);
+
 /* The revision that initialize answers to a client that asks for wanted. */
 const char *mcp_negotiate(struct slice wanted);
 

@@ -86,6 +86,20 @@ ask_mcp(struct post *p, const struct post_owner *owner)
 	strbuf_release(&payload);
 }
 
+/* Who may not read a resource does not hear when it changes, either. */
+static void
+declare(struct post *p, const struct post_owner *owner)
+{
+	const struct mcp_scope scope = { p->all->options.catalog,
+		slice_str(owner->api), p->scopes };
+	const struct catalog_item *item = mcp_forbidden(&scope, &p->msg);
+
+	if (item != NULL)
+		post_refuse_forbidden(p, item);
+	else
+		post_declare(p);
+}
+
 static void
 take_request(struct post *p, const struct post_owner *owner)
 {
@@ -95,7 +109,7 @@ take_request(struct post *p, const struct post_owner *owner)
 		post_answer_error(p, owner, MCP_ERROR_BUSY,
 		    "this session has too many subscriptions");
 	else if (!p->declared && declaration_is(&p->msg))
-		post_declare(p);
+		declare(p, owner);
 	else if (p->made.n > 0)
 		post_answer(p, owner, strbuf_slice(&p->made));
 	else

@@ -540,6 +540,23 @@ def test_scopes_filter_lists_and_calls(secured):
         assert set(session.tools()) == {"add"}
 
 
+def test_who_may_not_read_cannot_subscribe(secured):
+    def ask(session, method, uri):
+        return post(secured.proxies[1], session.session_id, session.headers, json.dumps({
+            "jsonrpc": "2.0", "id": 9, "method": f"resources/{method}", "params": {"uri": uri}}))
+    uri = "test://watched-resource"
+    with SseClient(secured.proxies[0], headers=bearer(token(scope="calculator"))) as session:
+        for method in ("subscribe", "read"):
+            answer = ask(session, method, uri)
+            assert answer.status == 403
+            assert f'scope="conformance:{uri}"' in answer.header("WWW-Authenticate")
+        # What is not there is nobody's secret, and an end is always in order.
+        assert ask(session, "subscribe", "test://nowhere").status == 202
+        assert ask(session, "unsubscribe", uri).status == 202
+        session.headers = bearer(token(scope="conformance"))
+        assert ask(session, "subscribe", uri).status == 202
+
+
 @pytest.mark.parametrize("claims, tools", [
     ({"scope": "calculator:add openid"}, {"calculator_add"}),
     ({"scopes": ["conformance"]}, TOOLS["conformance"]),
