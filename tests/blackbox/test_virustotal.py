@@ -264,6 +264,16 @@ def test_long_lists_are_cut_at_once(queue):
     assert time.monotonic() - began < 10 * PATIENCE
 
 
+def test_what_is_compressed(queue):
+    assert result(queue, "get_domain_report", "zipped.example")["structuredContent"]["stats"][
+        "harmless"] == 60
+    before = queue.worker.rss_bytes()
+    for domain in ("bomb.example", "nested.example"):
+        assert "UPSTREAM_MAX_BODY" in failure(queue, "get_domain_report", domain)
+    if PATIENCE == 1:  # not under sanitizers
+        assert queue.worker.rss_bytes() < before + 30e6
+
+
 def test_unknown(queue):
     for tool, argument in [("get_ip_report", "203.0.113.9"), ("get_file_report", "0" * 64)]:
         assert "no report" in failure(queue, tool, argument)

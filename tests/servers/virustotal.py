@@ -9,6 +9,8 @@ choose what happens; see BEHAVIOURS.
 import asyncio
 import base64
 import collections
+import functools
+import gzip
 import json
 import re
 import sys
@@ -99,6 +101,11 @@ BEHAVIOURS = {
                          last_dns_records=[0] * 800000), {}, 0),
     "odd": (200, report("domain", "odd.example", None, tags="x", reputation="y",
                         last_analysis_date=None, categories=7), {}, 0),
+    "bomb": (200, gzip.compress(bytes(32 << 20)), {"Content-Encoding": "gzip"}, 0),
+    "nested": (200, functools.reduce(lambda data, _: gzip.compress(data), range(3),
+                                     bytes(32 << 20)), {"Content-Encoding": "gzip, gzip, gzip"}, 0),
+    "zipped": (200, gzip.compress(json.dumps(report("domain", "zipped.example", ENGINES)).encode()),
+               {"Content-Encoding": "gzip"}, 0),
     "early": (400, error("NotAvailableYet", "Come back later"), {}, 0),
     "soon": (429, error("QuotaExceededError", "Quota exceeded"), {"Retry-After": "soon"}, 0),
     "never": (429, error("QuotaExceededError", "Quota exceeded"),

@@ -25,6 +25,11 @@
 /* A server may ask for this much patience; more is for the caller to have. */
 #define RETRY_AFTER_MAX_S 2
 #define CONNECT_TIMEOUT_MS 10000L
+/*
+ * Of an answer's headers and trailers together, which libcurl keeps: of the latter
+ * it would keep as many as come.
+ */
+#define HEADERS_MAX ((size_t)256 << 10)
 /* Idle connections kept; what a burst opened beyond is closed after it. */
 #define IDLE_CONNECTIONS 128L
 #define MS_PER_S 1000
@@ -50,6 +55,7 @@ struct upstream_transfer {
 	CURL *easy;
 	struct curl_slist *headers;
 	struct strbuf body; /* of the answer */
+	size_t header_bytes;
 	char reason[CURL_ERROR_SIZE];
 	char *name; /* of the host, for messages */
 	struct event *timer;
@@ -231,6 +237,10 @@ failure_text(struct upstream_transfer *t, CURLcode result, struct strbuf *sb)
 		strbuf_add_str(sb,
 		    "the name resolves to an address that is "
 		    "not public and in no network of UPSTREAM_NETWORKS");
+	else if (t->header_bytes > HEADERS_MAX)
+		strbuf_addf(sb,
+		    "the answer's headers are larger than %zu bytes",
+		    HEADERS_MAX);
 	else if (result == CURLE_WRITE_ERROR)
 		strbuf_addf(sb,
 		    "the answer is larger than %zu bytes "
@@ -297,6 +307,7 @@ begin(struct upstream_transfer *t)
 		t->attempts++;
 		t->address_refused = t->address_taken = false;
 		strbuf_reset(&t->body);
+		t->header_bytes = 0;
 		t->reason[0] = '\0';
 		curl_easy_setopt(
 		    t->easy, CURLOPT_TIMEOUT_MS, (long)(t->end_ms - now));
@@ -404,6 +415,15 @@ open_socket(void *arg, curlsocktype purpose UNUSED, struct curl_sockaddr *to)
 }
 
 static size_t
+take_header(char *p UNUSED, size_t size, size_t count, void *arg)
+{
+	struct upstream_transfer *t = arg;
+
+	t->header_bytes += size * count;
+	return t->header_bytes <= HEADERS_MAX ? size * count : 0;
+}
+
+static size_t
 take_body(char *p, size_t size, size_t count, void *arg)
 {
 	struct upstream_transfer *t = arg;
@@ -480,6 +500,8 @@ set_request(struct upstream_transfer *t, const struct upstream_request *request)
 	SET(t, CURLOPT_URL, request->url);
 	SET(t, CURLOPT_PRIVATE, t);
 	SET(t, CURLOPT_ERRORBUFFER, t->reason);
+	SET(t, CURLOPT_HEADERFUNCTION, take_header);
+	SET(t, CURLOPT_HEADERDATA, t);
 	SET(t, CURLOPT_WRITEFUNCTION, take_body);
 	SET(t, CURLOPT_WRITEDATA, t);
 	/* Wait to see whether a first connection is HTTP/2 and can be shared. */
@@ -633,7 +655,8 @@ upstream_send(struct upstream *u, const struct upstream_request *request)
 	read_url(t, request->url);
 	if (t->failed == NULL && !is_sendable(request))
 		t->failed = xasprintf("%s: the request has a method or a "
-				      "header that HTTP does not have", t->name);
+				      "header that HTTP does not have",
+		    t->name);
 	if (t->failed == NULL)
 		set_request(t, request);
 	timer_set(t->timer, 0);

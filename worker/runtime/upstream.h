@@ -7,9 +7,11 @@
  * left alone for a while (breaker.h). Where requests may go is egress.h's to
  * say: the host's name before, its address when the connection is made.
  *
- * Redirects are answers like others, not followed; proxies in the environment
- * are not used; https verifies certificate and name. A method or a header with
- * bytes that HTTP does not allow there is not sent, and told like a failure.
+ * Answers are bounded: bodies by settings, also those that a few compressed bytes
+ * become, headers with trailers by 256 KiB. Redirects are answers like others, not
+ * followed; proxies in the environment are not used; https verifies certificate
+ * and name. A method or a header with bytes that HTTP does not allow there is not
+ * sent, and told like a failure.
  */
 #ifndef MCP_WORKER_UPSTREAM_H
 #define MCP_WORKER_UPSTREAM_H
