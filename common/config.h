@@ -17,7 +17,7 @@
 enum config_type {
 	CONFIG_STRING,   /* char *, owned by the struct; NULL when not set */
 	CONFIG_SECRET,   /* the same, printed as "***" */
-	CONFIG_URL,      /* the same; user and password in it printed as "***" */
+	CONFIG_URL,      /* the same; user and passwords in it printed as "***" */
 	CONFIG_UINT,     /* unsigned, between min and max */
 	CONFIG_BYTES,    /* size_t, between min and max; "64k", "1m" understood */
 	CONFIG_BOOL,     /* bool: true/false, 1/0, yes/no, on/off */

@@ -162,17 +162,35 @@ format_secret(const struct config_option *o UNUSED, const void *field,
 		strbuf_add_str(to, "***");
 }
 
+/* The value of a password=… in a query, or in libpq's "key=value" form; or NULL. */
+static const char *
+password_in(const char *text)
+{
+	const char *word = strcasestr(text, "password");
+
+	while (word != NULL) {
+		const char *after = word + strlen("password");
+
+		after += strspn(after, " ");
+		if (*after == '=')
+			return after + 1;
+		word = strcasestr(after, "password");
+	}
+	return NULL;
+}
+
 /*
  * Hides all between the scheme and the last "@": a password that should have
  * been percent-encoded may hold "/", "?" or "@" itself. A scheme ends at the
- * first colon; without one all before the "@" is hidden.
+ * first colon; without one all before the "@" is hidden. And all from a password
+ * further on to the end.
  */
 static void
 format_url(const struct config_option *o UNUSED, const void *field,
     struct strbuf *to)
 {
 	const char *url = string_of(field);
-	const char *at = strrchr(url, '@');
+	const char *at = strrchr(url, '@'), *password;
 	size_t scheme = strcspn(url, ":");
 
 	if (at != NULL) {
@@ -181,7 +199,13 @@ format_url(const struct config_option *o UNUSED, const void *field,
 		strbuf_add_str(to, "***");
 		url = at;
 	}
-	strbuf_add_str(to, url);
+	password = password_in(url);
+	if (password == NULL) {
+		strbuf_add_str(to, url);
+		return;
+	}
+	strbuf_add(to, url, (size_t)(password - url));
+	strbuf_add_str(to, "***");
 }
 
 /* Below its minimum a number can only be one that was never set. */

@@ -410,6 +410,12 @@ START_TEST(test_print_urls)
 		{ "u:pw@host", "***@host" },
 		{ "u:p://w@host", "***@host" },
 		{ "u@host://x", "***@host://x" },
+		{ "postgresql://h/d?password=x&a=b",
+		    "'postgresql://h/d?password=***'" },
+		{ "postgresql://u:p@h/d?sslPassword=x",
+		    "'postgresql://***@h/d?sslPassword=***'" },
+		{ "host=h password = x y", "'host=h password =***'" },
+		{ "postgresql://password/d", "postgresql://password/d" },
 		{ "redis://", "redis://" },
 		{ "https://h/jwks?a=1&b=2", "'https://h/jwks?a=1&b=2'" },
 	};
@@ -496,7 +502,7 @@ showing_case(void)
 
 	tcase_add_test(tc, test_print);
 	tcase_add_test(tc, test_print_not_set);
-	tcase_add_loop_test(tc, test_print_urls, 0, 9);
+	tcase_add_loop_test(tc, test_print_urls, 0, 13);
 	tcase_add_loop_test(tc, test_print_then_load, 0, ARRAY_LEN(texts));
 	tcase_add_test(tc, test_help);
 	return tc;
