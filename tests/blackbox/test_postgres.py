@@ -1,6 +1,8 @@
 """The postgres API on a real server, as the role that may do most: the superuser."""
 
 import json
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -307,6 +309,50 @@ def test_worker_waits_for_its_database(redis, postgres):
         until(lambda: redis("EXISTS", "mcp_api:{postgres}"), 30, "it serves")
     with Worker("postgres", redis) as worker:
         until(lambda: "DATABASE_URL is not set" in worker.log_text(), 10, "it says why")
+
+
+def test_a_connection_lost_in_a_query_is_an_error(redis, postgres):
+    active = ("FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%) lost%' "
+              "AND pid <> pg_backend_pid()")
+    with running(redis, postgres, POSTGRES_POOL=1) as queue:
+        id = queue.put("query", {"sql": "SELECT count(*) FROM generate_series(1, 1e11::bigint) lost"})
+        until(lambda: postgres.sql(f"SELECT count(*) {active}") == "1", 10, "the query runs")
+        postgres.sql(f"SELECT pg_terminate_backend(pid) {active}")
+        result = queue.answer(id, 10)["result"]
+        assert result["isError"] and "connection to the database was lost" in json.dumps(result)
+        assert rows(queue, "SELECT 1") == [[1]]
+
+
+@pytest.fixture
+def certificate(postgres):
+    """The server speaks TLS with it, as "localhost"."""
+    files = {"cert": postgres.data / "own.crt", "key": postgres.data / "own.key"}
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                    "-keyout", files["key"], "-out", files["cert"]],
+                   check=True, capture_output=True)
+    files["key"].chmod(0o600)
+    for file in files.values():
+        shutil.chown(file, postgres.data.owner())
+    for name, file in files.items():
+        postgres.sql(f"ALTER SYSTEM SET ssl_{name}_file = '{file}'")
+    postgres.sql("ALTER SYSTEM SET ssl = on")
+    postgres.sql("SELECT pg_reload_conf()")
+    until(lambda: postgres.sql("SHOW ssl") == "on", 10, "the server speaks TLS")
+    yield files["cert"]
+    postgres.sql("ALTER SYSTEM RESET ssl")
+    postgres.sql("SELECT pg_reload_conf()")
+
+
+def test_tls_verifies_the_name(redis, postgres, certificate):
+    query = f"?sslmode=verify-full&sslrootcert={certificate}"
+    url = postgres.url.replace("127.0.0.1", "localhost") + query
+    with running(redis, postgres, DATABASE_URL=url) as queue:
+        assert rows(queue, "SELECT 1") == [[1]]
+        assert postgres.sql("SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+                            "WHERE application_name = 'mcp-relay'") == "t"
+    with Worker("postgres", redis, settings={"DATABASE_URL": postgres.url + query}) as worker:
+        until(lambda: "does not match host name" in worker.log_text(), 10, "it refuses")
 
 
 def test_stop_with_queries_running(redis, postgres):
