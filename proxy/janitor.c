@@ -24,9 +24,6 @@
 /* An answer: the id may be as large as a body. */
 #define ANSWER_MAX (2u << 20)
 
-/* A day: they are owed an answer as soon as a proxy runs. */
-#define EXPIRED_TTL_MS "86400000"
-
 /*
  * KEYS: requests, janitor, api, expired. ARGV: pod, lease (ms), now (ms, as in the
  * deadlines), entries, age (ms), group, rest time if the API does not say (ms),
