@@ -15,6 +15,12 @@
 #define V2 "swagger: '2.0'\nhost: a\npaths:\n"
 #define ALL "expose: [{path: '*'}]\n"
 #define SKIPPED(reason) "skipped: " reason
+#define NO_SERVER(named) \
+	SKIPPED("its server (" named ") is no http:// or https:// URL without " \
+		"user, query, fragment and open variables: the overlay must " \
+		"name one (server:)")
+#define SERVER(url) \
+	"openapi: 3.1.0\nservers: [{url: '" url "'}]\npaths: {/a: {get: {}}}"
 
 static struct spec *
 read_spec(const char *text)
@@ -97,9 +103,21 @@ static const struct {
 	/* The description's own host. */
 	{ "openapi: 3.1.0\npaths: {/a: {get: {}}}", ALL, "get_a http://host" },
 	{ "openapi: 3.1.0\nservers: [{url: 'ftp://x'}]\npaths: {/a: {get: {}}}",
-	    ALL,
-	    SKIPPED("the description names no server by an absolute URL: the "
-		    "overlay must (server:)") },
+	    ALL, NO_SERVER("ftp://x") },
+	{ SERVER("https://{tenant}.x"), ALL, NO_SERVER("https://{tenant}.x") },
+	{ SERVER("https://a b"), ALL, NO_SERVER("https://a b") },
+	{ SERVER("https://a:99999"), ALL, NO_SERVER("https://a:99999") },
+	{ SERVER("https://.x"), ALL, NO_SERVER("https://.x") },
+	{ SERVER("https://u:p@x"), ALL, NO_SERVER("https://u:p@x") },
+	{ SERVER("https://x/a?b"), ALL, NO_SERVER("https://x/a?b") },
+	{ SERVER("https://x/a#b"), ALL, NO_SERVER("https://x/a#b") },
+	{ SERVER("HTTPS://X/a/"), ALL, "get_a https://X/a" },
+	{ SERVER("http://[::1]:8/a"), ALL, "get_a http://[::1]:8/a" },
+	/* Relative to where the description came from. */
+	{ SERVER("//x/a"), ALL, "get_a http://x/a" },
+	{ SERVER("/v1/"), ALL, "get_a http://host/v1" },
+	{ SERVER("v1"), ALL, "get_a http://host/v1" },
+	{ SERVER("../v1"), ALL, "get_a http://host/v1" },
 	{ "swagger: '2.0'\nschemes: [http]\nhost: h:1\nbasePath: /b\n"
 	  "paths: {/a: {get: {}}}",
 	    ALL, "get_a http://h:1/b" },

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "worker/openapi/server.h"
 #include "worker/openapi/spec.h"
 
 /* What models' APIs take as the name of a property. */
@@ -100,95 +101,7 @@ operation_read(struct operation *op, struct arena *arena)
 		    "and unpaired braces");
 }
 
-/* Servers ---------------------------------------------------------------- */
-
-static void
-add_variable(struct strbuf *url, const struct node *server, struct slice name)
-{
-	const struct node *variable =
-	    node_find(node_get(server, "variables"), name);
-
-	strbuf_add_slice(url, node_text(node_get(variable, "default")));
-}
-
-/* The URL with the defaults of its variables. */
-static void
-add_server(struct strbuf *url, const struct node *server)
-{
-	struct slice text = node_string(node_get(server, "url"));
-
-	for (size_t i = 0; i < text.n; i++) {
-		const char *end = text.p[i] == '{'
-				      ? memchr(text.p + i, '}', text.n - i)
-				      : NULL;
-
-		if (end == NULL) {
-			strbuf_add_char(url, text.p[i]);
-			continue;
-		}
-		add_variable(url, server,
-		    slice_of(text.p + i + 1, (size_t)(end - text.p) - i - 1));
-		i = (size_t)(end - text.p);
-	}
-}
-
-/* Swagger 2.0: host, basePath and schemes; https where there is a choice. */
-static void
-add_host(struct strbuf *url, const struct node *root)
-{
-	const struct node *schemes = node_get(root, "schemes");
-	bool plain = node_count(schemes) > 0;
-
-	for (size_t i = 0;
-	     node_is(schemes, NODE_ARRAY) && i < node_count(schemes); i++)
-		plain &= !node_eq(node_item(schemes, i), "https");
-	if (node_string(node_get(root, "host")).n > 0)
-		strbuf_addf(url, "%s://%.*s", plain ? "http" : "https",
-		    SLICE_ARG(node_string(node_get(root, "host"))));
-	strbuf_add_slice(url, node_string(node_get(root, "basePath")));
-}
-
-/* A path on the host that the description came from; nothing is its root. */
-static bool
-is_path(const char *url)
-{
-	return *url == '\0' || (url[0] == '/' && url[1] != '/');
-}
-
-static bool
-is_absolute(const char *url)
-{
-	return strncmp(url, "https://", 8) == 0 ||
-	       strncmp(url, "http://", 7) == 0;
-}
-
-/* scheme://host of the description's own URL, for a server without. */
-static void
-add_origin(struct strbuf *url, const char *from)
-{
-	const char *host, *slash;
-
-	if (!is_absolute(from))
-		return;
-	host = strstr(from, "://") + 3;
-	slash = strchr(host, '/');
-	strbuf_add(url, from, slash ? (size_t)(slash - from) : strlen(from));
-}
-
-static const struct node *
-first_server(const struct spec *s, const struct operation *op)
-{
-	const struct node *const from[] = { op->at.node, op->item.node,
-		s->root.node };
-
-	for (size_t i = 0; i < ARRAY_LEN(from); i++) {
-		const struct node *servers = node_get(from[i], "servers");
-
-		if (node_is(servers, NODE_ARRAY) && node_count(servers) > 0)
-			return node_item(servers, 0);
-	}
-	return NULL;
-}
+/* Security --------------------------------------------------------------- */
 
 /* The schemes that any of its alternatives has. */
 static const char **
@@ -213,29 +126,13 @@ security_of(const struct node *list, struct arena *arena)
 	return out;
 }
 
-void
-operation_map_server(struct spec *s, struct operation *op, struct arena *arena)
+static void
+map_security(const struct spec *s, struct operation *op, struct arena *arena)
 {
-	struct strbuf part = STRBUF_INIT(2048), url = STRBUF_INIT(4096);
 	const struct node *own = node_get(op->at.node, "security");
-	size_t n;
 
-	if (s->version == SPEC_2)
-		add_host(&part, s->root.node);
-	else
-		add_server(&part, first_server(s, op));
-	if (is_path(strbuf_str(&part)))
-		add_origin(&url, s->root.document->name);
-	strbuf_add_slice(&url, strbuf_slice(&part));
-	for (n = url.n; n > 0 && url.p[n - 1] == '/';)
-		n--;
-	op->server = strbuf_ok(&url) && is_absolute(strbuf_str(&url))
-			 ? arena_dup(arena, slice_of(url.p, n))
-			 : NULL;
 	op->security =
 	    security_of(own ? own : node_get(s->root.node, "security"), arena);
-	strbuf_release(&part);
-	strbuf_release(&url);
 }
 
 /* Arguments -------------------------------------------------------------- */
@@ -289,7 +186,8 @@ operation_map(struct spec *s, struct operation *op, struct arena *arena)
 {
 	if (op->skipped != NULL)
 		return false;
-	operation_map_server(s, op, arena);
+	server_map(s, op, arena);
+	map_security(s, op, arena);
 	return operation_map_parameters(s, op, arena) &&
 	       operation_map_body(s, op, arena);
 }

@@ -89,6 +89,7 @@ struct operation {
 	/* By operation_map(): */
 	const char *server;    /* absolute URL without its last slash;
 				     * NULL: the description names none */
+	const char *server_named; /* as it names it, or "" */
 	const char **security; /* schemes it may use, NULL-ended */
 	struct parameter *parameters;
 	size_t parameter_count;
@@ -112,9 +113,6 @@ size_t operation_path_length(const char *path);
 /* Sets op->skipped; false. */
 bool operation_skip(struct operation *op, struct arena *arena, const char *fmt,
     ...) PRINTF_LIKE(3, 4);
-/* server: sets it and the security; parameters and body likewise. */
-void operation_map_server(
-    struct spec *s, struct operation *op, struct arena *arena);
 bool operation_map_parameters(
     struct spec *s, struct operation *op, struct arena *arena) MUST_CHECK;
 bool operation_map_body(

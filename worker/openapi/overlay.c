@@ -7,6 +7,7 @@
 #include "common/xalloc.h"
 #include "worker/openapi/auth_fields.h"
 #include "worker/openapi/header.h"
+#include "worker/openapi/server.h"
 
 #define OVERLAY_BYTES_MAX ((size_t)1 << 20)
 #define JSON_MAX ((size_t)64 << 10)
@@ -215,21 +216,18 @@ read_headers(struct fields *f, const struct node *node, void *to)
 static bool
 read_server(struct fields *f, const struct node *node, void *to)
 {
-	const char *url;
-	size_t n;
+	struct strbuf url = STRBUF_INIT(4096);
+	const char *text;
+	bool ok = fields_string(f, node, &text);
 
-	if (!fields_string(f, node, &url))
-		return false;
-	if ((strncmp(url, "https://", 8) != 0 &&
-		strncmp(url, "http://", 7) != 0) ||
-	    strpbrk(url, "?#@ {}") != NULL)
-		return fields_wrong(f, node,
+	if (ok && (!server_resolve(text, "", &url) || !strbuf_ok(&url)))
+		ok = fields_wrong(f, node,
 		    "must be an http:// or https:// URL without user, query, "
 		    "fragment and variables");
-	for (n = strlen(url); url[n - 1] == '/';)
-		n--;
-	*(const char **)to = arena_dup(f->arena, slice_of(url, n));
-	return true;
+	if (ok)
+		*(const char **)to = arena_dup(f->arena, strbuf_slice(&url));
+	strbuf_release(&url);
+	return ok;
 }
 
 #define OVERLAY(name) offsetof(struct overlay, name)

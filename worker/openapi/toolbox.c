@@ -339,8 +339,10 @@ map(struct maker *m, struct operation *op)
 		return false;
 	if (op->server == NULL && m->options->overlay->server == NULL)
 		return operation_skip(op, arena,
-		    "the description names no server by an absolute URL: the "
-		    "overlay must (server:)");
+		    "its server (%s) is no http:// or https:// URL without "
+		    "user, query, fragment and open variables: the overlay "
+		    "must name one (server:)",
+		    *op->server_named ? op->server_named : "none is named");
 	input = input_of(m, op);
 	if (input != NULL)
 		add_tool(m, op, input);
