@@ -646,6 +646,19 @@ def test_description_from_a_url(redis, server):
         assert sent(queue, server, "getPetById", {"petId": 1}) == request("GET /pet/1")
 
 
+def test_a_description_does_not_open_private_networks(redis, server):
+    spec = work_directory("spec") / "spec.yaml"
+    path = overlay("expose: [{path: '*'}]")
+    spec.write_text(f"openapi: 3.0.0\nservers: [{{url: '{server.url}'}}]\n"
+                    "paths: {/a: {get: {operationId: a}}, /b: {get: {operationId: b}, "
+                    "servers: [{url: 'https://{open}.example'}]}}")
+    with running(redis, str(spec), path) as queue:
+        assert set(tools(queue)) == {"a"}
+        assert "in no network of UPSTREAM_NETWORKS" in failure(queue, "a", {})
+    with running(redis, str(spec), path, UPSTREAM_NETWORKS="127.0.0.1") as queue:
+        assert sent(queue, server, "a", {}) == request("GET /a")
+
+
 def test_two_replicas(redis, server):
     path = overlay(f"server: {server.url}\nexpose: [{{path: '*'}}]")
     with running(redis, "petstore-3.0.json", path) as queue:

@@ -124,6 +124,27 @@ START_TEST(test_hosts)
 }
 END_TEST
 
+START_TEST(test_foreign_hosts)
+{
+	struct egress *e = egress_new();
+	struct strbuf error = STRBUF_INIT(256);
+
+	ck_assert(egress_add_foreign_hosts(e,
+	    "169.254.169.254,[fd00::7],8.8.8.8,a.example", &error));
+	ck_assert(egress_host_ok(e, "169.254.169.254") &&
+		  egress_host_ok(e, "[fd00::7]") &&
+		  egress_host_ok(e, "a.example"));
+	ck_assert(address_ok(e, "8.8.8.8"));
+	ck_assert(!address_ok(e, "169.254.169.254"));
+	ck_assert(!address_ok(e, "fd00::7"));
+	ck_assert(egress_add_networks(e, "fd00::/8", &error));
+	ck_assert(address_ok(e, "fd00::7"));
+	ck_assert(!egress_add_foreign_hosts(e, "a b", &error));
+	egress_free(e);
+	strbuf_release(&error);
+}
+END_TEST
+
 static const char *const wrong_hosts[] = { "http://a", "a b/c", "a/b", "*",
 	"*.", ".a", "a:80", "a,b?c" };
 static const char *const wrong_networks[] = { "10.0.0.0/33", "10.0.0/8", "x",
@@ -169,6 +190,7 @@ main(void)
 	    tc, test_only_public_addresses, 0, (int)ARRAY_LEN(addresses));
 	tcase_add_test(tc, test_named_networks);
 	tcase_add_test(tc, test_hosts);
+	tcase_add_test(tc, test_foreign_hosts);
 	tcase_add_loop_test(
 	    tc, test_what_is_wrong_is_quoted, 0, (int)ARRAY_LEN(wrong_hosts));
 	tcase_add_test(tc, test_empty_lists);

@@ -284,8 +284,29 @@ START_TEST(test_names)
 	ck_assert_uint_eq(strlen(a), NAME_MAX_BYTES);
 	ck_assert_uint_eq(strlen(b), NAME_MAX_BYTES);
 	ck_assert_str_ne(a, b);
-	ck_assert_uint_eq(strlen(name_numbered(&arena, a, 12)), NAME_MAX_BYTES);
-	ck_assert_str_eq(name_numbered(&arena, "a", 2), "a_2");
+	arena_release(&arena);
+}
+END_TEST
+
+START_TEST(test_each_name_is_taken_once)
+{
+	struct arena arena = { .blocks = NULL };
+	struct names *names = names_new();
+	char long_name[NAME_MAX_BYTES + 1];
+	const char *cut;
+
+	memset(long_name, 'x', NAME_MAX_BYTES);
+	long_name[NAME_MAX_BYTES] = '\0';
+	ck_assert_str_eq(names_take(names, &arena, "a_3"), "a_3");
+	ck_assert_str_eq(names_take(names, &arena, "a"), "a");
+	ck_assert_str_eq(names_take(names, &arena, "a"), "a_2");
+	ck_assert_str_eq(names_take(names, &arena, "a"), "a_4");
+	ck_assert_str_eq(names_take(names, &arena, "a_2"), "a_2_2");
+	ck_assert_str_eq(names_take(names, &arena, long_name), long_name);
+	cut = names_take(names, &arena, long_name);
+	ck_assert_uint_eq(strlen(cut), NAME_MAX_BYTES);
+	ck_assert_str_eq(cut + NAME_MAX_BYTES - 3, "x_2");
+	names_free(names);
 	arena_release(&arena);
 }
 END_TEST
@@ -379,6 +400,7 @@ main(void)
 	tcase_add_loop_test(tc, test_promises, 0, ARRAY_LEN(promised));
 	tcase_add_test(tc, test_settings_of_tools);
 	tcase_add_test(tc, test_names);
+	tcase_add_test(tc, test_each_name_is_taken_once);
 	tcase_add_test(tc, test_files);
 	tcase_add_test(tc, test_secrets);
 	return run_cases(tc);

@@ -2,8 +2,12 @@
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+#include <uthash.h>
 
 #include "common/ident.h"
+#include "common/xalloc.h"
 
 /* What a long name ends in, so that two of one beginning stay two. */
 #define DIGEST_LEN 8
@@ -74,8 +78,58 @@ name_of(struct arena *arena, const struct operation *op, const char *wanted)
 	return out;
 }
 
-const char *
-name_numbered(struct arena *arena, const char *name, unsigned n)
+/* One of each -------------------------------------------------------------- */
+
+struct taken {
+	UT_hash_handle hh;
+	unsigned next; /* all numbers before it are taken */
+};
+
+struct names {
+	struct taken *all;
+};
+
+struct names *
+names_new(void)
+{
+	return xcalloc(1, sizeof(struct names));
+}
+
+void
+names_free(struct names *names)
+{
+	struct taken *t = names->all, *next;
+
+	HASH_CLEAR(hh, names->all);
+	for (; t != NULL; t = next) {
+		next = t->hh.next;
+		free(t);
+	}
+	free(names);
+}
+
+static struct taken *
+find(const struct names *names, const char *name)
+{
+	struct taken *t;
+
+	HASH_FIND_STR(names->all, name, t);
+	return t;
+}
+
+static const char *
+add(struct names *names, const char *name)
+{
+	struct taken *t = xcalloc(1, sizeof(*t));
+
+	t->next = 2;
+	HASH_ADD_KEYPTR(hh, names->all, name, strlen(name), t);
+	return name;
+}
+
+/* It stays within the length that names may have. */
+static const char *
+numbered(struct arena *arena, const char *name, unsigned n)
 {
 	char end[16], text[NAME_MAX_BYTES + 1];
 	int room;
@@ -84,4 +138,18 @@ name_numbered(struct arena *arena, const char *name, unsigned n)
 	room = NAME_MAX_BYTES - (int)strlen(end);
 	snprintf(text, sizeof(text), "%.*s%s", room, name, end);
 	return arena_dup(arena, slice_str(text));
+}
+
+const char *
+names_take(struct names *names, struct arena *arena, const char *name)
+{
+	struct taken *t = find(names, name);
+	const char *other;
+
+	if (t == NULL)
+		return add(names, name);
+	do {
+		other = numbered(arena, name, t->next++);
+	} while (find(names, other) != NULL);
+	return add(names, other);
 }

@@ -12,8 +12,17 @@
 /* wanted: the overlay's; NULL: none. */
 const char *name_of(struct arena *arena, const struct operation *op,
     const char *wanted) MUST_CHECK;
-/* The n-th (from 2) of several operations with that name. */
-const char *name_numbered(
-    struct arena *arena, const char *name, unsigned n) MUST_CHECK;
+
+/* Those that are taken. */
+struct names;
+
+struct names *names_new(void) MUST_CHECK;
+void names_free(struct names *names);
+/*
+ * Takes the name, or where it is taken the first that is free of those that end
+ * in _2, _3, … . It lies in arena, which must outlive names.
+ */
+const char *names_take(
+    struct names *names, struct arena *arena, const char *name) MUST_CHECK;
 
 #endif

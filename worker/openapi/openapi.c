@@ -73,10 +73,12 @@ run(struct call *call, const cJSON *args)
 /* Coming up -------------------------------------------------------------- */
 
 static bool
-allow_host(struct openapi *o, const char *url, struct strbuf *error)
+allow_host(struct openapi *o, const char *url,
+    bool (*add)(struct egress *, const char *, struct strbuf *),
+    struct strbuf *error)
 {
 	char *host = upstream_url_host(url);
-	bool ok = host != NULL && egress_add_hosts(o->egress, host, error);
+	bool ok = host != NULL && add(o->egress, host, error);
 
 	if (host == NULL)
 		strbuf_addf(error, "%s is no URL", url);
@@ -84,23 +86,30 @@ allow_host(struct openapi *o, const char *url, struct strbuf *error)
 	return ok;
 }
 
-/* Where requests may go: the servers of tools, and token servers. */
+/*
+ * Where requests may go: the servers of tools, and token servers. What a
+ * description names is not the operator's word that an address may be private.
+ */
 static bool
 allow_hosts(struct openapi *o, struct strbuf *error)
 {
-	const char *last = "";
+	const char *last = o->overlay->server;
 
+	if (last != NULL && !allow_host(o, last, egress_add_hosts, error))
+		return false;
 	for (size_t i = 0; i < o->toolbox->count; i++) {
 		const char *server = o->toolbox->bindings[i].server;
 
-		if (strcmp(server, last) != 0 && !allow_host(o, server, error))
+		if ((last == NULL || strcmp(server, last) != 0) &&
+		    !allow_host(o, server, egress_add_foreign_hosts, error))
 			return false;
 		last = server;
 	}
 	for (size_t i = 0; i < o->overlay->auth.n; i++) {
 		const char *url = o->overlay->auth.p[i].token_url;
 
-		if (url != NULL && !allow_host(o, url, error))
+		if (url != NULL &&
+		    !allow_host(o, url, egress_add_hosts, error))
 			return false;
 	}
 	return egress_add_networks(

@@ -17,6 +17,7 @@
 struct maker {
 	struct toolbox *box;
 	const struct toolbox_options *options;
+	struct names *names;
 	struct overlay_tool *own; /* of this tool; NULL: nothing said */
 };
 
@@ -215,25 +216,6 @@ title_of(const struct maker *m, const struct operation *op)
 	return arena_dup(&m->box->arena, slice_str(op->summary));
 }
 
-/* "get", "get_2", … */
-static const char *
-unique_name(const struct maker *m, const struct operation *op)
-{
-	struct toolbox *box = m->box;
-	const char *wanted = m->own ? m->own->name : NULL;
-	const char *first = name_of(&box->arena, op, wanted), *name = first;
-
-	for (unsigned n = 2;; n++) {
-		size_t i = 0;
-
-		while (i < box->count && strcmp(box->tools[i].name, name) != 0)
-			i++;
-		if (i == box->count)
-			return name;
-		name = name_numbered(&box->arena, first, n);
-	}
-}
-
 /* Tools ------------------------------------------------------------------ */
 
 static const char *
@@ -303,7 +285,8 @@ add_tool(struct maker *m, struct operation *op, const char *input)
 
 	bind_to(m, b, op);
 	*tool = (struct tool){
-		.name = unique_name(m, op),
+		.name = names_take(m->names, &box->arena,
+		    name_of(&box->arena, op, m->own ? m->own->name : NULL)),
 		.title = title_of(m, op),
 		.description = description_of(m, op),
 		.input_schema = input,
@@ -354,6 +337,7 @@ toolbox_new(const struct toolbox_options *options)
 {
 	struct toolbox *box = xcalloc(1, sizeof(*box));
 	struct spec *spec = options->spec;
+	struct maker m = { box, options, names_new(), NULL };
 	size_t n = spec->operation_count + 1;
 
 	box->fixed = cJSON_CreateArray();
@@ -362,7 +346,6 @@ toolbox_new(const struct toolbox_options *options)
 	box->skipped = arena_alloc(&box->arena, n * sizeof(*box->skipped));
 	for (size_t i = 0; i < spec->operation_count; i++) {
 		struct operation op = spec->operations[i];
-		struct maker m = { box, options, NULL };
 
 		if (!overlay_exposes(options->overlay, &op)) {
 			box->hidden++;
@@ -372,6 +355,7 @@ toolbox_new(const struct toolbox_options *options)
 		if (!map(&m, &op))
 			add_skipped(box, &op);
 	}
+	names_free(m.names);
 	return box;
 }
 

@@ -210,20 +210,34 @@ without_brackets(char *text)
 }
 
 static bool
-add_host(struct egress *e, char *text)
+is_address(const char *text)
+{
+	struct in6_addr address;
+	bool is_ipv4;
+
+	return parse_address(text, &address, &is_ipv4);
+}
+
+static bool
+add_foreign_host(struct egress *e, char *text)
 {
 	struct host_rule *rule;
-	struct in6_addr address;
-	bool is_ipv4, is_address;
 
 	text = without_brackets(text);
-	is_address = parse_address(text, &address, &is_ipv4);
-	if (!is_address && !is_host_name(text))
+	if (!is_address(text) && !is_host_name(text))
 		return false;
 	rule = xcalloc(1, sizeof(*rule));
 	rule->name = xstrdup(text);
 	SLIST_INSERT_HEAD(&e->hosts, rule, link);
-	return !is_address || add_network(e, text);
+	return true;
+}
+
+static bool
+add_host(struct egress *e, char *text)
+{
+	text = without_brackets(text);
+	return add_foreign_host(e, text) &&
+	    (!is_address(text) || add_network(e, text));
 }
 
 /* Hands each word between commas to add; blanks around words do not count. */
@@ -287,6 +301,14 @@ bool
 egress_add_hosts(struct egress *e, const char *list, struct strbuf *error)
 {
 	return add_list(e, list, "a host name or an address", add_host, error);
+}
+
+bool
+egress_add_foreign_hosts(
+    struct egress *e, const char *list, struct strbuf *error)
+{
+	return add_list(
+	    e, list, "a host name or an address", add_foreign_host, error);
 }
 
 bool

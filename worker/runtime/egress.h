@@ -27,6 +27,12 @@ void egress_free(struct egress *e);
  */
 bool egress_add_hosts(
     struct egress *e, const char *list, struct strbuf *error) MUST_CHECK;
+/*
+ * The same for hosts that somebody else than the operator named: an address among
+ * them names no network, it must be public or in one that is there.
+ */
+bool egress_add_foreign_hosts(
+    struct egress *e, const char *list, struct strbuf *error) MUST_CHECK;
 /* Adds networks, separated by commas: "10.0.0.0/8", "fd00::/8", "127.0.0.1". */
 bool egress_add_networks(
     struct egress *e, const char *list, struct strbuf *error) MUST_CHECK;

@@ -85,7 +85,8 @@ struct upstream_response {
 struct upstream_request {
 	const char *method;
 	const char *url;            /* absolute, without user and fragment */
-	const char *const *headers; /* "Name: value", NULL-ended; may be NULL */
+	/* "Name: value", or "Name;" for an empty one, NULL-ended; may be NULL */
+	const char *const *headers;
 	struct slice body;          /* sent if its p is not NULL */
 	bool idempotent;            /* may be sent again; GET and HEAD are */
 	unsigned timeout_ms; /* 0 or more than the setting: the setting */

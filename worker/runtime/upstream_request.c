@@ -213,7 +213,12 @@ is_token(struct slice s)
 static bool
 is_header(const char *line)
 {
-	if (!is_token(slice_of(line, strcspn(line, ":"))))
+	size_t n = strcspn(line, ":");
+
+	/* "Name;" is libcurl's way to write an empty value. */
+	if (n > 0 && line[n] == '\0' && line[n - 1] == ';')
+		n--;
+	if (!is_token(slice_of(line, n)))
 		return false;
 	for (const char *p = line; *p != '\0'; p++) {
 		if (((unsigned char)*p < ' ' && *p != '\t') || *p == 0x7f)
