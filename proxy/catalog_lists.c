@@ -118,12 +118,23 @@ timeout_ms(const cJSON *json)
 	return (unsigned)ms->valuedouble;
 }
 
+/* Of two, clients may take the other one. */
+static bool
+is_named_twice(const cJSON *name)
+{
+	for (const cJSON *at = name->next; at != NULL; at = at->next) {
+		if (strcmp(at->string, name->string) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_item(enum catalog_kind kind, const cJSON *json)
 {
 	const cJSON *name = member(json, kinds[kind].name);
 
-	if (!cJSON_IsString(name))
+	if (!cJSON_IsString(name) || is_named_twice(name))
 		return false;
 	return kinds[kind].prefixed ?
 	    env_tool_name_ok(slice_str(name->valuestring)) :

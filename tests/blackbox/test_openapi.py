@@ -12,6 +12,7 @@ from queues import Queue, run_at_once
 
 from harness import (BIN, PATIENCE, ROOT, Proxy, Redis, RestServer, SseClient, Worker,
                      clean_environment, until, work_directory)
+from harness.tokens import bearer, hs256
 
 SPECS = ROOT / "tests/specs"
 PROGRAM = BIN / "mcp-worker-openapi"
@@ -408,6 +409,7 @@ def test_errors(styles, server, kind, words):
     text = failure(styles, "answer", {"kind": kind})
     for word in words:
         assert word in text
+    assert "api_key" not in text
 
 
 def test_timeouts_are_the_overlays(redis, server):
@@ -627,6 +629,23 @@ def test_forwarded_headers_are_those_that_proxy_and_overlay_name(redis, server):
                 before = len(server.requests())
                 client.text("openapi_answer", {"kind": "json"})
                 assert server.requests()[before:] == [request("GET /answer/json", *wanted)]
+
+
+def test_a_clients_token_ends_at_the_proxy(redis, server):
+    """It lets its user in; upstream there is the worker's own credential, and no trace of it."""
+    path = overlay(AUTH.format(url=server.url).replace("api key", "api_key"), key=SECRET)
+    secret = "0123456789abcdef" * 4
+    token = hs256(secret)
+    with running(redis, "styles.yaml", path) as queue, Proxy(redis, settings={
+            "AUTH_ANONYMOUS": "false", "JWT_SECRET_KEY": secret,
+            "FORWARD_HEADERS": "X-Team"}) as proxy:
+        with SseClient(proxy, headers={**bearer(token), "Cookie": f"t={token}"}) as client:
+            until(lambda: "openapi_answer" in client.tools(), 10, "the tool is listed")
+            before = len(server.requests())
+            client.text("openapi_answer", {"kind": "json"})
+            assert server.requests()[before:] == [
+                request("GET /answer/json?api_key=s3cret-Value%2F%2B%3D", f"X-Key: Key {SECRET}")]
+            assert token not in queue.worker.log_text()
 
 
 def test_credentials_are_not_forwarded():

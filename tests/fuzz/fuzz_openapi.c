@@ -8,6 +8,7 @@
 #include "tests/fuzz/must.h"
 #include "worker/openapi/request.h"
 #include "worker/openapi/toolbox.h"
+#include "worker/runtime/number.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -36,19 +37,40 @@ copy_of(const void *p, size_t n)
 	return copy;
 }
 
-static void
-try_request(const struct binding *b)
+/* What models may send: in whatever place, it stays there. */
+static const char *const values[] = {
+	"\"../x\\r\\ny\"",
+	"-1234567890123456789.50e-7",
+	"[\"a b\",null,[1.50],{\"c&\":true}]",
+	"{\"a/b\":\"\\r\\n\",\"c\":{\"d]\":[9007199254740993]},\"e\":[]}",
+	"\"data:image/png;base64,aGk=\"",
+};
+
+static cJSON *
+arguments(const struct binding *b, const char *value)
 {
-	struct strbuf error = STRBUF_INIT(4096);
 	cJSON *args = cJSON_CreateObject();
-	struct request r;
 
 	for (size_t i = 0; i < b->op.parameter_count; i++) {
 		const char *name = b->op.parameters[i].argument;
+		cJSON *one = cJSON_Parse(value);
 
-		if (name != NULL && !cJSON_HasObjectItem(args, name))
-			cJSON_AddStringToObject(args, name, "../x\r\ny");
+		number_keep_all(one, slice_str(value), NUMBER_AS_WRITTEN);
+		if (name == NULL || cJSON_HasObjectItem(args, name))
+			cJSON_Delete(one);
+		else
+			cJSON_AddItemToObject(args, name, one);
 	}
+	return args;
+}
+
+static void
+try_request(const struct binding *b, const char *value)
+{
+	struct strbuf error = STRBUF_INIT(4096);
+	cJSON *args = arguments(b, value);
+	struct request r;
+
 	if (request_init(&r, &b->op, b->server, args, &error)) {
 		struct strbuf url = STRBUF_INIT(1);
 
@@ -59,6 +81,8 @@ try_request(const struct binding *b)
 		for (size_t i = 0; i < r.header_count; i++)
 			MUST(strpbrk(r.headers[i], "\r\n") == NULL);
 		strbuf_release(&url);
+	} else {
+		MUST(error.n > 0);
 	}
 	request_release(&r);
 	cJSON_Delete(args);
@@ -74,7 +98,8 @@ check_tool(const struct tool *tool)
 	MUST(strlen(tool->name) > 0 && strlen(tool->name) <= 56);
 	MUST(tool->description != NULL);
 	cJSON_Delete(schema);
-	try_request(tool->data);
+	for (size_t i = 0; i < ARRAY_LEN(values); i++)
+		try_request(tool->data, values[i]);
 }
 
 static void

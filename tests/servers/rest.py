@@ -35,7 +35,7 @@ ANSWERS = {
     "missing": (404, "application/json", '{"message":"No such thing"}', {}),
     "long": (422, "text/plain", "x" * 9000, {}),
     "busy": (429, "application/json", "{}", {"Retry-After": "17"}),
-    "redirect": (302, None, "", {"Location": "http://169.254.169.254/latest"}),
+    "redirect": (302, None, "", {"Location": "http://169.254.169.254/latest?api_key=hidden"}),
     "denied": (401, "text/plain", "who?", {}),
     "down": (503, "text/plain", "down", {}),
 }

@@ -168,10 +168,10 @@ END_TEST
 
 static const char *const broken_items[] = {
 	"{\"name\":\"b\",\"x\":\"a\nb\"}", "{\"name\":\"b\",\"x\":01}",
-	"{\"name\":\"b\",\"x\":\"\xff\"}",
+	"{\"name\":\"b\",\"x\":\"\xff\"}", "{\"name\":\"b\",\"name\":\"c\"}",
 };
 
-/* cJSON takes what would break an event's lines, or a strict client. */
+/* cJSON takes what would break an event's lines, or a client. */
 START_TEST(an_item_that_is_no_strict_json_is_left_out)
 {
 	char text[256];

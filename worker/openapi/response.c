@@ -11,6 +11,7 @@
 
 /* Of an error's body: its first lines say what is wrong. */
 #define ERROR_BODY_MAX 2048
+#define LOCATION_MAX 500
 /* A picture in base64; the runtime's answers end at 1 MiB. */
 #define PICTURE_MAX ((size_t)600 << 10)
 /* Beyond, cut text could exceed that once it is escaped. */
@@ -190,8 +191,11 @@ answer_error(struct call *call, const struct upstream_response *response)
 
 	strbuf_addf(&text, "HTTP %d: %s", response->status,
 	    meaning_of(response->status));
+	/* What is behind the path may be our own query, with a secret in it. */
 	if (response->status < 400 && to != NULL && is_text(slice_str(to)))
-		strbuf_addf(&text, " (to %.500s)", to);
+		strbuf_addf(&text, " (to %.*s)",
+		    SLICE_ARG(utf8_cut(
+			slice_of(to, strcspn(to, "?#")), LOCATION_MAX)));
 	if (response->retry_after_known)
 		strbuf_addf(
 		    &text, "; try again in %u s", response->retry_after_s);
