@@ -127,10 +127,12 @@ read_encoding(
 		p->encoding.style = STYLE_PIPE;
 	p->encoding.explode = explode != NULL ? node_is_true(explode)
 					      : p->encoding.style == STYLE_FORM;
-	if (type.p != NULL && memchr(type.p, ',', type.n) == NULL)
+	if (type.p == NULL)
+		return;
+	if (memchr(type.p, ',', type.n) == NULL)
 		p->encoding.content_type =
 		    media_type_of(arena, type, "application/octet-stream");
-	p->encoding.json = type.n > 0 && type_ends(type, "json");
+	p->encoding.json = type_ends(type, "json");
 }
 
 /* Bytes rather than text: an upload. */

@@ -164,8 +164,9 @@ keep_in(cJSON *item, struct slice *left, enum number_form form)
 
 	if (cJSON_IsNumber(item))
 		keep(item, next_number(left), form);
-	cJSON_ArrayForEach(child, item)
+	cJSON_ArrayForEach(child, item) {
 		keep_in(child, left, form);
+	}
 }
 
 void
