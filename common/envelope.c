@@ -93,6 +93,7 @@ static const struct slice prefixes[] = {
 	[ENV_JANITOR] = SLICE("mcp_janitor:{"),
 	[ENV_POD] = SLICE("mcp_pod:{"),
 	[ENV_API] = SLICE("mcp_api:{"),
+	[ENV_COUNTERS] = SLICE("mcp_counters:{"),
 	[ENV_WORKERS] = SLICE("mcp_workers:{"),
 	[ENV_API_KEY] = SLICE("mcp_api_key:{"),
 	[ENV_TAKEN] = SLICE("mcp_taken:{"),

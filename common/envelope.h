@@ -60,6 +60,7 @@ enum env_key {
 	ENV_JANITOR,      /* mcp_janitor:{<api>}, hash: which pod looks for these */
 	ENV_POD,          /* mcp_pod:{<pod>}, hash with TTL: heartbeat */
 	ENV_API,          /* mcp_api:{<api>}, hash: catalogue, version, digest */
+	ENV_COUNTERS,     /* mcp_counters:{<api>}, hash: see api_counters.h */
 	ENV_WORKERS,      /* mcp_workers:{<api>}, zset: worker by heartbeat expiry */
 	ENV_API_KEY,      /* mcp_api_key:{<id>}, hash: digest, scopes, times */
 	ENV_TAKEN,        /* mcp_taken:{<pod>}, set: of its inbox, had by others */

@@ -1,6 +1,7 @@
 #include "proxy/admin.h"
 
 #include "common/xalloc.h"
+#include "proxy/api_metrics.h"
 #include "proxy/loop.h"
 
 #include <stdlib.h>
@@ -46,20 +47,47 @@ admin_readyz(struct admin *a, struct http_conn *c)
 		say(c, 200, "ready\n");
 }
 
-void
-admin_metrics(struct admin *a, struct http_conn *c)
+static void
+add_own(const struct process *p, struct strbuf *body)
 {
-	struct process *p = a->process;
-	struct strbuf body = STRBUF_INIT(METRICS_MAX);
 	metric_value **arrays = xcalloc(p->loop_count, sizeof(*arrays));
 
 	for (unsigned i = 0; i < p->loop_count; i++)
 		arrays[i] = loop_stats(p->loops[i]);
-	metrics_render(&body, "mcp_proxy_", stat_defs, STAT_COUNT, arrays,
+	metrics_render(body, "mcp_proxy_", stat_defs, STAT_COUNT, arrays,
 	    p->loop_count);
 	free(arrays);
-	http_respond(c, &(struct http_response){ .status = 200,
+}
+
+/* Who asked for the metrics. */
+struct scrape {
+	const struct process *process;
+	struct http_conn *conn;        /* held */
+};
+
+static void
+on_apis(struct slice apis, void *arg)
+{
+	struct scrape *s = arg;
+	struct strbuf body = STRBUF_INIT(METRICS_MAX + apis.n);
+
+	add_own(s->process, &body);
+	strbuf_add_slice(&body, apis);
+	http_respond(s->conn, &(struct http_response){ .status = 200,
 		.type = "text/plain; version=0.0.4; charset=utf-8",
 		.body = strbuf_slice(&body) });
 	strbuf_release(&body);
+	http_release(s->conn);
+	free(s);
+}
+
+void
+admin_metrics(struct admin *a, struct http_conn *c)
+{
+	struct scrape *s = xcalloc(1, sizeof(*s));
+
+	s->process = a->process;
+	s->conn = c;
+	http_hold(c);
+	api_metrics_read(a->apis, on_apis, s);
 }

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "common/log.h"
+#include "proxy/api_metrics.h"
 #include "proxy/catalog.h"
 #include "proxy/cleaner.h"
 #include "proxy/directory.h"
@@ -29,6 +30,8 @@
 #define FILES_RESERVED 64
 /* What a tool of the proxy's own may take to ask Redis, within a POST's wait. */
 #define SESSION_API_MS(wait_ms) ((wait_ms) / 2)
+/* Scrapes give up after seconds, and must show the rest when Redis is stuck. */
+#define API_METRICS_MS 1000
 /* An answer made here: one page of a large catalogue. */
 #define ANSWER_MAX (16u * 1024 * 1024)
 
@@ -293,6 +296,8 @@ make_posts(struct loop *loop)
 	loop->session_api = session_api_new(&(struct session_api_options){
 		loop->base, loop->redis, loop->fleet, loop->catalog,
 		SESSION_API_MS(posts.wait_ms) });
+	loop->api_metrics = api_metrics_new(&(struct api_metrics_options){
+		loop->base, loop->redis, loop->catalog, API_METRICS_MS });
 	posts.session_api = loop->session_api;
 	posts.catalog = loop->catalog;
 	posts.self = loop->pod;
@@ -304,7 +309,7 @@ make_posts(struct loop *loop)
 		    loop->quota },
 		.resource = { loop->catalog, o->public_url,
 		    o->authorization_servers },
-		.admin = { loop->process },
+		.admin = { loop->process, loop->api_metrics },
 	};
 }
 
@@ -384,6 +389,7 @@ loop_free_parts(struct loop *loop)
 	fleet_free(loop->fleet);
 	posts_free(loop->posts);
 	session_api_free(loop->session_api);
+	api_metrics_free(loop->api_metrics);
 	gate_free(loop->gate);
 	quota_free(loop->quota);
 	limits_free(loop->limits);

@@ -39,6 +39,7 @@ struct loop {
 	struct janitor *janitor;
 	struct cleaner *cleaner;
 	struct session_api *session_api;
+	struct api_metrics *api_metrics;
 	struct pod *pod;
 	struct principals *principals;
 	struct limits *limits;

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/envelope.h"
+#include "proxy/api_state.h"
 
 /* Calls that have waited so long with workers there are worth a word. */
 #define OLD_CALL_MS 30000
@@ -133,12 +134,6 @@ add_started(cJSON *to, const redisReply *hash)
 		job_add_time(to, "started", ms);
 }
 
-static bool
-is_draining(const redisReply *hash)
-{
-	return slice_eq_str(env_field(hash, "draining"), "1");
-}
-
 static void
 on_pod(struct gather *g, const redisReply *reply, void *arg, void *target)
 {
@@ -148,7 +143,7 @@ on_pod(struct gather *g, const redisReply *reply, void *arg, void *target)
 	add_started(target, reply);
 	add_field_number(target, "streams", reply);
 	add_field_number(target, "connections", reply);
-	cJSON_AddBoolToObject(target, "draining", is_draining(reply));
+	cJSON_AddBoolToObject(target, "draining", api_state_is_draining(reply));
 }
 
 static void
@@ -172,47 +167,25 @@ ask_pod(const struct fleet_pod *pod, void *arg)
 
 /* APIs ----------------------------------------------------------------------- */
 
-/* What is queued or running, when the oldest of it came, and what was given up. */
-static const struct redis_script queue_script = {
-	"api_queue",
-	"local first = redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)\n"
-	"return { redis.call('XLEN', KEYS[1]), redis.call('XLEN', KEYS[2]),\n"
-	"    first[1] and first[1][1] or '' }\n"
-};
-
-/* An entry's id begins with the time when it was added. */
-static uint64_t
-entry_age_ms(struct slice id)
-{
-	const char *dash = id.n > 0 ? memchr(id.p, '-', id.n) : NULL;
-	uint64_t ms, now = clock_wall_ms();
-
-	if (dash == NULL ||
-	    !env_number(slice_of(id.p, (size_t)(dash - id.p)), &ms) || ms > now)
-		return 0;
-	return now - ms;
-}
-
 static void
 on_queue(struct gather *g, const redisReply *reply, void *arg, void *target)
 {
+	struct api_queue queue;
+
 	(void)g;
 	(void)arg;
-	if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 3)
+	if (!api_state_read_queue(reply, &queue))
 		return;
-	job_add_number(target, "queued_or_running",
-	    (uint64_t)reply->element[0]->integer);
-	job_add_number(target, "oldest_ms",
-	    entry_age_ms(redis_slice(reply->element[2])));
-	job_add_number(target, "dead_letters",
-	    (uint64_t)reply->element[1]->integer);
+	job_add_number(target, "queued_or_running", queue.length);
+	job_add_number(target, "oldest_ms", queue.oldest_ms);
+	job_add_number(target, "dead_letters", queue.dead_letters);
 }
 
 static void
 on_worker(struct gather *g, const redisReply *reply, void *arg, void *target)
 {
-	static const char *const numbers[] = { "in_flight", "running", "done",
-		"failed" };
+	static const char *const numbers[] = { "in_flight", "running",
+		"concurrency", "done", "failed" };
 	struct slice error = env_field(reply, "error");
 
 	(void)g;
@@ -224,7 +197,7 @@ on_worker(struct gather *g, const redisReply *reply, void *arg, void *target)
 	add_started(target, reply);
 	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
 		add_field_number(target, numbers[i], reply);
-	cJSON_AddBoolToObject(target, "draining", is_draining(reply));
+	cJSON_AddBoolToObject(target, "draining", api_state_is_draining(reply));
 }
 
 static void
@@ -237,14 +210,11 @@ on_workers(struct gather *g, const redisReply *reply, void *arg, void *target)
 	for (size_t i = 0; i < reply->elements; i++) {
 		struct slice name = redis_slice(reply->element[i]);
 		cJSON *entry = cJSON_CreateObject();
-		struct env_keybuf keybuf;
-		struct slice argv[] = { SLICE("HGETALL"),
-			env_worker_key(&keybuf, slice_str(api->valuestring),
-			    name) };
 
 		job_add_text(entry, "worker", name, false);
 		cJSON_AddItemToArray(workers, entry);
-		gather_send(g, argv, ARRAY_LEN(argv), on_worker, entry);
+		api_state_ask_worker(g, api->valuestring, name, on_worker,
+		    entry);
 	}
 }
 
@@ -253,26 +223,16 @@ ask_api(const char *name, void *arg)
 {
 	struct job *job = arg;
 	cJSON *entry = cJSON_CreateObject();
-	struct slice api = slice_str(name);
-	struct env_keybuf keys[3];
-	char now[20], most[20];
-	struct slice queue[] = { env_key(&keys[0], ENV_REQUESTS, api),
-		env_key(&keys[1], ENV_DEAD, api) };
-	struct slice workers[] = { SLICE("ZRANGEBYSCORE"),
-		env_key(&keys[2], ENV_WORKERS, api),
-		u64_slice(now, clock_shared_ms()), SLICE("+inf"),
-		SLICE("LIMIT"), SLICE("0"),
-		u64_slice(most, SESSION_API_ENTRIES_MAX) };
 
 	cJSON_AddStringToObject(entry, "api", name);
 	cJSON_AddBoolToObject(entry, "published",
-	    catalog_has_api(job->options->catalog, api));
+	    catalog_has_api(job->options->catalog, slice_str(name)));
 	cJSON_AddArrayToObject(entry, "workers");
 	cJSON_AddItemToArray(
 	    cJSON_GetObjectItemCaseSensitive(job->out, "apis"), entry);
-	gather_eval(job->gather, &queue_script, queue, ARRAY_LEN(queue), 2,
-	    on_queue, entry);
-	gather_send(job->gather, workers, ARRAY_LEN(workers), on_workers, entry);
+	api_state_ask_queue(job->gather, name, on_queue, entry);
+	api_state_ask_workers(job->gather, name, SESSION_API_ENTRIES_MAX,
+	    on_workers, entry);
 }
 
 /* What is wrong -------------------------------------------------------------- */

@@ -23,7 +23,7 @@ def test_not_ready_without_redis_but_healthy():
 
 
 LABEL = r'[a-z_]+="[^"\\\n]*"'
-SAMPLE = re.compile(rf"mcp_proxy_[a-z0-9_]+(\{{{LABEL}(,{LABEL})*\}})? -?\d+(\.\d+)?")
+SAMPLE = re.compile(rf"mcp_(proxy|api)_[a-z0-9_]+(\{{{LABEL}(,{LABEL})*\}})? -?\d+(\.\d+)?")
 
 
 def test_metrics_are_prometheus_text(system):
@@ -35,12 +35,14 @@ def test_metrics_are_prometheus_text(system):
     for line in response.text.splitlines():
         if line.startswith("# TYPE "):
             _, _, name, kind = line.split(" ")
-            assert name not in types and kind in ("counter", "gauge")
+            assert name not in types and kind in ("counter", "gauge", "histogram")
             types[name] = kind
             families.append(name)
         elif not line.startswith("# HELP "):
             assert SAMPLE.fullmatch(line), line
             name = re.match(r"\w+", line)[0]
+            if types[families[-1]] == "histogram":
+                name = re.sub("_(bucket|sum|count)$", "", name)
             assert name == families[-1], "samples of one family stand together"
             assert types[name] != "counter" or name.endswith("_total"), name
 
@@ -60,6 +62,75 @@ def test_counters_count():
             print({name: value for name, value in grown.items() if value})
             assert any(value == 7 for name, value in grown.items() if "call" in name), grown
             assert any(value == 1 for name, value in grown.items() if "streams" in name), grown
+
+
+def api_metrics(proxy, **labels):
+    """{name: value} of the conformance API's samples with these labels."""
+    wanted = {"api": "conformance", **labels}
+    found = {}
+    for sample, value in metrics(proxy).items():
+        name, _, rest = sample.partition("{")
+        if name.startswith("mcp_api_") and dict(re.findall(r'(\w+)="([^"]*)"', rest)) == wanted:
+            found[name.removeprefix("mcp_api_")] = value
+    return found
+
+
+def ended(proxy, outcome):
+    return api_metrics(proxy, outcome=outcome).get("calls_total")
+
+
+def test_apis_count_what_became_of_calls():
+    """Every proxy says the same of an API, whoever its calls came through."""
+    with Cluster(workers={"conformance": 2}) as system, system.client() as session:
+        session.text("conformance_echo", {"text": "ok"})
+        assert session.call("conformance_test_error_handling", {})["isError"]
+        assert "error" in session.request("resources/read", {"uri": "test://nothing-there"})
+        session.call("conformance_echo", {"text": 7})
+        assert session.request("tools/call", {"name": "conformance_brief", "arguments": {
+            "delay_ms": 60000}})["error"]["code"] == -32001
+        for proxy in system.proxies:
+            until(lambda: (ended(proxy, "ok"), ended(proxy, "tool_error"),
+                           ended(proxy, "timeout")) == (1, 2, 1), 15,
+                  lambda: f"counted: {metrics(proxy)}")
+            assert ended(proxy, "given_up") == ended(proxy, "unknown") == 0
+            now = api_metrics(proxy)
+            assert now["call_duration_seconds_count"] == 4 + ended(proxy, "refused")
+            assert 1 <= now["call_duration_seconds_sum"] < 60
+            within = [api_metrics(proxy, le=bound)["call_duration_seconds_bucket"]
+                      for bound in ("0.01", "0.5", "60", "+Inf")]
+            assert within == sorted(within) and within[-1] == now["call_duration_seconds_count"]
+            assert now["worker_starts_total"] == 2
+            assert api_metrics(proxy, state="up")["workers"] == 2
+            assert now["concurrency"] == 2 * 256
+
+
+def test_apis_show_what_waits_and_what_was_lost():
+    """A queue that nobody works on, then calls whose workers are killed."""
+    with Cluster(workers={"conformance": 1}, proxies=1,
+                 worker_env={"WORKER_RECLAIM_IDLE": 2, "WORKER_DRAIN_TIMEOUT": 0}) as system, system.client() as session:
+        proxy, worker = system.proxies[0], system.workers[0]
+        session.text("conformance_echo", {"text": "ok"})
+        session.ask("tools/call", {"name": "conformance_sleep",
+                                   "arguments": {"delay_ms": 50000}})
+        until(lambda: api_metrics(proxy)["queue_length"] == 1
+              and api_metrics(proxy)["queue_oldest_age_seconds"] >= 1
+              and api_metrics(proxy)["calls_running"] == 1, 15, "it is seen, and its age")
+        worker.kill()
+        worker.start()
+        until(lambda: api_metrics(proxy)["calls_repeated_total"] == 1, 30, "begun again")
+        assert api_metrics(proxy)["worker_starts_total"] == 2
+
+
+def test_without_redis_nothing_is_said_of_apis():
+    """Rather nothing than zeros; the proxy's own metrics stay."""
+    with Cluster(workers={"conformance": 1}, proxies=1) as system:
+        proxy = system.proxies[0]
+        until(lambda: api_metrics(proxy), 10, "the API is known")
+        system.redis.kill()
+        until(lambda: metrics(proxy)["mcp_proxy_redis_ready_loops"] == 0
+              and not api_metrics(proxy), 10, "only its own metrics are left")
+        system.redis.restart()
+        until(lambda: api_metrics(proxy), 20, "known again")
 
 
 def test_log_lines_are_structured_and_keep_secrets():

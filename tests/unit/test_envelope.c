@@ -88,6 +88,7 @@ static const struct {
 	{ ENV_DEAD, "mcp_dead:{x}" },
 	{ ENV_POD, "mcp_pod:{x}" },
 	{ ENV_API, "mcp_api:{x}" },
+	{ ENV_COUNTERS, "mcp_counters:{x}" },
 	{ ENV_WORKERS, "mcp_workers:{x}" },
 };
 

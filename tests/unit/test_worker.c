@@ -374,8 +374,8 @@ START_TEST(test_calls_are_recycled_clean)
 	ck_assert_str_eq(answer_text(), RESULT("1") TEXT("first") "}}");
 	ck_assert(!answered->repeated && !answered->added && !answered->failed);
 	ck_assert(slice_eq(answered->entry, SLICE("2-0")));
-	ck_assert_uint_eq(inflight_totals(inflight).done, 1);
-	ck_assert_uint_eq(inflight_totals(inflight).failed, 1);
+	ck_assert_uint_eq(inflight_totals(inflight)->done, 1);
+	ck_assert_uint_eq(inflight_totals(inflight)->failed, 1);
 }
 END_TEST
 
@@ -526,7 +526,7 @@ START_TEST(test_lost_call_is_forgotten)
 	ck_assert_ptr_eq(told, call);
 	ck_assert_uint_eq(answers, 0);
 	ck_assert_uint_eq(inflight_count(inflight), 0);
-	ck_assert_uint_eq(inflight_totals(inflight).done, 0);
+	ck_assert_uint_eq(inflight_totals(inflight)->done, 0);
 }
 END_TEST
 

@@ -285,19 +285,23 @@ call_complete(struct call *call, const char *const *values, size_t n,
 	call_answered(call);
 }
 
-/* A response with that member, in place of parts added before. */
+/*
+ * A response in place of parts added before: a result, or (code not 0) an error,
+ * whatever code it has in itself.
+ */
 static void
-whole(struct call *call, const char *member, struct slice json, bool failed)
+whole(struct call *call, struct slice json, bool failed, int code)
 {
 	struct strbuf *sb = &call->answer;
 
 	if (!call_may_answer(call))
 		return;
 	call->failed = failed;
+	call->error = code;
 	strbuf_reset(sb);
 	strbuf_add_slice(sb, SLICE("{\"jsonrpc\":\"2.0\",\"id\":"));
 	strbuf_add_slice(sb, call->id);
-	strbuf_addf(sb, ",\"%s\":", member);
+	strbuf_addf(sb, ",\"%s\":", code != 0 ? "error" : "result");
 	content_raw(sb, json);
 	strbuf_add_char(sb, '}');
 	call_answered(call);
@@ -306,11 +310,11 @@ whole(struct call *call, const char *member, struct slice json, bool failed)
 void
 call_result(struct call *call, struct slice json, bool is_error)
 {
-	whole(call, "result", json, is_error);
+	whole(call, json, is_error, 0);
 }
 
 void
 call_refuse_json(struct call *call, struct slice error)
 {
-	whole(call, "error", error, true);
+	whole(call, error, true, JSONRPC_INTERNAL_ERROR);
 }

@@ -219,6 +219,7 @@ error_answer(struct call *call, int code, const char *message)
 	strbuf_reset(&call->answer);
 	jsonrpc_error(&call->answer, call->id, code, message);
 	call->failed = true;
+	call->error = code;
 }
 
 void

@@ -108,6 +108,7 @@ struct call {
 
 	struct strbuf answer;        /* a JSON-RPC message; empty: none to send */
 	bool failed;                 /* the answer is an error */
+	int error;                   /* JSON-RPC code of that; 0: a result */
 	bool added;                  /* reply's: Redis has the answer */
 	bool in_doubt;               /* reply's: Redis may have the answer */
 	bool repeated;               /* the client may have an answer already */

@@ -220,8 +220,11 @@ begin_offer(const struct dispatch *d, struct call *call,
 		return;
 	else if (call_is_late(call))
 		call_expire(call);
-	else
+	else {
+		if (call->attempt > 1)
+			inflight_repeated(d->inflight);
 		run_offer(d, call, method, offer, msg);
+	}
 }
 
 /* Begins an opened call whose request and message were read. */

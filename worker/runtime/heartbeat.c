@@ -8,6 +8,7 @@
 #include "common/redis_clock.h"
 #include "common/timer.h"
 #include "common/xalloc.h"
+#include "worker/runtime/counter_report.h"
 
 /* Workers that died leave their place in the list; it is swept after this. */
 #define DEAD_KEPT_MS 3600000
@@ -91,6 +92,7 @@ struct args {
 struct heartbeat {
 	struct heartbeat_options options;
 	struct event *timer;
+	struct counter_report *counters;
 	struct slice api;
 	uint64_t started_ms;   /* monotonic */
 	bool draining;
@@ -236,15 +238,17 @@ on_beat(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 static void
 add_worker_fields(const struct heartbeat *h, struct args *a)
 {
-	struct inflight_totals totals = inflight_totals(h->options.inflight);
+	const struct inflight_totals *totals =
+	    inflight_totals(h->options.inflight);
 
 	add_field(a, "version", catalogue_version(h->options.catalogue));
 	add_field(a, "pod", h->options.pod);
 	add_number_field(a, "started_ms", started_ms(h));
 	add_number_field(a, "in_flight", inflight_count(h->options.inflight));
 	add_number_field(a, "running", inflight_held(h->options.inflight));
-	add_number_field(a, "done", totals.done);
-	add_number_field(a, "failed", totals.failed);
+	add_number_field(a, "concurrency", h->options.concurrency);
+	add_number_field(a, "done", totals->done);
+	add_number_field(a, "failed", totals->failed);
 	add_field(a, "draining", h->draining ? "1" : "0");
 	add_field(a, "state", worker_env_state_name(h->options.env));
 	add_field(a, "error", worker_env_error(h->options.env));
@@ -270,6 +274,7 @@ beat(struct heartbeat *h)
 	if (!redis_eval(h->options.commands, &beat_script, a.argv, a.n, 3,
 	    on_beat, h))
 		log_warn("heartbeat not sent", LF_S("api", h->api));
+	counter_report_send(h->counters);
 	if (worker_env_is_up(h->options.env))
 		list_api(h);
 }
@@ -317,6 +322,7 @@ heartbeat_leave(struct heartbeat *h)
 
 	h->leaving = true;
 	event_del(h->timer);
+	counter_report_send(h->counters);
 	add_worker_key(h, &a);
 	add_key(h, &a, ENV_WORKERS);
 	add_key(h, &a, ENV_API);
@@ -339,6 +345,8 @@ heartbeat_new(const struct heartbeat_options *options)
 	h->options = *options;
 	h->api = slice_str(catalogue_name(options->catalogue));
 	h->started_ms = clock_mono_ms();
+	h->counters = counter_report_new(options->commands, h->api,
+	    inflight_totals(options->inflight)->counters);
 	h->timer = evtimer_new(options->base, on_timer, h);
 	if (h->timer == NULL)
 		abort();
@@ -351,5 +359,6 @@ heartbeat_free(struct heartbeat *h)
 	if (h == NULL)
 		return;
 	event_free(h->timer);
+	counter_report_free(h->counters);
 	free(h);
 }

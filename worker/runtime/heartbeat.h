@@ -3,7 +3,8 @@
  *
  * Every ENV_HEARTBEAT_EVERY_MS it writes the worker's hash and its place in the
  * API's list of workers, and makes sure that the catalogue is published. A Redis
- * that lost its data is whole again after one beat.
+ * that lost its data is whole again after one beat. What calls came to it adds to
+ * the API's counters.
  *
  * A worker whose API is not up says why, and publishes nothing.
  *
@@ -30,6 +31,7 @@ struct heartbeat_options {
 	const struct inflight *inflight;
 	const char *worker;
 	const char *pod;
+	unsigned concurrency;               /* calls at once */
 	unsigned reclaim_idle_ms;           /* for proxies to know */
 	/* The catalogue had to be published: other keys may be gone as well. */
 	void (*on_published)(void *arg);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/clock.h"
 #include "common/xalloc.h"
 #include "worker/runtime/call.h"
 
@@ -167,6 +168,7 @@ recycle(struct inflight *f, struct call *call)
 	catalogue_let_go(call->listing);
 	call->listing = NULL;
 	call->tool = NULL;
+	call->error = 0;
 	call->kind = OFFER_TOOL;
 	call->description = call->mime_type = call->role = NULL;
 	call->completes = false;
@@ -196,12 +198,48 @@ inflight_forget(struct inflight *f, struct call *take_call)
 	f->options.on_done(f->options.arg);
 }
 
+static enum api_counter
+outcome(const struct call *call)
+{
+	if (call->answer.n == 0)
+		return API_CALLS_CANCELLED;
+	switch (call->error) {
+	case 0:
+		return call->failed ? API_CALLS_TOOL_ERROR : API_CALLS_OK;
+	case ENV_ERROR_TIMEOUT:
+		return API_CALLS_TIMEOUT;
+	case ENV_ERROR_UNKNOWN_OUTCOME:
+		return API_CALLS_UNKNOWN;
+	case ENV_ERROR_GAVE_UP:
+		return API_CALLS_GIVEN_UP;
+	default:
+		return API_CALLS_REFUSED;
+	}
+}
+
+/* Since the entry was queued. */
+static uint64_t
+age_ms(const struct call *call)
+{
+	uint64_t now = clock_shared_ms();
+
+	return now > call->key.ms ? now - call->key.ms : 0;
+}
+
 void
 inflight_done(struct inflight *f, struct call *take_call)
 {
 	f->totals.done++;
 	f->totals.failed += take_call->failed;
+	api_counters_note(f->totals.counters, outcome(take_call),
+	    age_ms(take_call));
 	inflight_forget(f, take_call);
+}
+
+void
+inflight_repeated(struct inflight *f)
+{
+	f->totals.counters[API_CALLS_REPEATED]++;
 }
 
 void
@@ -268,8 +306,8 @@ inflight_count(const struct inflight *f)
 	return HASH_COUNT(f->by_key);
 }
 
-struct inflight_totals
+const struct inflight_totals *
 inflight_totals(const struct inflight *f)
 {
-	return f->totals;
+	return &f->totals;
 }

@@ -11,6 +11,7 @@
 #ifndef MCP_WORKER_INFLIGHT_H
 #define MCP_WORKER_INFLIGHT_H
 
+#include "common/api_counters.h"
 #include "common/envelope.h"
 
 struct call;
@@ -73,11 +74,15 @@ size_t inflight_waiting_bytes(const struct inflight *f);
 unsigned inflight_held(const struct inflight *f);
 size_t inflight_count(const struct inflight *f);
 
+/* A call begins again that a worker before this one may have begun. */
+void inflight_repeated(struct inflight *f);
+
 /* Since start, for the heartbeat. */
 struct inflight_totals {
 	uint64_t done;     /* answered and confirmed */
 	uint64_t failed;   /* of these: with an error */
+	uint64_t counters[API_COUNTERS];
 };
-struct inflight_totals inflight_totals(const struct inflight *f);
+const struct inflight_totals *inflight_totals(const struct inflight *f);
 
 #endif

@@ -340,6 +340,7 @@ make_heartbeat(struct worker *w)
 		.inflight = pipeline_inflight(w->pipeline),
 		.worker = w->name,
 		.pod = w->options->common.pod_name,
+		.concurrency = w->options->concurrency,
 		.reclaim_idle_ms = worker_options_reclaim_idle_ms(w->options),
 		.on_published = on_published,
 		.on_left = on_withdrawn,
@@ -473,7 +474,7 @@ bool
 worker_run(struct worker *w)
 {
 	const struct timeval every = { .tv_usec = TICK_MS * 1000 };
-	struct inflight_totals totals;
+	const struct inflight_totals *totals;
 
 	log_info("worker started",
 	    LF("api", catalogue_name(w->catalogue)),
@@ -487,8 +488,8 @@ worker_run(struct worker *w)
 	totals = inflight_totals(pipeline_inflight(w->pipeline));
 	log_info("worker stopped",
 	    LF("reason", shutdown_reason(w->shutdown)),
-	    LF("worker", w->name), LF_N("done", totals.done),
-	    LF_N("failed", totals.failed),
+	    LF("worker", w->name), LF_N("done", totals->done),
+	    LF_N("failed", totals->failed),
 	    LF_N("unfinished", calls_in_flight(w)));
 	return pipeline_stop(w->pipeline, SHUTDOWN_LEAVE_SECONDS * 1000);
 }
