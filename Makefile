@@ -15,7 +15,8 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wswitch-enum -Wformat=2 -Wvla
 WERROR ?= $(if $(CI),-Werror)
 HARDEN := -fPIE -fstack-protector-strong -fno-plt
-HARDEN_LD := -pie -Wl,-z,relro,-z,now
+# As needed: a program names only the libraries that it calls.
+HARDEN_LD := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
 
 OPT.release := -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 OPT.asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
@@ -34,11 +35,10 @@ LDFLAGS += $(HARDEN_LD) $(LD.$(VARIANT))
 LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lmsgpackc \
 	-lssl -lcrypto -lm
 LIBS_PROXY := -levent_pthreads -lcjson -lcurl -lpq -lm -lpthread
-LIBS_WORKER := -lcjson -lm -lpthread
+LIBS_WORKER := -lcjson -lcurl -lm -lpthread
 # What one API links besides.
 LIBS.postgres := -lpq -lpg_query
-LIBS.virustotal := -lcurl
-LIBS.openapi := -lcurl -lyaml
+LIBS.openapi := -lyaml
 LIBS_CHECK := -lcheck -lsubunit -lrt -lm -lpthread
 
 # Sources --------------------------------------------------------------------
@@ -48,7 +48,7 @@ LIBS_CHECK := -lcheck -lsubunit -lrt -lm -lpthread
 COMMON_SRC := $(wildcard common/*.c)
 PROXY_SRC := $(filter-out proxy/main.c,$(wildcard proxy/*.c))
 RUNTIME_SRC := $(wildcard worker/runtime/*.c)
-# What of an API's folder unit tests and fuzz targets link too.
+# What of an API's folder fuzz targets link too.
 OPENAPI_SRC := $(filter-out worker/openapi/openapi.c,$(wildcard worker/openapi/*.c))
 STDIO_SRC := $(addprefix worker/stdio/,command.c inventory.c lines.c server.c \
 	server_requests.c text.c watches.c)
@@ -90,8 +90,10 @@ $(OUT)/%.o: %.c | $(DEPS_STAMP)
 $(OUT)/libcommon.a: $(call obj,$(COMMON_SRC))
 $(OUT)/libproxy.a: $(call obj,$(PROXY_SRC))
 $(OUT)/libworker.a: $(call obj,$(RUNTIME_SRC))
-$(OUT)/libopenapi.a: $(call obj,$(OPENAPI_SRC))
-$(OUT)/libstdio.a: $(call obj,$(STDIO_SRC))
+# What an API's unit tests link: its folder without the file that defines it.
+api_src = $(filter-out worker/$(1)/$(1).c,$(wildcard worker/$(1)/*.c))
+$(foreach api,$(APIS),$(eval $(OUT)/api-$(api).a: $(call obj,$(call api_src,$(api)))))
+API_ARCHIVES := $(foreach api,$(APIS),$(if $(call api_src,$(api)),$(OUT)/api-$(api).a))
 $(OUT)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
@@ -116,8 +118,8 @@ $(eval $(call worker_rule,conformance,tests/conformance))
 # Tests ----------------------------------------------------------------------
 
 $(OUT)/libunit.a: $(call obj,$(wildcard tests/unit/*/*.c))
-$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(OUT)/libunit.a $(OUT)/libproxy.a $(OUT)/libopenapi.a $(OUT)/libstdio.a $(OUT)/libworker.a $(OUT)/libcommon.a
-	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS_WORKER) $(LIBS.openapi) $(LIBS_CHECK) -o $@
+$(OUT)/tests/unit/%: $(OUT)/tests/unit/%.o $(OUT)/libunit.a $(OUT)/libproxy.a $(API_ARCHIVES) $(OUT)/libworker.a $(OUT)/libcommon.a
+	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS_WORKER) $(foreach api,$(APIS),$(LIBS.$(api))) $(LIBS_CHECK) -o $@
 
 UNIT_BIN := $(UNIT:%=$(OUT)/tests/unit/%)
 

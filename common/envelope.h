@@ -33,6 +33,8 @@ void env_call_stamp(char call[static CALL_ID_LEN], uint64_t epoch);
 /* Is the call of a stream before the one opened with that epoch? */
 bool env_call_before(struct slice call, uint64_t epoch);
 
+/* The API that proxies serve themselves: no worker's. */
+#define ENV_PROXY_API "session"
 /* Lower-case letters, digits and inner hyphens, starting with a letter. */
 bool env_api_name_ok(struct slice name);
 /*

@@ -11,12 +11,13 @@
 
 #include <event2/event.h>
 
+#include "common/envelope.h"
 #include "common/redis.h"
 #include "proxy/catalog.h"
 #include "proxy/fleet.h"
 #include "proxy/principal.h"
 
-#define SESSION_API "session"
+#define SESSION_API ENV_PROXY_API
 /*
  * The scope that opens other users' sessions to get_user_sessions. It must be
  * granted by this name: "*", which is everything an API can do, does not hold it.

@@ -168,6 +168,14 @@ def invite_kills(system):
         print(f"    kill -9 {program.pid:<8} # {program.name}")
 
 
+def invite_looks(system):
+    """Where its Redis is, and what a further worker needs to join."""
+    print("Its Redis and its metrics, and how another API joins it:")
+    print(f"    redis-cli -p {system.redis.port} XLEN 'mcp_requests:{{calculator}}'")
+    print(f"    curl -s {system.balancer.url}/metrics")
+    print(f"    REDIS_URL={system.redis.url} POD_NAME=hello-1 bin/mcp-worker-hello")
+
+
 def own_directory(name):
     """An empty directory and the lock that keeps a second run out of it."""
     directory = ROOT / "build" / name
@@ -204,6 +212,7 @@ def main():
             print(f"Up in {up:.1f} s; logs are in build/{options.name}.")
             if not options.once:
                 invite_kills(system)
+                invite_looks(system)
                 print(f"Serving on {system.balancer.url}/sse until Ctrl-C.", flush=True)
                 Supervisor(system).serve()
     except Stop as stop:

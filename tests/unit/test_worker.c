@@ -805,6 +805,16 @@ static const struct tool bad_tools[][3] = {
 	    .input_schema = "{" } },
 	{ { .name = "t", .description = "d", .run = run_keep,
 	    .output_schema = "{\"type\":\"float\"}" } },
+	{ { .name = "t", .description = "d", .run = run_keep,
+	    .input_schema = "{\"type\":\"string\"}" } },
+	{ { .name = "t", .description = "d", .run = run_keep,
+	    .input_schema = "{\"properties\":{}}" } },
+	{ { .name = "t", .description = "d", .run = run_keep,
+	    .output_schema = "{\"type\":\"array\"}" } },
+	{ { .name = "t", .description = "d", .run = run_keep,
+	    .more = "\"icons\":[" } },
+	{ { .name = "t", .description = "d", .run = run_keep,
+	    .input_schema = "{\"type\":\"object\",\"title\":\"\xff\"}" } },
 	{ { .name = "t", .description = "d", .run = run_keep },
 	    { .name = "t", .description = "d", .run = run_keep } },
 };
@@ -819,9 +829,9 @@ END_TEST
 
 START_TEST(test_bad_api_name)
 {
-	const struct api bad = { .name = "Bad", .tools = tools };
-
-	ck_assert_ptr_null(catalogue_new(&bad, bad.name, NULL));
+	ck_assert_ptr_null(catalogue_new(&test_api, "Bad", NULL));
+	/* The proxies' own. */
+	ck_assert_ptr_null(catalogue_new(&test_api, "session", NULL));
 }
 END_TEST
 

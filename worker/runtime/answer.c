@@ -5,6 +5,10 @@
 
 #include "worker/runtime/call.h"
 #include "worker/runtime/content.h"
+#include "worker/runtime/output.h"
+
+/* Problems are few and short. */
+#define PROBLEMS_MAX 4096
 
 /* Frames -------------------------------------------------------------------- */
 
@@ -34,6 +38,13 @@ open_result(struct call *call)
 		strbuf_add_slice(sb, SLICE("\"messages\":["));
 		break;
 	}
+}
+
+static void
+add_raw(struct call *call, struct slice json)
+{
+	content_raw(&call->answer, json);
+	call->has_raw = true;
 }
 
 /* Part by part --------------------------------------------------------------- */
@@ -151,7 +162,7 @@ call_add_json(struct call *call, struct slice block)
 {
 	if (!open_part(call))
 		return;
-	content_raw(&call->answer, block);
+	add_raw(call, block);
 	close_part(call);
 }
 
@@ -163,20 +174,53 @@ call_as(struct call *call, const char *role)
 
 /* Wholes ------------------------------------------------------------------------ */
 
+static void
+finish(struct call *call, struct slice json, bool is_error);
+
+/* In place of parts added before; also for calls whose tool has not begun. */
+static void
+fail_with(struct call *call, struct slice text)
+{
+	struct strbuf *sb = &call->answer;
+
+	strbuf_reset(sb);
+	open_result(call);
+	content_text(sb, text);
+	finish(call, SLICE_NONE, true);
+}
+
+/* False: the call was answered with what is wrong with its answer. */
+static bool
+fits(struct call *call, struct slice json)
+{
+	struct strbuf problems = STRBUF_INIT(PROBLEMS_MAX);
+	struct strbuf text = STRBUF_INIT(PROBLEMS_MAX + 128);
+	bool ok = output_ok(call, json, &problems);
+
+	if (!ok) {
+		strbuf_addf(&text, "the tool has run, but its answer does not "
+		    "fit its output schema: %s", strbuf_str(&problems));
+		fail_with(call, strbuf_slice(&text));
+	}
+	strbuf_release(&problems);
+	strbuf_release(&text);
+	return ok;
+}
+
 /* Behind the last part, of which there may have been none. */
 static void
 finish(struct call *call, struct slice json, bool is_error)
 {
 	struct strbuf *sb = &call->answer;
 
-	if (!call_may_answer(call))
+	if (!call_may_answer(call) || (!is_error && !fits(call, json)))
 		return;
 	if (!call->dialogue.has_begun)
 		open_result(call);
 	strbuf_add_char(sb, ']');
 	if (json.n > 0) {
 		strbuf_add_slice(sb, SLICE(",\"structuredContent\":"));
-		content_raw(sb, json);
+		add_raw(call, json);
 	}
 	if (is_error)
 		strbuf_add_slice(sb, SLICE(",\"isError\":true"));
@@ -229,18 +273,6 @@ call_json(struct call *call, struct slice text, struct slice json)
 {
 	call_add_text(call, text);
 	call_done_json(call, json);
-}
-
-/* In place of parts added before; also for calls whose tool has not begun. */
-static void
-fail_with(struct call *call, struct slice text)
-{
-	struct strbuf *sb = &call->answer;
-
-	strbuf_reset(sb);
-	open_result(call);
-	content_text(sb, text);
-	call_failed(call);
 }
 
 void
@@ -302,7 +334,7 @@ whole(struct call *call, struct slice json, bool failed, int code)
 	strbuf_add_slice(sb, SLICE("{\"jsonrpc\":\"2.0\",\"id\":"));
 	strbuf_add_slice(sb, call->id);
 	strbuf_addf(sb, ",\"%s\":", code != 0 ? "error" : "result");
-	content_raw(sb, json);
+	add_raw(call, json);
 	strbuf_add_char(sb, '}');
 	call_answered(call);
 }

@@ -403,14 +403,15 @@ why_not(const struct call *call, const char *method, struct slice params)
 	return "clients answer no such request";
 }
 
-/* The method first: see proxy/recent.c. */
-static bool
+/* NULL: it is on its way. The method first: see proxy/recent.c. */
+static const char *
 send_request(const struct asks *a, const struct ask *ask, const char *method,
     struct slice params)
 {
 	struct strbuf sb = STRBUF_INIT(REQUEST_MAX);
+	const char *reason = NULL;
 	char id[ENV_ASK_ID_MAX];
-	bool sent;
+	struct jsonrpc_msg msg;
 
 	strbuf_addf(&sb, "{\"jsonrpc\":\"2.0\",\"method\":\"%s\",\"id\":",
 	    method);
@@ -420,9 +421,12 @@ send_request(const struct asks *a, const struct ask *ask, const char *method,
 		content_raw(&sb, params);
 	}
 	strbuf_add_char(&sb, '}');
-	sent = strbuf_ok(&sb) && talk_send(ask->call, strbuf_slice(&sb));
+	if (strbuf_ok(&sb) && jsonrpc_peek(sb.p, sb.n, &msg) != 0)
+		reason = "params are not strict JSON";
+	else if (!strbuf_ok(&sb) || !talk_send(ask->call, strbuf_slice(&sb)))
+		reason = "the request could not be sent";
 	strbuf_release(&sb);
-	return sent;
+	return reason;
 }
 
 const char *
@@ -443,9 +447,10 @@ call_ask(struct call *call, const char *method, struct slice params,
 	ask->arg = arg;
 	ask->until_ms = timeout_ms > 0 ? clock_mono_ms() + timeout_ms :
 	    UINT64_MAX;
-	if (!send_request(a, ask, method, params)) {
+	reason = send_request(a, ask, method, params);
+	if (reason != NULL) {
 		ask_free(a, ask);
-		return "the request could not be sent";
+		return reason;
 	}
 	a->eager_ms = clock_mono_ms();
 	read_soon(a);

@@ -7,6 +7,8 @@
 
 /* A progress token goes out with each report: longer ones are ignored. */
 #define TOKEN_MAX 1024
+/* A tool that does not return for so long should be one that computes. */
+#define BLOCKED_MS 250
 
 static const char *const state_names[] = {
 	[CALL_OPENED] = "opened",
@@ -132,6 +134,7 @@ call_prepare(struct call *call, const struct catalogue_offer *offer, bool safe,
 {
 	call->kind = offer->kind;
 	call->listing = catalogue_hold(offer);
+	call->output = offer->output;
 	if (offer->kind == OFFER_TOOL)
 		call->tool = offer->item;
 	else
@@ -148,11 +151,24 @@ call_hold(struct call *call)
 	call_set_state(call, CALL_RUNNING);
 }
 
+/* Its tool may have answered: nothing of the call is to be looked at. */
+static void
+note_run(const char *tool, uint64_t ms)
+{
+	if (ms >= BLOCKED_MS)
+		log_warn("tool blocked the event loop", LF("tool", tool),
+		    LF_N("ms", ms));
+}
+
 void
 call_run(struct call *call)
 {
+	const char *tool = call->tool->name;
+	uint64_t began_ms = clock_mono_ms();
+
 	call_hold(call);
 	call->tool->run(call, call->args);
+	note_run(tool, clock_mono_ms() - began_ms);
 }
 
 /* The tool has answered, or knows that it need not. */
@@ -222,10 +238,26 @@ error_answer(struct call *call, int code, const char *message)
 	call->error = code;
 }
 
+/* A client that cannot read its answer would wait for it in vain. */
+static void
+check_raw(struct call *call)
+{
+	struct jsonrpc_msg msg;
+
+	if (!call->has_raw || !strbuf_ok(&call->answer) ||
+	    jsonrpc_peek(call->answer.p, call->answer.n, &msg) == 0)
+		return;
+	log_error("answer is not strict JSON",
+	    LF("tool", call->tool ? call->tool->name : ""));
+	error_answer(call, JSONRPC_INTERNAL_ERROR,
+	    "the tool has run, but its answer is not JSON");
+}
+
 void
 call_answered(struct call *call)
 {
 	ask_end_all(call);
+	check_raw(call);
 	if (!strbuf_ok(&call->answer))
 		error_answer(call, JSONRPC_INTERNAL_ERROR,
 		    "the tool's answer is larger than 1 MiB");

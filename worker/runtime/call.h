@@ -89,6 +89,7 @@ struct call {
 	struct dialogue dialogue;
 	const struct tool *tool;     /* the API's, or stand_in */
 	struct listing *listing;     /* held: the tool, and texts below, are of it */
+	const struct schema *output; /* what it is to answer; NULL: anything */
 	struct tool stand_in;        /* of what is no tool */
 	enum offer_kind kind;
 	const char *description;     /* of a prompt, borrowed like the next */
@@ -109,6 +110,7 @@ struct call {
 	struct strbuf answer;        /* a JSON-RPC message; empty: none to send */
 	bool failed;                 /* the answer is an error */
 	int error;                   /* JSON-RPC code of that; 0: a result */
+	bool has_raw;                /* JSON of the API's own making is in it */
 	bool added;                  /* reply's: Redis has the answer */
 	bool in_doubt;               /* reply's: Redis may have the answer */
 	bool repeated;               /* the client may have an answer already */

@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 #include "common/envelope.h"
+#include "common/jsonrpc.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/runtime/listing.h"
@@ -67,39 +68,50 @@ find(const struct listing *l, enum offer_kind kind, struct slice key)
 	return e;
 }
 
-/* Adds an offer with the schema of its arguments; NULL: any will do. */
+/* NULL text: there is none. */
 static bool
-add(struct listing *l, const struct catalogue_offer *offer, const char *schema,
-    struct strbuf *error)
+compile(const struct catalogue_offer *offer, const char *what, const char *text,
+    struct schema **out, struct strbuf *error)
 {
-	const char *key = offer->tool.name, *reason = NULL;
-	struct schema *input = NULL;
+	const char *reason = NULL;
+
+	if (text == NULL)
+		return true;
+	*out = schema_new(text, &reason);
+	if (*out == NULL)
+		return refuse(error, offer, what, reason);
+	if (schema_is_of_objects(*out))
+		return true;
+	return refuse(error, offer, what, "its type is not \"object\"");
+}
+
+static void
+entry_free(struct entry *e)
+{
+	schema_free(e->offer.input);
+	schema_free(e->offer.output);
+	free(e);
+}
+
+/* Adds an offer with its schemas; NULL: anything will do. */
+static bool
+add(struct listing *l, const struct catalogue_offer *offer, const char *input,
+    const char *output, struct strbuf *error)
+{
+	const char *key = offer->tool.name;
 	struct entry *e;
 
 	if (find(l, offer->kind, slice_str(key)) != NULL)
 		return refuse(error, offer, "name", "taken");
-	if (schema != NULL && (input = schema_new(schema, &reason)) == NULL)
-		return refuse(error, offer, "input_schema", reason);
 	e = xcalloc(1, sizeof(*e));
 	e->offer = *offer;
-	e->offer.input = input;
 	e->offer.listing = l;
+	if (!compile(offer, "input_schema", input, &e->offer.input, error) ||
+	    !compile(offer, "output_schema", output, &e->offer.output, error)) {
+		entry_free(e);
+		return false;
+	}
 	HASH_ADD_KEYPTR(hh, l->by_key[offer->kind], key, strlen(key), e);
-	return true;
-}
-
-static bool
-output_schema_ok(const struct catalogue_offer *offer, struct strbuf *error)
-{
-	const char *text = offer->tool.output_schema, *reason = NULL;
-	struct schema *s;
-
-	if (text == NULL || offer->tool.raw)
-		return true;
-	s = schema_new(text, &reason);
-	if (s == NULL)
-		return refuse(error, offer, "output_schema", reason);
-	schema_free(s);
 	return true;
 }
 
@@ -117,8 +129,10 @@ add_tool(struct listing *l, const struct tool *tool, struct strbuf *error)
 	if ((tool->run == NULL) == (tool->compute == NULL))
 		return refuse(error, &offer, "run or compute",
 		    "not one of them");
-	return output_schema_ok(&offer, error) && add(l, &offer,
-	    tool->raw ? NULL : listing_input_schema(tool), error);
+	if (tool->raw)
+		return add(l, &offer, NULL, NULL, error);
+	return add(l, &offer, listing_input_schema(tool), tool->output_schema,
+	    error);
 }
 
 /* What stands in for those that are no tools; name is the key. */
@@ -139,7 +153,7 @@ add_resource(struct listing *l, const struct resource *r, struct strbuf *error)
 
 	if (r->name == NULL || r->read == NULL)
 		return refuse(error, &offer, "name or read", "missing");
-	return add(l, &offer, NULL, error);
+	return add(l, &offer, NULL, NULL, error);
 }
 
 static bool
@@ -155,7 +169,7 @@ add_template(struct listing *l, const struct resource_template *t,
 		return refuse(error, &offer, "name or read", "missing");
 	if (!t->raw && !uri_template_ok(t->uri_template))
 		return refuse(error, &offer, "uri_template", "not understood");
-	return add(l, &offer, NULL, error);
+	return add(l, &offer, NULL, NULL, error);
 }
 
 /* Strings, some of which must be there. */
@@ -198,7 +212,7 @@ add_prompt(struct listing *l, const struct prompt *p, struct strbuf *error)
 	if (p->get == NULL)
 		return refuse(error, &offer, "get", "missing");
 	argument_schema(p, &schema);
-	ok = add(l, &offer, p->raw ? NULL : strbuf_str(&schema), error);
+	ok = add(l, &offer, p->raw ? NULL : strbuf_str(&schema), NULL, error);
 	strbuf_release(&schema);
 	return ok;
 }
@@ -231,8 +245,7 @@ free_entries(struct entry **table)
 	HASH_CLEAR(hh, *table);
 	for (; e != NULL; e = next) {
 		next = e->hh.next;
-		schema_free(e->offer.input);
-		free(e);
+		entry_free(e);
 	}
 }
 
@@ -267,6 +280,23 @@ catalogue_let_go(struct listing *l)
 	free(l);
 }
 
+/* The API's own JSON is in it: schemas have been read, the rest has not. */
+static bool
+is_json(struct slice listing)
+{
+	struct strbuf message = STRBUF_INIT(listing.n + 256);
+	struct jsonrpc_msg msg;
+	bool ok;
+
+	jsonrpc_result_open(&message, SLICE("0"));
+	strbuf_add_slice(&message, listing);
+	strbuf_add_char(&message, '}');
+	ok = strbuf_ok(&message) &&
+	    jsonrpc_peek(message.p, message.n, &msg) == 0;
+	strbuf_release(&message);
+	return ok;
+}
+
 static bool
 listing_fill(const struct catalogue *c, struct listing *l,
     const struct offers *offers, struct strbuf *error)
@@ -277,7 +307,10 @@ listing_fill(const struct catalogue *c, struct listing *l,
 	    c->api->instructions, offers, c->policy);
 	if (!strbuf_ok(&l->json))
 		strbuf_add_str(error, "the catalogue is too large");
-	return strbuf_ok(&l->json);
+	else if (!is_json(strbuf_slice(&l->json)))
+		strbuf_add_str(error, "the listing is not strict JSON: a schema, "
+		    "or one of the members more, listing, meta");
+	return error->n == 0;
 }
 
 /* The object ------------------------------------------------------------- */
@@ -310,6 +343,10 @@ fill(struct catalogue *c, struct strbuf *error)
 	if (!env_api_name_ok(slice_str(c->name))) {
 		strbuf_add_str(error, "its name: not lower-case letters, digits "
 		    "and hyphens");
+		return false;
+	}
+	if (strcmp(c->name, ENV_PROXY_API) == 0) {
+		strbuf_add_str(error, "its name: the proxies' own");
 		return false;
 	}
 	if (own.tools == NULL && own.resources == NULL &&

@@ -48,7 +48,8 @@ struct catalogue_offer {
 	const void *item;        /* the row of the API's table */
 	void (*complete)(struct call *call, const cJSON *args);
 	const char *mime_type;
-	struct schema *input;    /* NULL: not for us to check */
+	struct schema *input;    /* NULL: not for us to check, like the next */
+	struct schema *output;
 	struct listing *listing; /* it is of */
 };
 

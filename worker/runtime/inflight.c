@@ -167,8 +167,10 @@ recycle(struct inflight *f, struct call *call)
 	empty(&call->answer);
 	catalogue_let_go(call->listing);
 	call->listing = NULL;
+	call->output = NULL;
 	call->tool = NULL;
 	call->error = 0;
+	call->has_raw = false;
 	call->kind = OFFER_TOOL;
 	call->description = call->mime_type = call->role = NULL;
 	call->completes = false;

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -6,6 +7,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/runtime/options.h"
+#include "worker/runtime/tables.h"
 #include "worker/runtime/worker.h"
 
 static int
@@ -41,13 +43,32 @@ check(void *block, struct strbuf *errors)
 static int
 lint(const void *block)
 {
-	return api.lint(worker_settings_own((void *)block));
+	const struct worker_options *options =
+	    worker_settings_options((void *)block);
+
+	if (api.lint != NULL)
+		return api.lint(worker_settings_own((void *)block));
+	log_setup(api.name, options->common.pod_name, LOG_LEVEL_WARN);
+	return tables_check(&api, options);
+}
+
+/* Loading settings beyond the API's struct would be the end of the heap. */
+static struct worker_settings *
+settings_of_api(void)
+{
+	const char *env = worker_settings_problem(&api);
+
+	if (env == NULL)
+		return worker_settings_new(&api);
+	fprintf(stderr, "mcp-worker-%s: the field of %s lies outside of "
+	    "options_size\n", api.name, env);
+	exit(EXIT_FAILURE);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct worker_settings *settings = worker_settings_new(&api);
+	struct worker_settings *settings = settings_of_api();
 	void *block = worker_settings_block(settings);
 	char *program = xasprintf("mcp-worker-%s", api.name);
 	const struct cli cli = {
@@ -56,7 +77,7 @@ main(int argc, char **argv)
 		    "sends answers back.",
 		.tables = worker_settings_tables(settings),
 		.check = check,
-		.lint = api.lint != NULL ? lint : NULL,
+		.lint = lint,
 	};
 	int status = cli_start(&cli, argc, argv, block);
 

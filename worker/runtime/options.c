@@ -70,6 +70,28 @@ struct worker_settings {
 	struct block *block;
 };
 
+static const size_t field_sizes[] = {
+	[CONFIG_STRING] = sizeof(char *),
+	[CONFIG_SECRET] = sizeof(char *),
+	[CONFIG_URL] = sizeof(char *),
+	[CONFIG_UINT] = sizeof(unsigned),
+	[CONFIG_BYTES] = sizeof(size_t),
+	[CONFIG_BOOL] = sizeof(bool),
+	[CONFIG_ENUM] = sizeof(int),
+};
+
+const char *
+worker_settings_problem(const struct api *of)
+{
+	const struct config_option *o;
+
+	for (o = of->options; o != NULL && o->env != NULL; o++) {
+		if (o->offset + field_sizes[o->type] > of->options_size)
+			return o->env;
+	}
+	return NULL;
+}
+
 /* The API's rows as they count from the block's start; ended alike. */
 static struct config_option *
 moved(const struct config_option *rows)

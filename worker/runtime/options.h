@@ -34,6 +34,11 @@ struct worker_options {
  */
 struct worker_settings;
 
+/*
+ * The name of a setting of the API's whose field its options_size does not cover:
+ * it must not be loaded. NULL: none.
+ */
+const char *worker_settings_problem(const struct api *of) MUST_CHECK;
 struct worker_settings *worker_settings_new(const struct api *of) MUST_CHECK;
 void worker_settings_free(struct worker_settings *s);
 /* NULL-ended, for cli_start() and config_release(). */

@@ -297,6 +297,12 @@ schema_new(const char *text, const char **reason)
 	return s;
 }
 
+bool
+schema_is_of_objects(const struct schema *s)
+{
+	return s->types == TYPE_OBJECT;
+}
+
 void
 schema_free(struct schema *s)
 {

@@ -25,6 +25,8 @@ struct schema;
  */
 struct schema *schema_new(const char *text, const char **reason) MUST_CHECK;
 void schema_free(struct schema *s);
+/* Does it say that values are objects, as MCP wants it of tools? */
+bool schema_is_of_objects(const struct schema *s) MUST_CHECK;
 
 /*
  * Holds a value against the schema. Returns true when it fits; else appends

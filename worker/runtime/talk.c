@@ -107,9 +107,16 @@ open_notification(struct strbuf *sb, const char *method)
 static void
 say(struct call *call, struct strbuf *take_sb)
 {
+	struct jsonrpc_msg msg;
+
 	strbuf_add_char(take_sb, '}');
-	if (strbuf_ok(take_sb) && talk_may(call))
-		talk_send(call, strbuf_slice(take_sb));
+	if (strbuf_ok(take_sb) && talk_may(call)) {
+		if (jsonrpc_peek(take_sb->p, take_sb->n, &msg) == 0)
+			talk_send(call, strbuf_slice(take_sb));
+		else
+			log_error("message is not strict JSON",
+			    LF("tool", call->tool->name));
+	}
 	strbuf_release(take_sb);
 }
 

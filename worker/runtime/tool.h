@@ -57,8 +57,9 @@ struct tool {
 	const char *name;           /* bare, unique in its API; NULL ends */
 	const char *title;          /* for people; NULL: none */
 	const char *description;    /* for models */
-	const char *input_schema;   /* JSON Schema; NULL: takes no arguments */
-	const char *output_schema;  /* JSON Schema; NULL: not structured */
+	/* JSON Schemas of type "object"; schema.h says what of them is checked. */
+	const char *input_schema;   /* NULL: takes no arguments */
+	const char *output_schema;  /* NULL: not structured */
 	unsigned promises;          /* enum tool_promise, or-ed */
 	/* Time for a call from its queueing on; 0: CALL_TIMEOUT of the proxies. */
 	unsigned timeout_ms;
@@ -67,8 +68,9 @@ struct tool {
 	 * Runs a call whose arguments (an object, never NULL) fit the input
 	 * schema. It answers exactly once with one of the functions below: at
 	 * once, or later from the event loop, keeping call until then. It must
-	 * not block. args is borrowed and lives as long as the call. A number that
-	 * its double would change has its text as valuestring (number.h).
+	 * not block: while it does, no other call moves (the log names who did).
+	 * args is borrowed and lives as long as the call. A number that its
+	 * double would change has its text as valuestring (number.h).
 	 */
 	void (*run)(struct call *call, const cJSON *args);
 	/*
@@ -207,7 +209,8 @@ struct api {
 	bool named_by_operator;
 	/*
 	 * Settings of the API's own: rows as in common/config.h, ended by a NULL
-	 * name, whose offsets count within a struct of options_size bytes.
+	 * name, whose offsets count within a struct of options_size bytes: the
+	 * API's own settings, see worker_env_settings().
 	 * check() completes them and says what is wrong, a line each; may be
 	 * NULL.
 	 */
@@ -216,8 +219,8 @@ struct api {
 	bool (*check)(void *settings, struct strbuf *errors);
 	/*
 	 * For the argument --check: looks at what the API would serve, without
-	 * Redis, prints what it finds, returns the status to exit with. NULL:
-	 * the argument is unknown.
+	 * Redis, prints what it finds, returns the status to exit with. NULL: the
+	 * runtime checks and prints its tables.
 	 */
 	int (*lint)(const void *settings);
 
@@ -289,7 +292,8 @@ void worker_env_fail(struct worker_env *env, const char *reason);
 /*
  * The answers. After one of them call belongs to the runtime and is not to be
  * touched again. A second answer within the same run() is refused and logged.
- * All text is UTF-8; it is copied. JSON goes out as it is.
+ * All text is UTF-8; it is copied. JSON goes out as it is; what is not strict JSON
+ * (64 levels at most) becomes an error, and a line in the log.
  */
 
 /* A result with one text. */
@@ -300,8 +304,10 @@ void call_audio(struct call *call, struct slice bytes, const char *mime_type);
 /* A result with isError: the tool failed, and the model should know why. */
 void call_error(struct call *call, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /*
- * A structured result: json is one JSON object that fits the output schema;
- * text says the same to older clients.
+ * A structured result: json is one JSON object; text says the same to older
+ * clients. The result of a tool with an output schema must have one that fits it:
+ * what does not, or call_text() in its place, becomes an error that names the
+ * field, and a line in the log. (call_result() is sent as it is.)
  */
 void call_json(struct call *call, struct slice text, struct slice json);
 
@@ -360,8 +366,9 @@ void call_failed(struct call *call);   /* with isError */
 void call_progress(struct call *call, double done, double total,
     const char *message);
 /*
- * A log message, if the client listens to that level: data is any JSON value;
- * logger names the part of the API that speaks, NULL: none.
+ * A log message, if the client listens to that level, LEVEL_DEBUG to
+ * LEVEL_EMERGENCY (client_traits.h): data is any JSON value; logger names the part
+ * of the API that speaks, NULL: none.
  */
 void call_log(struct call *call, enum client_level level, const char *logger,
     struct slice data);
@@ -413,7 +420,7 @@ const char *call_ask(struct call *call, const char *method,
  * is told so, and fn is not called. Nothing when it has been answered.
  */
 void call_ask_end(struct call *call, void *arg);
-/* What the client can be asked: enum client_can, or-ed. */
+/* What the client can be asked: CLIENT_SAMPLING and others, or-ed. */
 unsigned call_client_can(const struct call *call);
 
 /*
