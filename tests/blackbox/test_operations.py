@@ -9,6 +9,7 @@ import pytest
 from harness import BIN, ROOT, Cluster, clean_environment, metrics, until
 
 GUIDE = (ROOT / "docs" / "OPERATIONS.md").read_text()
+README = (ROOT / "README.md").read_text()
 RULES = (ROOT / "docs" / "alerts.yml").read_text()
 API = "conformance"
 
@@ -69,9 +70,9 @@ def test_log_lines_and_settings_exist():
         assert f"#{setting}=" in settings, setting
 
 
-def commands(start):
+def commands(start, page=GUIDE):
     """The commands of the first block behind that heading."""
-    block = re.search(r"^```sh\n(.*?)^```$", GUIDE[GUIDE.index(start):], re.M | re.S)[1]
+    block = re.search(r"^```sh\n(.*?)^```$", page[page.index(start):], re.M | re.S)[1]
     return [line.partition(" #")[0].strip() for line in block.splitlines()]
 
 
@@ -93,15 +94,18 @@ def test_looks_show_something(running):
     """While a call runs each command has something to say."""
     redis = running.redis
     with running.client() as client:
-        id = client.ask("tools/call", {"name": f"{API}_sleep", "arguments": {"delay_ms": 3000}})
+        id = client.ask("tools/call", {"name": f"{API}_sleep", "arguments": {"delay_ms": 50000}})
         until(lambda: redis("XPENDING", f"mcp_requests:{{{API}}}", "workers", "-", "+", 1), 10,
               "it runs")
         names = {"worker": redis("ZRANGE", f"mcp_workers:{{{API}}}", 0, 0)[0],
                  "pod": redis("ZRANGE", "mcp_pods", 0, 0)[0], "session": client.session_id}
-        until(lambda: redis.hash(f"mcp_counters:{{{API}}}"), 10, "counted")
-        for command in commands("## Look closer"):
-            assert run(running, command, **names).strip(), command
-        assert "result" in client.answer(id, 30)
+        until(lambda: redis.hash(f"mcp_counters:{{{API}}}")
+              and redis("KEYS", f"mcp_user_session:*:{client.session_id}"), 10, "on record")
+        names["user hash"] = redis.hash(f"mcp_session:{{{client.session_id}}}")["user"]
+        for command in commands("## Look closer") + commands("## Look inside", README):
+            if "mcp_dead" not in command:
+                until(lambda: run(running, command, **names).strip(), 10, command)
+        client.notify("notifications/cancelled", {"requestId": id})
 
 
 def test_dead_letters(running):
@@ -126,7 +130,8 @@ def test_dead_letters(running):
         until(lambda: running.ledger.exists() and running.ledger.read_text() == "once\n", 20,
               "it ran, once")
         until(lambda: redis("XLEN", queue) == 0, 10, "and is done")
-        client.text(f"{API}_echo", {"text": "still here"})
+        until(lambda: "result" in client.request("tools/call", {
+            "name": f"{API}_echo", "arguments": {"text": "still here"}}), 10, "it goes on")
         assert client.surprises == []
         assert run(running, delete, letter=letter).strip() == "1"
         assert redis("XLEN", dead) == 0
