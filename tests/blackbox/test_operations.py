@@ -108,6 +108,24 @@ def test_looks_show_something(running):
         client.notify("notifications/cancelled", {"requestId": id})
 
 
+def test_full_redis(running):
+    """New calls are refused, those that run are answered when there is room."""
+    redis, worker = running.redis, running.workers[0]
+    with running.client() as client:
+        id = client.ask("tools/call", {"name": f"{API}_sleep", "arguments": {"delay_ms": 1000}})
+        until(lambda: redis("XPENDING", f"mcp_requests:{{{API}}}", "workers", "-", "+", 1), 10,
+              "it runs")
+        redis("CONFIG", "SET", "maxmemory", "1")
+        try:
+            refused = client.post({"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": {
+                "name": f"{API}_echo", "arguments": {"text": "x"}}})
+            assert refused.status == 503 and int(refused.header("Retry-After")) > 0
+            until(lambda: 'msg="redis refused"' in worker.log_text(), 15, "its answer waits")
+        finally:
+            redis("CONFIG", "SET", "maxmemory", "0")
+        assert "result" in client.answer(id, 30)
+
+
 def test_dead_letters(running):
     """Looked at, queued once more (and heard of by nobody), deleted."""
     redis, worker = running.redis, running.workers[0]
