@@ -2,7 +2,7 @@
 
 import re
 
-from harness import Cluster, Proxy, Redis, metrics, request, until
+from harness import Cluster, Proxy, RawHttp, Redis, metrics, request, until
 
 
 def test_health_and_readiness(system):
@@ -130,6 +130,28 @@ def test_without_redis_nothing_is_said_of_apis():
         until(lambda: metrics(proxy)["mcp_proxy_redis_ready_loops"] == 0
               and not api_metrics(proxy), 10, "only its own metrics are left")
         system.redis.restart()
+        until(lambda: api_metrics(proxy), 20, "known again")
+
+
+def test_a_stuck_redis_does_not_keep_metrics():
+    """Nor does a scraper that leaves before they come."""
+    with Cluster(workers={"conformance": 1}, proxies=1, threads=1) as system:
+        proxy = system.proxies[0]
+        until(lambda: api_metrics(proxy), 10, "the API is known")
+        scrape = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+
+        def impatient():
+            """Who asks first waits for Redis, and may be the one that leaves."""
+            with RawHttp(proxy) as scraper:
+                scraper.send(scrape)
+            return not api_metrics(proxy)
+
+        system.redis.freeze()
+        try:
+            until(impatient, 15, "only its own metrics")
+            assert metrics(proxy)["mcp_proxy_connections"] >= 1
+        finally:
+            system.redis.thaw()
         until(lambda: api_metrics(proxy), 20, "known again")
 
 
