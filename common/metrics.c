@@ -3,10 +3,12 @@
 static const char *const type_names[] = {
 	[METRIC_COUNTER] = "counter",
 	[METRIC_GAUGE] = "gauge",
+	[METRIC_HISTOGRAM] = "histogram",
 };
 
-static void
-add_family(struct strbuf *sb, const char *prefix, const struct metric_def *def)
+void
+metrics_add_family(struct strbuf *sb, const char *prefix,
+    const struct metric_def *def)
 {
 	strbuf_addf(sb, "# HELP %s%s %s\n", prefix, def->name, def->help);
 	strbuf_addf(sb, "# TYPE %s%s %s\n", prefix, def->name,
@@ -36,7 +38,7 @@ metrics_render(struct strbuf *sb, const char *prefix,
 
 		if (defs[i].help != NULL) {
 			family = &defs[i];
-			add_family(sb, prefix, family);
+			metrics_add_family(sb, prefix, family);
 		}
 		strbuf_addf(sb, "%s%s", prefix, family->name);
 		if (labels != NULL)

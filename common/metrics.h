@@ -15,11 +15,12 @@
 
 enum metric_type {
 	METRIC_COUNTER,
-	METRIC_GAUGE
+	METRIC_GAUGE,
+	METRIC_HISTOGRAM   /* rendered by whoever has it */
 };
 
 struct metric_def {
-	const char *name;    /* without the "mcp_proxy_" prefix */
+	const char *name;    /* without a prefix such as "mcp_proxy_" */
 	const char *labels;  /* `reason="slow"`, or NULL */
 	enum metric_type type;
 	const char *help;    /* one line; NULL: same family as the row before,
@@ -48,6 +49,10 @@ metric_get(const metric_value *v)
 {
 	return atomic_load_explicit((metric_value *)v, memory_order_relaxed);
 }
+
+/* Appends the two lines that stand before a family's samples. */
+void metrics_add_family(struct strbuf *sb, const char *prefix,
+    const struct metric_def *def);
 
 /*
  * Appends the Prometheus text exposition (version 0.0.4) of count metrics, each

@@ -197,13 +197,7 @@ make_rows(struct api_metrics *m)
 
 /* Showing ---------------------------------------------------------------- */
 
-static void
-add_head(struct strbuf *sb, const char *name, const char *type,
-    const char *help)
-{
-	strbuf_addf(sb, "# HELP mcp_api_%s %s\n# TYPE mcp_api_%s %s\n", name,
-	    help, name, type);
-}
+#define PREFIX "mcp_api_"
 
 static void
 add_samples(struct api_metrics *m, enum value which)
@@ -212,7 +206,7 @@ add_samples(struct api_metrics *m, enum value which)
 
 	for (const struct row *row = m->rows; row < m->rows + m->count; row++) {
 		if (row->read)
-			strbuf_addf(&m->text, "mcp_api_%s{api=\"%s\"%s%s} "
+			strbuf_addf(&m->text, PREFIX "%s{api=\"%s\"%s%s} "
 			    "%llu\n", def->name, row->name,
 			    def->labels ? "," : "",
 			    def->labels ? def->labels : "",
@@ -223,15 +217,11 @@ add_samples(struct api_metrics *m, enum value which)
 static void
 add_families(struct api_metrics *m)
 {
-	static const char *const types[] = { [METRIC_COUNTER] = "counter",
-		[METRIC_GAUGE] = "gauge" };
-
 	for (size_t i = 0; i < VALUES; i++) {
 		if (defs[i].name == NULL)
 			continue;
 		if (defs[i].help != NULL)
-			add_head(&m->text, defs[i].name, types[defs[i].type],
-			    defs[i].help);
+			metrics_add_family(&m->text, PREFIX, &defs[i]);
 		add_samples(m, i);
 	}
 }
@@ -247,7 +237,8 @@ calls_ended(const uint64_t *counters)
 	return sum;
 }
 
-#define HISTOGRAM "call_duration_seconds"
+static const struct metric_def durations = { "call_duration_seconds", NULL,
+	METRIC_HISTOGRAM, "From a call's queueing to its end." };
 
 static void
 add_histogram(struct strbuf *sb, const char *api, const uint64_t *counters)
@@ -256,23 +247,22 @@ add_histogram(struct strbuf *sb, const char *api, const uint64_t *counters)
 
 	for (size_t i = 0; i < API_BUCKETS; i++) {
 		below += counters[API_CALL_LE + i];
-		strbuf_addf(sb, "mcp_api_" HISTOGRAM
-		    "_bucket{api=\"%s\",le=\"%g\"} %llu\n", api,
-		    api_bucket_ms[i] / 1e3, below);
+		strbuf_addf(sb, PREFIX "%s_bucket{api=\"%s\",le=\"%g\"} "
+		    "%llu\n", durations.name, api, api_bucket_ms[i] / 1e3,
+		    below);
 	}
-	strbuf_addf(sb, "mcp_api_" HISTOGRAM "_bucket{api=\"%s\",le=\"+Inf\"} "
-	    "%llu\n", api, all);
-	strbuf_addf(sb, "mcp_api_" HISTOGRAM "_sum{api=\"%s\"} %.3f\n", api,
-	    (double)counters[API_CALL_MS] / 1e3);
-	strbuf_addf(sb, "mcp_api_" HISTOGRAM "_count{api=\"%s\"} %llu\n", api,
-	    all);
+	strbuf_addf(sb, PREFIX "%s_bucket{api=\"%s\",le=\"+Inf\"} %llu\n",
+	    durations.name, api, all);
+	strbuf_addf(sb, PREFIX "%s_sum{api=\"%s\"} %.3f\n", durations.name,
+	    api, (double)counters[API_CALL_MS] / 1e3);
+	strbuf_addf(sb, PREFIX "%s_count{api=\"%s\"} %llu\n", durations.name,
+	    api, all);
 }
 
 static void
 add_histograms(struct api_metrics *m)
 {
-	add_head(&m->text, HISTOGRAM, "histogram",
-	    "From a call's queueing to its end.");
+	metrics_add_family(&m->text, PREFIX, &durations);
 	for (size_t i = 0; i < m->count; i++) {
 		if (m->rows[i].read)
 			add_histogram(&m->text, m->rows[i].name,
