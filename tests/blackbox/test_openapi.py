@@ -263,6 +263,15 @@ def test_bodies(styles, server):
     assert "base64" in failure(styles, "raw", {"body": "data:x/y;base64,%%%%"})
 
 
+def test_what_has_no_names_is_no_form(styles, server):
+    """A list where an object must be is the model's mistake, and not the worker's end."""
+    before = len(server.requests())
+    for tool in ("anyForm", "anyParts"):
+        for value in ([1], "x", 7, None, [{}]):
+            assert "body: must be an object" in failure(styles, tool, {"body": value})
+    assert server.requests()[before:] == []
+
+
 def test_parts(styles, server):
     raw = sent(styles, server, "parts", {
         "text": "--x\r\n", "data": {"a": 1}, "files": ["one", "two"], "csv": "a,b"})

@@ -130,6 +130,14 @@ static const struct {
 	    "{\"id\":\"?\",\"q\":\"#\"}", "GET /a/%3F?beta=true&q=%23", NULL,
 	    NULL },
 	{ "'/a/{id}#share?x'", GET(ID), "{\"id\":7}", "GET /a/7", NULL, NULL },
+	{ "/a", POST("multipart/form-data", "{}"), "{\"body\":[1]}", NULL, NULL,
+	    "body: must be an object" },
+	{ "/a", POST("application/x-www-form-urlencoded", "{oneOf: [{}]}"),
+	    "{\"body\":[{}]}", NULL, NULL, "body: must be an object" },
+	{ "/a", POST("application/x-www-form-urlencoded", "{oneOf: [{}]}"),
+	    "{\"body\":{\"a\":[1],\"b\":{\"c\":2}}}",
+	    "POST /a Content-Type: application/x-www-form-urlencoded",
+	    "a=1&c=2", NULL },
 	{ "/a", "{post: {}}", "{}", "POST /a Content-Type:", NULL, NULL },
 };
 

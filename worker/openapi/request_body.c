@@ -161,7 +161,8 @@ collect(struct fields *all, const struct operation *op, const cJSON *args)
 		if (p->in == IN_FIELD) {
 			add_field(all, (struct field){ p, p->name,
 					   request_value(p, args) });
-		} else if (p->in == IN_BODY) {
+		} else if (p->in == IN_BODY && op->body.kind != BODY_RAW &&
+			   op->body.kind != BODY_JSON) {
 			cJSON_ArrayForEach(member, request_value(p, args))
 			{
 				add_field(all, (struct field){ NULL,
@@ -171,14 +172,38 @@ collect(struct fields *all, const struct operation *op, const cJSON *args)
 	}
 }
 
-static const cJSON *
-whole(const struct operation *op, const cJSON *args)
+static const struct parameter *
+whole_parameter(const struct operation *op)
 {
 	for (size_t i = 0; i < op->parameter_count; i++) {
 		if (op->parameters[i].in == IN_BODY)
-			return request_value(&op->parameters[i], args);
+			return &op->parameters[i];
 	}
 	return NULL;
+}
+
+static const cJSON *
+whole(const struct operation *op, const cJSON *args)
+{
+	const struct parameter *p = whole_parameter(op);
+
+	return p != NULL ? request_value(p, args) : NULL;
+}
+
+/* Forms and parts have names: of what is no object, there are none. */
+static bool
+has_names(
+    const struct operation *op, const cJSON *args, struct strbuf *error)
+{
+	const struct parameter *p = whole_parameter(op);
+	const cJSON *value = whole(op, args);
+
+	if ((op->body.kind != BODY_FORM && op->body.kind != BODY_MULTIPART) ||
+	    value == NULL || cJSON_IsObject(value))
+		return true;
+	strbuf_addf(error, "%s: must be an object",
+	    p->argument ? p->argument : p->name);
+	return false;
 }
 
 /* Kinds ------------------------------------------------------------------ */
@@ -264,6 +289,8 @@ request_make_body(struct request *r, const struct operation *op,
 
 	if (op->body.kind == BODY_NONE)
 		return true;
+	if (!has_names(op, args, error))
+		return false;
 	collect(&fields, op, args);
 	if (op->body.required || fields.n > 0 || whole(op, args) != NULL) {
 		make(r, op, args, &fields, &type);
