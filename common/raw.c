@@ -1,9 +1,15 @@
 #include "common/raw.h"
 
+static bool
+is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 static const char *
 skip_blanks(const char *p, const char *end)
 {
-	while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+	while (p < end && is_blank(*p))
 		p++;
 	return p;
 }
@@ -134,4 +140,20 @@ bool
 raw_is(struct slice value, const char *literal)
 {
 	return slice_eq_str(value, literal);
+}
+
+/* Not by cJSON_Minify(): a string that ends in a backslash confuses it. */
+void
+raw_add_line(struct strbuf *sb, struct slice json)
+{
+	const char *p = json.p, *end = json.n > 0 ? p + json.n : p;
+
+	while (p < end && (p = skip_blanks(p, end)) < end) {
+		const char *from = p;
+
+		while (p != NULL && p < end && !is_blank(*p))
+			p = *p == '"' ? skip_string(p, end) : p + 1;
+		p = p != NULL ? p : end;
+		strbuf_add(sb, from, (size_t)(p - from));
+	}
 }

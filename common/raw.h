@@ -10,6 +10,7 @@
 #define MCP_RAW_H
 
 #include "common/compiler.h"
+#include "common/strbuf.h"
 
 /* Where a walk through an object or an array is. */
 struct raw_walk {
@@ -26,6 +27,8 @@ bool raw_item(struct raw_walk *w, struct slice *value) MUST_CHECK;
 
 /* The member of that name; absent, or of no object: p is NULL. */
 struct slice raw_find(struct slice object, const char *name);
+/* Appends JSON without the blanks between its words: it is one line then. */
+void raw_add_line(struct strbuf *sb, struct slice json);
 /* Is it that literal ("true")? */
 bool raw_is(struct slice value, const char *literal);
 

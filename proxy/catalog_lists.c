@@ -55,17 +55,22 @@ text_of(struct slice object, const cJSON *tree, const cJSON *wanted)
 	return SLICE_NONE;
 }
 
+/* It stays for as long as the catalogue does: without room for more. */
+static char *
+kept(struct strbuf *sb)
+{
+	return sb->p != NULL ? xrealloc(sb->p, sb->n + 1) : NULL;
+}
+
 /* On one line; NULL: it is less strict than what clients may get. */
 static char *
 one_line(struct slice text)
 {
-	char *line;
+	struct strbuf line = STRBUF_INIT(text.n);
 
-	if (!jsonrpc_is_json(text))
-		return NULL;
-	line = xstrdup_slice(text);
-	cJSON_Minify(line);
-	return line;
+	if (jsonrpc_is_json(text))
+		raw_add_line(&line, text);
+	return kept(&line);
 }
 
 /* The item's line under another name; the rest is as the worker wrote it. */
@@ -81,7 +86,7 @@ renamed(const char *line, const cJSON *json, const char *name)
 	strbuf_add(&sb, line, (size_t)(old.p - line));
 	strbuf_add_json(&sb, slice_str(name));
 	strbuf_add(&sb, behind, (size_t)(line + n - behind));
-	return sb.p;
+	return kept(&sb);
 }
 
 /* Parsing --------------------------------------------------------------------- */

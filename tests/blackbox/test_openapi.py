@@ -382,7 +382,8 @@ def test_numbers_are_held_against_the_schema_as_written(numbers, server, argumen
 def test_numbers_of_schemas_and_answers_are_as_written(numbers):
     (answer,) = written(numbers, "answer", '{"kind":"numbers"}')["content"]
     assert answer["text"] == '{"id":1234567890123456789,"sum":1.50,"rows":[{"id":9007199254740993}]}'
-    numbers.tools()
+    kind = numbers.tools()["openapi_answer"]["inputSchema"]["properties"]["kind"]
+    assert kind == {"description": "It ends in \\", "type": "string", "pattern": "//  a"}
     listed = numbers.events[-1].data
     for text in ['"minimum":-9223372036854775808,"maximum":9223372036854775807',
                  '"default":1.50,"minimum":0.10', '"default":[1.50,9007199254740993]',

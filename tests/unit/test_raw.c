@@ -57,6 +57,32 @@ START_TEST(what_is_cut_has_less)
 }
 END_TEST
 
+static const struct {
+	const char *json, *line;
+} lines[] = {
+	{ "", "" },
+	{ " \n ", "" },
+	{ "1.50", "1.50" },
+	{ "{ \"a b\" : [ 1 ,\t2 ],\r\n\"c\":true }\n",
+	    "{\"a b\":[1,2],\"c\":true}" },
+	{ "[ \"a \\\" b\" , \"c \\\\\" , \"x://d\" ]",
+	    "[\"a \\\" b\",\"c \\\\\",\"x://d\"]" },
+	{ "[ \"cut", "[\"cut" },
+};
+
+START_TEST(blanks_between_words_go)
+{
+	struct strbuf sb = STRBUF_INIT(256);
+
+	raw_add_line(&sb, slice_str(lines[_i].json));
+	ck_assert_str_eq(strbuf_str(&sb), lines[_i].line);
+	strbuf_reset(&sb);
+	raw_add_line(&sb, slice_of("1\0 2", 4));
+	ck_assert(slice_eq(strbuf_slice(&sb), slice_of("1\0002", 3)));
+	strbuf_release(&sb);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -65,5 +91,7 @@ main(void)
 	tcase_add_test(tc, members_are_found_as_written);
 	tcase_add_test(tc, items_come_in_order);
 	tcase_add_test(tc, what_is_cut_has_less);
+	tcase_add_loop_test(tc, blanks_between_words_go, 0,
+	    (int)ARRAY_LEN(lines));
 	return run_cases(tc);
 }

@@ -1,9 +1,7 @@
 #include "worker/runtime/listing.h"
 
-#include <stdlib.h>
-
 #include "common/envelope.h"
-#include "common/xalloc.h"
+#include "common/raw.h"
 #include "worker/runtime/content.h"
 
 static const struct {
@@ -52,14 +50,10 @@ listing_input_schema(const struct tool *tool)
 static void
 add_schema(struct strbuf *sb, const char *name, const char *text)
 {
-	char *line;
-
 	if (text == NULL)
 		return;
-	line = xstrdup(text);
-	cJSON_Minify(line);
-	strbuf_addf(sb, ",\"%s\":%s", name, line);
-	free(line);
+	strbuf_addf(sb, ",\"%s\":", name);
+	raw_add_line(sb, slice_str(text));
 }
 
 static void
