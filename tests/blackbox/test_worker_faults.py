@@ -1,13 +1,16 @@
-"""A Redis that is full, or loses its data, while a worker's calls run."""
+"""A Redis that is full, or loses its data or connections, while a worker's calls run."""
 
 import contextlib
 import signal
+import time
 
-from queues import BEAT, name_of, running
+from queues import BEAT, lines, name_of, running
 
 from harness import until
+from harness.wire import Wire
 
 IDLE = 2          # WORKER_RECLAIM_IDLE of these tests, seconds
+UNKNOWN = -32002
 
 
 @contextlib.contextmanager
@@ -74,6 +77,21 @@ def test_full_redis_takes_back_what_has_not_begun(redis):
         assert worker.wait() == 1
 
 
+def test_large_calls_come_over_a_slow_network(redis):
+    """More than it carries in the time that a read has: smaller reads get through."""
+    count, large = 24, "x" * (1 << 20)
+    with Wire(redis, bytes_per_second=2500000) as wire, \
+            running(redis, REDIS_URL=wire.url) as (worker, queue):
+        worker.freeze()
+        late = int(time.time() * 1000) + 600000
+        ids = [queue.put("sleep", {"delay_ms": 1, "nonce": large}, deadline_ms=late)
+               for _ in range(count)]
+        worker.thaw()
+        for id in ids:
+            assert queue.answer(id, 90)["result"]
+        assert "timeout" in worker.log_text(), "no read took too long"
+
+
 def test_running_call_outlives_a_flush(redis):
     """Its entry is gone and the group made anew, but nobody else can have answered."""
     with running(redis, WORKER_RECLAIM_IDLE=IDLE) as (_, queue):
@@ -83,3 +101,44 @@ def test_running_call_outlives_a_flush(redis):
         assert queue.answer(id, BEAT)["result"]["content"][0]["text"] == "slept"
         assert queue.text("echo", {"text": "after"}, BEAT) == "after"
         assert len(queue.messages()) == 2
+
+
+def lost_takeover(redis, queue, tool, arguments):
+    """A call of a dead worker, given to the live one by a reply that never arrives."""
+    name = name_of(queue)
+    ids = redis.client.pipeline([
+        ("MULTI",),
+        ("XADD", queue.key, "*", *queue.fields(tool, arguments)),
+        ("XREADGROUP", "GROUP", "workers", "dead", "STREAMS", queue.key, ">"),
+        ("EXEC",)])[-1]
+    redis("XCLAIM", queue.key, "workers", name, 0, ids[0])
+    return queue.sent
+
+
+def connections(redis, blocked):
+    """Ids of the worker's connections, that on which it reads or the other."""
+    clients = [dict(word.split("=", 1) for word in line.split())
+               for line in redis("CLIENT", "LIST").splitlines()]
+    return [each["id"] for each in clients
+            if each["name"].startswith("conformance") and ("b" in each["flags"]) == blocked]
+
+
+def test_takeover_whose_reply_is_lost_runs_nothing_twice(redis, ledger):
+    with running(redis, LEDGER_FILE=ledger) as (_, queue):
+        assert queue.text("echo", {"text": "x"}) == "x"
+        id = lost_takeover(redis, queue, "ledger_append", {"nonce": "twice"})
+        redis("CLIENT", "KILL", "TYPE", "normal")
+        assert queue.answer(id, BEAT)["error"]["code"] == UNKNOWN
+        assert lines(ledger) == []
+
+
+def test_takeover_lost_with_its_connection_alone(redis, ledger):
+    with running(redis, LEDGER_FILE=ledger) as (_, queue):
+        # What it looks at after connecting is over by then.
+        until(lambda: redis.command_calls().get("xreadgroup", 0) >= 4, BEAT, "it reads on")
+        until(lambda: connections(redis, blocked=True), 5, "it waits for entries")
+        id = lost_takeover(redis, queue, "ledger_contains", {"nonce": "x"})
+        for connection in connections(redis, blocked=False):
+            redis("CLIENT", "KILL", "ID", connection)
+        assert queue.answer(id, BEAT)["result"]
+        until(queue.is_empty, 5, "the entry is gone")

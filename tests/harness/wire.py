@@ -1,9 +1,10 @@
 """A TCP connection that can be cut as networks are: nothing passes any more, and
-nobody is told."""
+nobody is told. Or it is slow."""
 
 import selectors
 import socket
 import threading
+import time
 
 from .process import free_port
 
@@ -12,9 +13,11 @@ BACKLOG = 128
 
 class Wire:
     """Forwards 127.0.0.1:port to a server. `url` is the server's with that port, so
-    that it takes a Redis's place in a Proxy's settings."""
+    that it takes a Redis's place in a Proxy's settings. bytes_per_second: what passes
+    at most, both ways together; None: any number."""
 
-    def __init__(self, server):
+    def __init__(self, server, bytes_per_second=None):
+        self.bytes_per_second = bytes_per_second
         self.target = ("127.0.0.1", server.port)
         self.port = free_port()
         self.url = server.url.replace(f":{server.port}", f":{self.port}")
@@ -65,6 +68,8 @@ class Wire:
         try:
             data = one.recv(65536)
             if data:
+                if self.bytes_per_second:
+                    time.sleep(len(data) / self.bytes_per_second)
                 other.sendall(data)
                 return
         except OSError:

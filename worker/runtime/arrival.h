@@ -19,6 +19,9 @@ struct arrival {
 	struct slice last_worker;  /* of these, the one before; empty: none */
 };
 
+/* Reads {entry, deliveries, …} of a script's reply; the rest stays. */
+bool arrival_read(const redisReply *item, struct arrival *out) MUST_CHECK;
+
 typedef void arrival_cb(const struct arrival *arrival, void *arg);
 
 #endif

@@ -17,13 +17,13 @@
 enum consume_state {
 	CONSUME_IDLE,      /* nothing on its way: consume_step() decides */
 	CONSUME_GROUP,     /* XGROUP CREATE */
-	CONSUME_HISTORY,   /* XREADGROUP from an id of the own history */
+	CONSUME_HISTORY,   /* the script that reads back */
 	CONSUME_READING,   /* XREADGROUP >, blocking */
 	CONSUME_PAUSED,    /* after an error, until the timer */
 	CONSUME_STOPPED    /* for good */
 };
 
-/* When the history is to be read. */
+/* When what was delivered is to be read back. */
 enum history {
 	HISTORY_NOW,       /* after a connect */
 	HISTORY_AGAIN,     /* at again_ms, see consume.h */
@@ -37,6 +37,7 @@ struct consume {
 	struct event *pause;
 	struct event *wake;           /* at the end of this turn */
 	enum consume_state state;
+	unsigned batch;               /* entries per read, for now */
 	bool stopping;
 	bool group_known;             /* the group was there */
 	enum history history;
@@ -57,6 +58,13 @@ static const char *const state_names[] = {
 	[CONSUME_STOPPED] = "stopped",
 };
 
+/* For the log: what a state waits for. */
+static const char *const command_names[] = {
+	[CONSUME_GROUP] = "XGROUP",
+	[CONSUME_HISTORY] = "EVALSHA",
+	[CONSUME_READING] = "XREADGROUP",
+};
+
 static void
 consume_set_state(struct consume *c, enum consume_state state)
 {
@@ -65,11 +73,44 @@ consume_set_state(struct consume *c, enum consume_state state)
 	c->state = state;
 }
 
+/*
+ * History. KEYS: requests. ARGV: group, consumer, id to begin behind, entries at
+ * most. Returns the last id looked at, then for each entry {entry, deliveries}:
+ * one may be here because a reply of reclaim.h was lost, and then others may have
+ * begun it. Reading it with XREADGROUP would not tell, and count as a delivery.
+ */
+static const struct redis_script history_script = {
+	.name = "history",
+	.body =
+	"local key, group, me = KEYS[1], ARGV[1], ARGV[2]\n"
+	"local out = { ARGV[3] }\n"
+	"for _, p in ipairs(redis.call('XPENDING', key, group, '(' .. ARGV[3],\n"
+	"    '+', ARGV[4], me)) do\n"
+	"	out[1] = p[1]\n"
+	"	local e = redis.call('XRANGE', key, p[1], p[1])[1]\n"
+	"	if e then\n"
+	"		redis.call('XCLAIM', key, group, me, 0, p[1], 'JUSTID')\n"
+	"		out[#out + 1] = { e, p[4] }\n"
+	"	else\n"
+	"		redis.call('XACK', key, group, p[1])\n"
+	"	end\n"
+	"end\n"
+	"return out\n",
+};
+
 static void
 set_cursor(struct consume *c, struct slice id)
 {
 	c->cursor_n = id.n < sizeof(c->cursor) ? id.n : sizeof(c->cursor);
 	memcpy(c->cursor, id.p, c->cursor_n);
+}
+
+/* From the beginning, with the next command. */
+static void
+read_back(struct consume *c)
+{
+	c->history = HISTORY_NOW;
+	set_cursor(c, SLICE("0"));
 }
 
 /* Ends of commands ------------------------------------------------------- */
@@ -92,8 +133,7 @@ settle(struct consume *c, const redisReply *reply)
 		consume_set_state(c, CONSUME_IDLE);
 		consume_step(c);
 	} else {
-		log_error("redis refused", LF("command",
-		    c->state == CONSUME_GROUP ? "XGROUP" : "XREADGROUP"),
+		log_error("redis refused", LF("command", command_names[c->state]),
 		    LF_S("reason", slice_of(reply->str, (size_t)reply->len)));
 		consume_set_state(c, CONSUME_PAUSED);
 		event_add(c->pause, &pause);
@@ -131,21 +171,34 @@ on_group(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 	settle(c, there ? NULL : reply);
 }
 
-/* Hands the entries of a read on; returns how many there were. */
-static size_t
+/* Hands the entries of a read on. */
+static void
 take_entries(struct consume *c, const redisReply *reply)
 {
 	const redisReply *entries = env_stream_entries(reply);
 	struct env_entry entry;
-	size_t i;
 
-	for (i = 0; env_entry_at(entries, i, &entry); i++) {
-		set_cursor(c, entry.id);
+	for (size_t i = 0; env_entry_at(entries, i, &entry); i++) {
 		c->options.on_entry(&(struct arrival){ .entry = entry,
 		    .held_ms = c->asked_ms, .deliveries = 1 },
 		    c->options.arg);
 	}
-	return i;
+}
+
+/*
+ * What was not answered in time may have been too much for the network: large
+ * requests are asked for in smaller parts, and more of them as it goes well. Else
+ * the same read would fail for ever.
+ */
+static void
+adapt_batch(struct consume *c, const redisReply *reply)
+{
+	unsigned most = c->options.batch;
+
+	if (reply == NULL)
+		c->batch = c->batch > 4 ? c->batch / 4 : 1;
+	else
+		c->batch = c->batch < most / 2 ? 2 * c->batch : most;
 }
 
 /* The end of the history: what comes after it, and when it is read again. */
@@ -163,12 +216,31 @@ history_done(struct consume *c)
 }
 
 static void
+take_past_entry(struct consume *c, const redisReply *item)
+{
+	struct arrival arrival = { .held_ms = c->asked_ms };
+
+	if (arrival_read(item, &arrival))
+		c->options.on_entry(&arrival, c->options.arg);
+}
+
+static void
 on_history(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 {
 	struct consume *c = arg;
+	struct slice before = slice_of(c->cursor, c->cursor_n), last;
 
-	if (env_stream_entries(reply) != NULL && take_entries(c, reply) == 0)
-		history_done(c);
+	adapt_batch(c, reply);
+	if (reply != NULL && reply->type == REDIS_REPLY_ARRAY &&
+	    reply->elements > 0) {
+		last = redis_slice(reply->element[0]);
+		for (size_t i = 1; i < reply->elements; i++)
+			take_past_entry(c, reply->element[i]);
+		if (slice_eq(last, before))
+			history_done(c);
+		else
+			set_cursor(c, last);
+	}
 	settle(c, reply);
 }
 
@@ -177,6 +249,7 @@ on_read(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 {
 	struct consume *c = arg;
 
+	adapt_batch(c, reply);
 	take_entries(c, reply);
 	settle(c, reply);
 }
@@ -198,14 +271,12 @@ static bool
 read_history(struct consume *c)
 {
 	char count[20];
-	const struct slice argv[] = { SLICE("XREADGROUP"), SLICE("GROUP"),
-		SLICE(ENV_GROUP), c->options.worker, SLICE("COUNT"),
-		slice_of(count, u64_decimal(count, c->options.batch)),
-		SLICE("STREAMS"), c->options.requests_key,
-		slice_of(c->cursor, c->cursor_n) };
+	const struct slice args[] = { c->options.requests_key, SLICE(ENV_GROUP),
+		c->options.worker, slice_of(c->cursor, c->cursor_n),
+		u64_slice(count, c->batch) };
 
-	return redis_send(c->options.commands, argv, ARRAY_LEN(argv),
-	    on_history, c);
+	return redis_eval(c->options.commands, &history_script, args,
+	    ARRAY_LEN(args), 1, on_history, c);
 }
 
 static unsigned
@@ -213,7 +284,7 @@ wanted(const struct consume *c)
 {
 	unsigned room = c->options.room(c->options.arg);
 
-	return room < c->options.batch ? room : c->options.batch;
+	return room < c->batch ? room : c->batch;
 }
 
 static bool
@@ -332,8 +403,7 @@ on_blocking_state(struct redis *redis UNUSED, bool ready, void *arg)
 	if (!ready)
 		return;
 	(void)!redis_send(c->blocking, argv, ARRAY_LEN(argv), on_client_id, c);
-	c->history = HISTORY_NOW;
-	set_cursor(c, SLICE("0"));
+	read_back(c);
 	consume_step(c);
 }
 
@@ -344,6 +414,7 @@ consume_new(const struct consume_options *options)
 	struct redis_options redis = options->redis;
 
 	c->options = *options;
+	c->batch = options->batch;
 	set_cursor(c, SLICE("0"));
 	c->pause = evtimer_new(options->base, on_pause, c);
 	c->wake = evtimer_new(options->base, on_wake, c);
@@ -377,9 +448,14 @@ consume_open(struct consume *c)
 void
 consume_commands_ready(struct consume *c, bool ready)
 {
-	/* It may be another Redis, or one that lost its data. */
-	if (ready)
+	/*
+	 * It may be another Redis, or one that lost its data; or a reply of
+	 * reclaim.h was lost.
+	 */
+	if (ready) {
 		c->group_known = false;
+		read_back(c);
+	}
 	consume_step(c);
 }
 
@@ -420,8 +496,7 @@ consume_stop(struct consume *c)
 	if (c->stopping)
 		return;
 	c->stopping = true;
-	c->history = HISTORY_NOW;
-	set_cursor(c, SLICE("0"));
+	read_back(c);
 	unblock(c);
 	if (c->state == CONSUME_PAUSED) {
 		event_del(c->pause);

@@ -9,8 +9,10 @@
  *    never shows an entry that inflight.h has already forgotten;
  *  - only while no blocking read is on its way: so history never shows an entry
  *    whose first delivery is still to arrive;
- *  - after each connect, and once more when a blocking read that Redis may
- *    still serve to the lost connection has timed out.
+ *  - after each connect of either connection, and once more when a blocking
+ *    read that Redis may still serve to the lost connection has timed out;
+ *  - with the number of deliveries: an entry may also be there because it was
+ *    taken over (reclaim.h) and the reply that said so was lost.
  *
  * Entries that inflight.h holds are skipped. The consumer's name is unique to
  * this process, so the history is its own.

@@ -15,7 +15,7 @@
 
 /*
  * Keep. KEYS: requests. ARGV: group, consumer, then per entry its id and how
- * often it was delivered (reading the history back counts as a delivery too).
+ * often it was delivered (a look at it with XREADGROUP would count as well).
  * Returns per entry 1: kept, 0: another's, -1: pending no more.
  */
 static const struct redis_script keep_script = {

@@ -17,7 +17,7 @@
  * at most, last chances wanted (0 or 1). Takes what the header says, of those that
  * have never been taken over one in sixteen: so poison among few comes alone,
  * and many take few looks. Returns how many wait for their last chance, then for
- * each that was taken {entry, consumer, deliveries}, this one not counted. The
+ * each that was taken {entry, deliveries, consumer}, this one not counted. The
  * consumer that has nothing left is forgotten.
  */
 static const struct redis_script take_script = {
@@ -39,7 +39,7 @@ static const struct redis_script take_script = {
 	"for i = 1, math.min(#from, most, wanted) do\n"
 	"	local p = from[i]\n"
 	"	local e = redis.call('XCLAIM', key, group, me, ARGV[3], p[1])[1]\n"
-	"	if e then out[#out + 1] = { e, p[2], p[4] } end\n"
+	"	if e then out[#out + 1] = { e, p[4], p[2] } end\n"
 	"	if from == last then out[1] = out[1] - 1 end\n"
 	"	owners[p[2]] = true\n"
 	"end\n"
@@ -61,20 +61,15 @@ struct reclaim {
 	bool stopped;
 };
 
-/* A reply's item as an arrival; false: not of that shape. */
+/* {entry, deliveries, whose}, this delivery not counted. False: not so. */
 static bool
 read_item(const struct reclaim *r, const redisReply *item, struct arrival *out)
 {
-	/* As a stream's entries come, see env_entry_at(). */
-	const redisReply fake = { .type = REDIS_REPLY_ARRAY, .elements = 1,
-		.element = item->element };
-
-	if (item->type != REDIS_REPLY_ARRAY || item->elements != 3 ||
-	    !env_entry_at(&fake, 0, &out->entry))
+	if (!arrival_read(item, out) || item->elements != 3)
 		return false;
 	out->held_ms = r->sent_ms;
-	out->last_worker = redis_slice(item->element[1]);
-	out->deliveries = (unsigned)item->element[2]->integer + 1;
+	out->last_worker = redis_slice(item->element[2]);
+	out->deliveries++;
 	return true;
 }
 
