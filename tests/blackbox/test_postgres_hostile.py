@@ -282,6 +282,11 @@ HOSTILE = [
     ("SELECT $x$ $y$ $x$; DROP TABLE employees; --$x$", "2 statements"),
     ("SELECT '\\'; DROP TABLE employees; --'", "2 statements"),
     # Much work for little text.
+    ("SELECT xpath('count(//*[count(//*) > count(//*)])', "
+     "('<a>' || repeat('<b/>', 1000000) || '</a>')::xml)", "xpath"),
+    ("SELECT xpath_exists('/a', '<a/>')", "xpath_exists"),
+    ("SELECT xpath_string('<a/>', '/a')", "xpath_string"),
+    ("SELECT xmlexists('/a' PASSING '<a/>')", "xmlexists"),
     ("SELECT length(repeat('x', 1000000000))", None), ("SELECT 2 ^ 1e9::numeric > 0", None),
     ("SELECT count(*) FROM generate_series(1, 1e12::bigint)", "too long"),
     ("SELECT regexp_replace(repeat('a', 100000), '(a|aa)+(a*)*(\\1)+$', 'x')", None),

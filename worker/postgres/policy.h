@@ -6,7 +6,7 @@
  * ones of PostgreSQL's own or of an extension (citext adds a max, say), those of a
  * list of STABLE and VOLATILE ones that show nothing but their arguments or the
  * time, and what the operator listed; none that takes or gives a type whose text
- * is a catalogue's (regclass, say). Operators and casts are judged by their
+ * is a catalogue's (regclass, say), or that no timeout ends (xpath). Operators and casts are judged by their
  * functions. So what reads files, settings, catalogues or other tables, writes,
  * waits, locks or calls out is refused.
  */
