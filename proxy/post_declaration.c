@@ -35,7 +35,8 @@ update_cache(const struct post *p)
 
 /*
  * An initialize's answer must come after whatever an earlier client of the
- * session awaited has been dropped: JSON-RPC ids begin anew.
+ * session awaited has been dropped: JSON-RPC ids begin anew. So what cannot be
+ * noted is not answered as if it were.
  */
 static void
 on_declared(struct redis *r, const redisReply *reply, void *arg)
@@ -47,8 +48,11 @@ on_declared(struct redis *r, const redisReply *reply, void *arg)
 		post_park(p);
 		return;
 	}
-	if (reply->type == REDIS_REPLY_ERROR)
+	if (reply->type == REDIS_REPLY_ERROR) {
 		log_warn("declaration not noted", LF("error", reply->str));
+		post_refuse(p, POST_WRITES_REFUSED);
+		return;
+	}
 	p->declined = reply->type == REDIS_REPLY_INTEGER &&
 	    reply->integer == SESSION_TOO_MANY;
 	p->declared = !p->declined;

@@ -382,6 +382,19 @@ START_TEST(initialize_is_noted)
 }
 END_TEST
 
+/* Answered all the same, it would get answers to the client before it. */
+START_TEST(initialize_that_cannot_be_noted_is_503)
+{
+	open_stream(&a, "/sse");
+	server_do("CONFIG SET maxmemory 1");
+	post(&a, "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\","
+		 "\"params\":{\"protocolVersion\":\"2025-03-26\"}}");
+	expect(503, "Redis refuses writes");
+	server_do("CONFIG SET maxmemory 0");
+	ck_assert_uint_eq(posts_count(a.posts), 0);
+}
+END_TEST
+
 static const char *const silent[] = {
 	"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}",
 	"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
@@ -758,6 +771,7 @@ main(void)
 	tcase_add_test(tc, a_ping_is_answered_on_the_stream);
 	tcase_add_test(tc, a_ping_to_another_pod_goes_to_the_owner);
 	tcase_add_test(tc, initialize_is_noted);
+	tcase_add_test(tc, initialize_that_cannot_be_noted_is_503);
 	tcase_add_loop_test(tc, what_needs_no_answer_is_accepted, 0,
 	    (int)ARRAY_LEN(silent));
 	tcase_add_test(tc, an_answer_too_long_is_an_error);
