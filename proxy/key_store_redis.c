@@ -17,12 +17,15 @@ struct question {
 	char id[API_KEY_ID_LEN];
 };
 
-/* Only a key that exists is marked as seen: HSET alone would make one. */
+/*
+ * Only a key that exists is marked as seen: HSET alone would make one. A Redis that
+ * takes no writes (full, say) does not keep anybody out.
+ */
 static const struct redis_script look_up_script = {
 	"api_key_look_up",
 	"local key = redis.call('HMGET', KEYS[1], 'sha256', 'scopes')\n"
 	"if not key[1] then return {} end\n"
-	"redis.call('HSET', KEYS[1], 'seen_ms', ARGV[1])\n"
+	"redis.pcall('HSET', KEYS[1], 'seen_ms', ARGV[1])\n"
 	"return { key[1], key[2] or '' }\n"
 };
 
@@ -37,7 +40,7 @@ on_looked_up(struct redis *r, const redisReply *reply, void *arg)
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
 		if (reply != NULL)
 			log_warn("API keys cannot be read",
-			    LF_S("error", redis_slice(reply)));
+			    LF("error", reply->str));
 		store->cb(q->id, KEY_UNAVAILABLE, NULL, store->arg);
 	} else if (reply->elements != 2) {
 		store->cb(q->id, KEY_NONE, NULL, store->arg);

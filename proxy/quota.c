@@ -386,7 +386,7 @@ on_entered(struct redis *r, const redisReply *reply, void *arg)
 		v->returns = v->returns || reply->element[1]->integer != 0;
 		passed = limit_passed(q, v, reply);
 	} else if (reply != NULL) {
-		log_warn("limits cannot be kept", LF_S("error", redis_slice(reply)));
+		log_warn("limits cannot be kept", LF("error", reply->str));
 	}
 	if (q->stopping)
 		http_respond_status(kept_request_conn(v->request), 503,

@@ -312,6 +312,19 @@ START_TEST(a_key_is_looked_up_once)
 }
 END_TEST
 
+/* When it was last seen is not noted then. */
+START_TEST(a_key_opens_though_redis_is_full)
+{
+	store_key("calc");
+	start(SECRET, (struct gate_options){ .closed = true });
+	server_do("CONFIG SET maxmemory 1");
+	check("X-API-Key: " KEY "\r\n", 200, "key may ");
+	server_do("CONFIG SET maxmemory 0");
+	ck_assert_int_eq(server_int("HEXISTS mcp_api_key:{" KEY_ID "} seen_ms"),
+	    0);
+}
+END_TEST
+
 START_TEST(a_key_that_is_none_is_refused_later)
 {
 	start(SECRET, (struct gate_options){ .jwt_secret_key = NULL });
@@ -441,6 +454,7 @@ main(void)
 	tcase_add_test(now, what_is_no_single_credential_is_refused);
 	tcase_add_test(now, origins_and_hosts_are_those_of_the_list);
 	tcase_add_test(later, a_key_is_looked_up_once);
+	tcase_add_test(later, a_key_opens_though_redis_is_full);
 	tcase_add_test(later, a_key_that_is_none_is_refused_later);
 	tcase_add_test(later, a_request_waits_whole);
 	tcase_add_test(later, nobody_waits_for_ever);
