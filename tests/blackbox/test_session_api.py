@@ -114,8 +114,8 @@ def test_a_worker_cannot_take_the_apis_name(house):
     house.redis("SADD", "mcp_apis", "session")
     with house.client(0) as client:
         client.text("calculator_add", {"a": 1, "b": 1})
-        seen = {pod["pod"] for pod in told(client, "health_check")["pods"]}
-        assert seen and "session_evil" not in client.tools()
+        until(lambda: told(client, "health_check")["pods"], 10, "the pods are known")
+        assert "session_evil" not in client.tools()
         assert set(told(client, "list_all_tools")["apis"][-1]) == {"api", "path", "tools"}
     house.redis("SREM", "mcp_apis", "session")
     house.redis("DEL", "mcp_api:{session}")
