@@ -47,9 +47,10 @@ def test_each_alert_is_explained():
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="Debian's package prometheus is not here")
-def test_rules_are_rules():
-    done = subprocess.run(["promtool", "check", "rules", ROOT / "docs" / "alerts.yml"],
-                          capture_output=True, text=True, check=False, timeout=60)
+@pytest.mark.parametrize("what, file", [("check", "docs/alerts.yml"), ("test", "tests/alerts.yml")])
+def test_rules_are_rules_and_fire(what, file):
+    done = subprocess.run(["promtool", what, "rules", ROOT / file], capture_output=True,
+                          text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
