@@ -22,6 +22,7 @@
  *
  * That file alone, in worker/hello/, becomes bin/mcp-worker-hello: the runtime
  * reads calls from Redis, holds arguments against the schema, sends answers.
+ * What is wrong with a table --check says, and the log when the worker starts.
  */
 #ifndef MCP_WORKER_TOOL_H
 #define MCP_WORKER_TOOL_H
@@ -44,7 +45,9 @@ struct work;
 
 /*
  * What a tool promises (MCP's annotations). Promising nothing is always right:
- * it means MCP's own defaults, those of the most dangerous tool.
+ * it means MCP's own defaults, those of the most dangerous tool. What is read-only
+ * or idempotent runs again when its worker was lost, three times in all; of other
+ * calls the outcome is then unknown, and their clients are told so.
  */
 enum tool_promise {
 	TOOL_READ_ONLY = 1,        /* readOnlyHint: changes nothing */
