@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "proxy/api_metrics.h"
 #include "proxy/loop.h"
 #include "tests/unit/support/client.h"
 #include "tests/unit/support/serve.h"
@@ -54,7 +55,10 @@ make_router(void)
 	router = (struct router){
 		.gate = gate_new(&g),
 		.sse = { p.sessions, posts_new(&p), catalog, NULL },
-		.admin = { &process },
+		.admin = { &process,
+		    api_metrics_new(&(struct api_metrics_options){
+			.base = base, .commands = redis,
+			.catalog = catalog, .deadline_ms = 100 }) },
 	};
 }
 
@@ -76,6 +80,7 @@ teardown(void)
 {
 	sessions_end_all(router.sse.sessions, "shutdown");
 	redis_free(redis);
+	api_metrics_free(router.admin.apis);
 	outbox_free(outbox);
 	sessions_free(router.sse.sessions);
 	posts_free(router.sse.posts);
