@@ -55,24 +55,6 @@ text_of(struct slice object, const cJSON *tree, const cJSON *wanted)
 	return SLICE_NONE;
 }
 
-/* It stays for as long as the catalogue does: without room for more. */
-static char *
-kept(struct strbuf *sb)
-{
-	return sb->p != NULL ? xrealloc(sb->p, sb->n + 1) : NULL;
-}
-
-/* On one line; NULL: it is less strict than what clients may get. */
-static char *
-one_line(struct slice text)
-{
-	struct strbuf line = STRBUF_INIT(text.n);
-
-	if (jsonrpc_is_json(text))
-		raw_add_line(&line, text);
-	return kept(&line);
-}
-
 /* The item's line under another name; the rest is as the worker wrote it. */
 static char *
 renamed(const char *line, const cJSON *json, const char *name)
@@ -86,7 +68,8 @@ renamed(const char *line, const cJSON *json, const char *name)
 	strbuf_add(&sb, line, (size_t)(old.p - line));
 	strbuf_add_json(&sb, slice_str(name));
 	strbuf_add(&sb, behind, (size_t)(line + n - behind));
-	return kept(&sb);
+	/* It stays for as long as the catalogue does: without room for more. */
+	return xrealloc(sb.p, sb.n + 1);
 }
 
 /* Parsing --------------------------------------------------------------------- */
@@ -167,27 +150,26 @@ copy_member(const cJSON *json, const char *name)
 	return text != NULL ? xstrdup(text) : NULL;
 }
 
+/* The item of that line, unless another API has one of its full name. */
 static bool
-add_item(struct catalog *c, struct api *api, enum catalog_kind kind,
-    const cJSON *json, struct slice text)
+add_line(struct catalog *c, struct api *api, enum catalog_kind kind,
+    const cJSON *json, const char *line)
 {
 	struct list *list = &api->lists[kind];
 	struct listed *t = &list->items[list->count], *other = NULL;
 
-	if (!is_item(kind, json))
-		return false;
 	*t = (struct listed){ .name =
 	    xstrdup(member(json, kinds[kind].name)->valuestring) };
 	t->full_name = api == c->builtin ? xstrdup(t->name) :
 	    xasprintf("%s_%s", api->name, t->name);
 	HASH_FIND_STR(c->by_name[kind], t->full_name, other);
-	t->bare_json = other == NULL ? one_line(text) : NULL;
-	if (t->bare_json == NULL) {
+	if (other != NULL) {
 		free_listed(t);
 		return false;
 	}
+	t->bare_json = xstrdup(line);
 	t->full_json = kinds[kind].prefixed ?
-	    renamed(t->bare_json, json, t->full_name) : t->bare_json;
+	    renamed(line, json, t->full_name) : t->bare_json;
 	t->item = (struct catalog_item){ .api = api->name, .name = t->name,
 		.safe = is_safe(kind, json), .completes = api->completes,
 		.builtin = api == c->builtin,
@@ -200,6 +182,29 @@ add_item(struct catalog *c, struct api *api, enum catalog_kind kind,
 	HASH_ADD_KEYPTR(hh, c->by_name[kind], t->full_name,
 	    strlen(t->full_name), t);
 	return true;
+}
+
+/*
+ * Its tree is made of its line: that of the whole catalogue, which cJSON may have
+ * read leniently, need not be of the same pieces.
+ */
+static bool
+add_item(struct catalog *c, struct api *api, enum catalog_kind kind,
+    struct slice text)
+{
+	struct strbuf line = STRBUF_INIT(text.n);
+	cJSON *json = NULL;
+	bool added;
+
+	if (jsonrpc_is_json(text)) {
+		raw_add_line(&line, text);
+		json = cJSON_Parse(strbuf_str(&line));
+	}
+	added = is_item(kind, json) &&
+	    add_line(c, api, kind, json, strbuf_str(&line));
+	cJSON_Delete(json);
+	strbuf_release(&line);
+	return added;
 }
 
 /* FNV-1a, to tell whether clients would see a difference. */
@@ -220,19 +225,17 @@ load_list(struct catalog *c, struct api *api, enum catalog_kind kind,
     const struct published *from)
 {
 	struct list *list = &api->lists[kind];
-	const cJSON *items = member(from->root, kinds[kind].list), *json;
+	const cJSON *items = member(from->root, kinds[kind].list);
+	size_t n = (size_t)cJSON_GetArraySize(items);
 	struct slice text = SLICE_NONE;
 	struct raw_walk w = { NULL, NULL };
-	size_t skipped = 0;
 
 	(void)!raw_enter(text_of(from->text, from->root, items), &w);
-	list->items = xcalloc((size_t)cJSON_GetArraySize(items),
-	    sizeof(*list->items));
-	cJSON_ArrayForEach(json, items)
-		skipped += !raw_item(&w, &text) ||
-		    !add_item(c, api, kind, json, text);
+	list->items = xcalloc(n, sizeof(*list->items));
+	for (size_t i = 0; i < n && raw_item(&w, &text); i++)
+		(void)!add_item(c, api, kind, text);
 	list->digest = digest_of(list);
-	return skipped;
+	return n - list->count;
 }
 
 static unsigned

@@ -187,6 +187,15 @@ START_TEST(an_item_that_is_no_strict_json_is_left_out)
 }
 END_TEST
 
+/* Behind what only a lenient reader skips, nothing is where it seems to be. */
+START_TEST(items_are_not_taken_for_one_another)
+{
+	publish("calc", "d", "{\"tools\":[" ADD ",\x13" DIV "," ADD "]}");
+	look();
+	ck_assert_str_eq(list("calc", ""), "{\"tools\":[" ADD "]}");
+}
+END_TEST
+
 #define T(name) "{\"name\":\"" name "\"}"
 
 START_TEST(a_long_listing_comes_in_pages)
@@ -755,6 +764,7 @@ main(void)
 	tcase_add_test(tc, a_listing_passes_items_on_as_they_are);
 	tcase_add_loop_test(tc, an_item_that_is_no_strict_json_is_left_out, 0,
 	    (int)ARRAY_LEN(broken_items));
+	tcase_add_test(tc, items_are_not_taken_for_one_another);
 	tcase_add_test(tc, a_long_listing_comes_in_pages);
 	tcase_add_test(tc, a_listing_shows_what_the_scopes_allow);
 	tcase_add_test(tc, a_cursor_that_names_no_tool_is_refused);
