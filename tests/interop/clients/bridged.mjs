@@ -11,7 +11,8 @@ import { SSEClientTransport } from '@modelcontextprotocol/sdk/client/sse.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import {
 	CreateMessageRequestSchema, ElicitationCompleteNotificationSchema, ElicitRequestSchema,
-	ListRootsRequestSchema, LoggingMessageNotificationSchema, ResourceUpdatedNotificationSchema,
+	ListRootsRequestSchema, LoggingMessageNotificationSchema, ProgressNotificationSchema,
+	ResourceUpdatedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 
 const DEADLINE_MS = 60000;
@@ -40,6 +41,11 @@ function listener(heard) {
 	for (const schema of [LoggingMessageNotificationSchema, ResourceUpdatedNotificationSchema,
 		ElicitationCompleteNotificationSchema])
 		client.setNotificationHandler(schema, ({ method, params }) => note(method, params));
+	// onprogress misses what arrives together with the answer: the SDK forgets it first.
+	client.setNotificationHandler(ProgressNotificationSchema, ({ method, params }) => {
+		const { progressToken, ...report } = params;
+		note(method, report);
+	});
 	return client;
 }
 
@@ -77,10 +83,9 @@ async function view(transport) {
 	const parts = [];
 	async function outcome(what, request) {
 		const before = heard.length;
-		const progress = [];
-		const result = await request((report) => progress.push(report)).catch(
+		const result = await request().catch(
 			({ code, message, data }) => ({ code, message, data }));
-		parts.push([what, result, heard.slice(before), progress]);
+		parts.push([what, result, heard.slice(before)]);
 	}
 	parts.push(['instructions', client.getInstructions()]);
 	if (client.getServerCapabilities().logging)
@@ -91,8 +96,8 @@ async function view(transport) {
 			'resourceTemplates')],
 		['prompts', await listed((page) => client.listPrompts(page), 'prompts')]);
 	for (const [name, args] of script.calls)
-		await outcome([name, args], (onprogress) => client.callTool(
-			{ name, arguments: args }, undefined, { onprogress }));
+		await outcome([name, args], () => client.callTool(
+			{ name, arguments: args }, undefined, { onprogress() {} }));
 	for (const uri of script.reads)
 		await outcome(uri, () => client.readResource({ uri }));
 	for (const [name, args] of script.prompts)
