@@ -315,7 +315,8 @@ def test_a_connection_lost_in_a_query_is_an_error(redis, postgres):
     active = ("FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%) lost%' "
               "AND pid <> pg_backend_pid()")
     with running(redis, postgres, POSTGRES_POOL=1) as queue:
-        id = queue.put("query", {"sql": "SELECT count(*) FROM generate_series(1, 1e11::bigint) lost"})
+        sql = "SELECT count(*) FROM generate_series(1, 1e11::bigint) lost"
+        id = queue.put("query", {"sql": sql})
         until(lambda: postgres.sql(f"SELECT count(*) {active}") == "1", 10, "the query runs")
         postgres.sql(f"SELECT pg_terminate_backend(pid) {active}")
         result = queue.answer(id, 10)["result"]
@@ -349,8 +350,9 @@ def test_tls_verifies_the_name(redis, postgres, certificate):
     url = postgres.url.replace("127.0.0.1", "localhost") + query
     with running(redis, postgres, DATABASE_URL=url) as queue:
         assert rows(queue, "SELECT 1") == [[1]]
-        assert postgres.sql("SELECT bool_or(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
-                            "WHERE application_name = 'mcp-relay'") == "t"
+        assert postgres.sql(
+            "SELECT bool_or(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+            "WHERE application_name = 'mcp-relay'") == "t"
     with Worker("postgres", redis, settings={"DATABASE_URL": postgres.url + query}) as worker:
         until(lambda: "does not match host name" in worker.log_text(), 10, "it refuses")
 

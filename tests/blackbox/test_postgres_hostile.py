@@ -364,15 +364,19 @@ def test_names_that_another_encoding_reads_otherwise(postgres):
     url = postgres.url.removesuffix("/postgres")
     postgres.sql(f"""\\connect korean
         SET client_encoding = UTF8;
-        CREATE TABLE "{LONG}" AS SELECT '{SECRET}' AS secret; CREATE TABLE 사원 AS SELECT 1 AS 번호""")
+        CREATE TABLE "{LONG}" AS SELECT '{SECRET}' AS secret;
+        CREATE TABLE 사원 AS SELECT 1 AS 번호""")
     postgres.sql(f"""\\connect latin
         SET client_encoding = UTF8;
-        CREATE TABLE "élèves" AS SELECT '{SECRET}' AS secret; CREATE TABLE eleves AS SELECT 1 AS é""")
+        CREATE TABLE "élèves" AS SELECT '{SECRET}' AS secret;
+        CREATE TABLE eleves AS SELECT 1 AS é""")
     with Redis() as redis:
-        with running(redis, postgres, DATABASE_URL=f"{url}/korean", POSTGRES_TABLES="사원") as queue:
+        with running(redis, postgres, DATABASE_URL=f"{url}/korean",
+                     POSTGRES_TABLES="사원") as queue:
             assert rows(queue, "SELECT e.번호 FROM 사원 e") == [[1]]
             assert "UTF-8" in failure(queue, f"SELECT * FROM {LONG}")
-        with running(redis, postgres, DATABASE_URL=f"{url}/latin", POSTGRES_TABLES="eleves") as queue:
+        with running(redis, postgres, DATABASE_URL=f"{url}/latin",
+                     POSTGRES_TABLES="eleves") as queue:
             assert rows(queue, "SELECT é FROM eleves") == [[1]]
             assert "UTF-8" in failure(queue, "SELECT * FROM ÉLÈVES")
             assert "UTF-8" in failure(queue, 'SELECT * FROM "élèves"')

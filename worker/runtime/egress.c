@@ -237,7 +237,7 @@ add_host(struct egress *e, char *text)
 {
 	text = without_brackets(text);
 	return add_foreign_host(e, text) &&
-	    (!is_address(text) || add_network(e, text));
+	       (!is_address(text) || add_network(e, text));
 }
 
 /* Hands each word between commas to add; blanks around words do not count. */
