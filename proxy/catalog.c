@@ -364,15 +364,15 @@ on_apis(struct redis *r, const redisReply *reply, void *arg)
 }
 
 /*
- * Has our heartbeat vanished? Or, if it stands, have we just written it anew, and
+ * Has our heartbeat vanished, once it was there? Or, if it stands, have we just written it anew, and
  * been told so before this answer? Those to the questions behind it come later.
  */
 static void
 on_probed(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct catalog *c = arg;
-	bool gone = reply != NULL && reply->type == REDIS_REPLY_INTEGER &&
-	    reply->integer == 0;
+	bool gone = pod_has_beaten(c->self) && reply != NULL &&
+	    reply->type == REDIS_REPLY_INTEGER && reply->integer == 0;
 
 	(void)r;
 	if ((gone || pod_lost_recently(c->self)) && !is_kept(c))

@@ -134,6 +134,12 @@ pod_lost_recently(const struct pod *p)
 }
 
 bool
+pod_has_beaten(const struct pod *p)
+{
+	return p->confirmed_ms != 0;
+}
+
+bool
 pod_probe(struct pod *p, redis_cb *cb, void *arg)
 {
 	struct slice argv[] = { SLICE("EXISTS"), p->key };

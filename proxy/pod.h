@@ -37,9 +37,12 @@ void pod_hurry(struct pod *p);
  * sessions' records anew yet?
  */
 bool pod_lost_recently(const struct pod *p);
+/* Has Redis confirmed a heartbeat yet? */
+bool pod_has_beaten(const struct pod *p);
 /*
  * Asks whether the heartbeat still stands: cb gets the integer 1 or 0, and 0
- * means that Redis lost its data, noticed or not. Returns as redis_send().
+ * means that Redis lost its data, noticed or not, if pod_has_beaten(). Returns as
+ * redis_send().
  */
 bool pod_probe(struct pod *p, redis_cb *cb, void *arg) MUST_CHECK;
 /*
