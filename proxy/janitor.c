@@ -19,6 +19,10 @@
 #define LOOK_BYTES 1000000
 /* A day: they are owed an answer as soon as a proxy runs. */
 #define EXPIRED_TTL_MS "86400000"
+/* So long a worker that moves has for its own answer to a call that is late. */
+#define LATE_MS "1000"
+/* Workers and proxies may be apart by as much in what time Redis has. */
+#define APART_MS "100"
 /* Younger entries are not looked at: a healthy queue holds no older ones. */
 #define LOOK_AGE_MS 500
 /* An answer: the id may be as large as a body. */
@@ -47,9 +51,10 @@ static const struct redis_script look_script = {
 	"local from = there[2] or '-'\n"
 	"local to = string.format('%.0f', now - ARGV[5])\n"
 	"local bytes, moved, entries = 0, 0\n"
-	"local function free(id)\n"
+	"local function free(id, late)\n"
 	"	local p = redis.pcall('XPENDING', requests, ARGV[6], id, id, 1)\n"
-	"	return p.err or not p[1] or p[1][3] >= rest\n"
+	"	return p.err or not p[1] or p[1][3] >= rest or\n"
+	"	    late >= " LATE_MS " and p[1][3] >= late + " APART_MS "\n"
 	"end\n"
 	"local function visit(e)\n"
 	"	local deadline = 0\n"
@@ -59,7 +64,8 @@ static const struct redis_script look_script = {
 	"		end\n"
 	"		bytes = bytes + #e[2][i + 1]\n"
 	"	end\n"
-	"	if deadline > 0 and deadline < now and free(e[1]) then\n"
+	"	if deadline > 0 and deadline < now and\n"
+	"	    free(e[1], now - deadline) then\n"
 	"		redis.call('XADD', expired, '*', unpack(e[2]))\n"
 	"		redis.call('PEXPIRE', expired, " EXPIRED_TTL_MS ")\n"
 	"		redis.call('XDEL', requests, e[1])\n"

@@ -7,9 +7,10 @@
  * its oldest entry on, for calls past their deadline that
  *
  *  - were never delivered, or
- *  - have rested with a worker for as long as other workers would let them rest
- *    (the API's reclaim_idle_ms; worker/runtime/lease.h): it has no right to them
- *    any more, and finds that out before it answers.
+ *  - have rested with a worker since before their deadline, which passed a second
+ *    ago, or for as long as other workers would let them rest (the API's
+ *    reclaim_idle_ms): it has no right to them any more (worker/runtime/lease.h),
+ *    and finds that out before it answers.
  *
  * A script moves them, each at once, from the queue to mcp_expired:{<api>}: from
  * then on no worker can have them. They are answered from there, and removed when

@@ -335,6 +335,29 @@ def test_calls_without_a_worker_end_by_their_deadline(ledger, how):
         assert client.surprises == []
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_calls_of_a_frozen_worker_end_by_their_deadline(ledger, workers):
+    """Long before others may take them over, and with one answer when it goes on."""
+    cluster = Cluster(worker_env=settings(ledger) | {"WORKER_RECLAIM_IDLE": 60},
+                      proxy_env={"CALL_TIMEOUT": 3}, workers={"conformance": workers})
+    with cluster as system, system.client(0) as client, contextlib.ExitStack() as at_end:
+        queue = Queue(system.redis, "conformance")
+        ids = [client.ask("tools/call", {"name": f"conformance_{tool}", "arguments": arguments})
+               for tool, arguments in (("sleep", {"delay_ms": 4000}),
+                                       ("stubborn", {"delay_ms": 4000}),
+                                       ("ledger_append", {"nonce": "n", "delay_ms": 8000}))]
+        until(lambda: pending(system.redis, queue) == len(ids), 5, "they run")
+        at_end.callback(system.workers[0].thaw)
+        system.workers[0].freeze()
+        errors = [client.answer(id, 3 + 3)["error"] for id in ids]
+        assert [error["code"] for error in errors] == [TIMEOUT] * len(ids)
+        assert workers > 1 or all("no worker" in error["message"] for error in errors)
+        assert queue.is_empty()
+        system.workers[0].thaw()
+        assert client.text("conformance_echo", {"text": "back"}, seconds=BEAT) == "back"
+        assert client.surprises == []
+
+
 def latencies(client, system, count=150):
     """Of calls of another API one after the other, over both proxies; sorted."""
     found = []

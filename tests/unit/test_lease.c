@@ -148,6 +148,27 @@ START_TEST(is_renewed_in_time)
 }
 END_TEST
 
+/* After the deadline a proxy may answer the call of a worker that does not move. */
+START_TEST(ends_at_the_deadline_unless_renewed_since)
+{
+	struct call *call = call_of(1, "me");
+
+	call->deadline_ms = clock_shared_ms() + 100;
+	pass(100);
+	ck_assert(lease_is_fresh(lease, call, clock_mono_ms()));
+	pass(1);
+	ck_assert(!lease_is_fresh(lease, call, clock_mono_ms()));
+	lease_tick(lease);
+	ck_assert(call->renewing);
+	settle();
+	ck_assert_uint_eq(kept, 1);
+	ck_assert(lease_is_fresh(lease, call, clock_mono_ms()));
+	pass(IDLE_MS / 4 - 1);
+	lease_tick(lease);
+	ck_assert(!call->renewing);
+}
+END_TEST
+
 START_TEST(is_lost_to_another)
 {
 	call_of(1, "me");
@@ -233,6 +254,7 @@ main(void)
 
 	tcase_add_test(tc, young_is_fresh_and_costs_nothing);
 	tcase_add_test(tc, is_renewed_in_time);
+	tcase_add_test(tc, ends_at_the_deadline_unless_renewed_since);
 	tcase_add_test(tc, is_lost_to_another);
 	tcase_add_test(tc, answer_in_doubt_goes_again);
 	tcase_add_test(tc, lost_queue_leaves_the_calls);

@@ -100,11 +100,22 @@ age(const struct call *call, uint64_t now)
 	return now > call->lease_ms ? now - call->lease_ms : 0;
 }
 
+/* Its deadline has passed, and the entry has not been renewed since. */
+static bool
+has_run_out(const struct call *call, uint64_t now)
+{
+	uint64_t shared = clock_shared_ms();
+
+	return call->deadline_ms != 0 && shared > call->deadline_ms &&
+	    age(call, now) > shared - call->deadline_ms;
+}
+
 bool
 lease_is_fresh(const struct lease *l, const struct call *call, uint64_t now)
 {
 	return call->entry_gone ||
-	    age(call, now) < l->options.reclaim_idle_ms / 2;
+	    (age(call, now) < l->options.reclaim_idle_ms / 2 &&
+		!has_run_out(call, now));
 }
 
 /* What has been sent to Redis is decided there. */
@@ -116,8 +127,9 @@ is_due(const struct lease *l, const struct call *call, uint64_t now)
 	case CALL_WAITING:
 	case CALL_RUNNING:
 	case CALL_ANSWERED:
-		return age(call, now) >= l->options.reclaim_idle_ms / 4 &&
-		    !call->entry_gone;
+		return !call->entry_gone &&
+		    (age(call, now) >= l->options.reclaim_idle_ms / 4 ||
+			has_run_out(call, now));
 	case CALL_SENT:
 	case CALL_RETURNING:
 	case CALL_ABANDONED:

@@ -15,6 +15,11 @@
  *  - more than half: the process was paused, or Redis away. Nothing begins and no
  *    answer goes out before the script has confirmed the entry.
  *
+ * A call whose deadline has passed since may be answered by a proxy before that
+ * (proxy/janitor.h), when its worker seems not to move. So the right to it ends at
+ * the deadline, until it has been renewed: an answer that comes too late, be it that
+ * the call's time was up, is confirmed before it goes out.
+ *
  * A call whose entry is another's is ended without an answer: the other answers.
  * What is left is a pause between that check and the write to the socket which
  * lasts longer than the other half; then two answers come, one of them marked as
