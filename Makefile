@@ -182,12 +182,18 @@ poison: deps ## what calls that kill their worker cost those beside them
 	@$(MAKE) --no-print-directory programs $(OUT)/tests/bench/loadgen
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/bench/poison.py $(POISON_ARGS)
 .PHONY: poison
+isolation: deps ## what an API whose workers are frozen or gone costs the others
+	@$(MAKE) --no-print-directory programs $(OUT)/tests/bench/loadgen
+	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/bench/isolation.py $(ISOLATION_ARGS)
+.PHONY: isolation
 
 bench: deps ## the table of docs/BENCHMARKS.md, beside the peers
 	@$(MAKE) --no-print-directory programs $(BENCH_BIN)
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/bench/run.py $(BENCH_ARGS)
 bench-smoke: deps ## a short run of the same, to see that it works
 	@$(MAKE) --no-print-directory bench BENCH_ARGS=--smoke
+	@$(MAKE) --no-print-directory poison POISON_ARGS='--poisons 3 --seconds 9'
+	@$(MAKE) --no-print-directory isolation ISOLATION_ARGS='--seconds 5'
 .PHONY: bench-smoke
 
 # Fuzz targets need clang's libFuzzer.

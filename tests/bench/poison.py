@@ -14,9 +14,7 @@ after three attempts; the latencies decide nothing.
 """
 
 import argparse
-import json
 import pathlib
-import subprocess
 import sys
 import time
 
@@ -25,14 +23,13 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 from harness import Cluster, remove_scratch, until  # noqa: E402
-import packages  # noqa: E402
+from fixed_load import Load, show  # noqa: E402
 
 API, OTHER = "conformance", "calculator"
 IDLE_S = 2         # WORKER_RECLAIM_IDLE
 GAVE_UP = -32004
 ATTEMPTS = 3
 GOAL = 1.5
-SESSIONS = 64
 
 
 class Keeper:
@@ -46,25 +43,6 @@ class Keeper:
             if not worker.alive():
                 worker.start(ready=False)
                 self.restarts += 1
-
-
-class Load:
-    """The load generator on the system, until it is done."""
-
-    def __init__(self, system, rate, seconds):
-        argv = [packages.bench_program("loadgen"), "--tool", f"{API}_echo", "--sessions",
-                SESSIONS, "--rate", rate, "--seconds", seconds]
-        for proxy in system.proxies:
-            argv += ["--stream", proxy.url]
-        self.child = subprocess.Popen([str(word) for word in argv], stdout=subprocess.PIPE,
-                                      text=True)
-
-    def ended(self):
-        return self.child.poll() is not None
-
-    def report(self):
-        out = self.child.communicate()[0]
-        return json.loads(out), self.child.returncode == 0
 
 
 class Poison:
@@ -105,7 +83,7 @@ class Kills:
 
 def round_of(system, keeper, args, poisons, kills):
     """One load; returns its report, whether it was right, and the poison."""
-    load = Load(system, args.rate, args.seconds)
+    load = Load(system, f"{API}_echo", args.rate, args.seconds)
     poison = Poison(system, poisons, args.seconds)
     killer = Kills(system, kills, args.seconds)
     try:
@@ -116,11 +94,6 @@ def round_of(system, keeper, args, poisons, kills):
     finally:
         load.child.kill()
     return (*load.report(), poison)
-
-
-def show(name, report):
-    print(f"{name:<17} {report['verified']:>8,} calls   p50 {report['p50_ms']:9.2f} ms   "
-          f"p99 {report['p99_ms']:9.2f} ms   longest {report['max_ms']:9.2f} ms", flush=True)
 
 
 def letters_of(system):
