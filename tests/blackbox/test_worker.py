@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import time
 
@@ -160,6 +161,22 @@ def test_readiness_follows_redis(redis, tmp_path):
         until(lambda: not ready.exists(), 5, "no ready file without Redis")
         redis.restart()
         until(ready.exists, BEAT, "the ready file is back")
+
+
+def test_live_file_is_touched_while_the_loop_turns(redis, tmp_path):
+    live = tmp_path / "live"
+    with running(redis, WORKER_LIVE_FILE=live):
+        for _ in range(2):
+            until(lambda: live.exists() and live.stat().st_mtime > 0, 5, "it is touched")
+            os.utime(live, (0, 0))
+        redis.kill()
+        until(lambda: live.stat().st_mtime > 0, 5, "without Redis too: that is no reason to restart")
+
+
+def test_live_file_that_cannot_be_made_is_told(redis, tmp_path):
+    with running(redis, WORKER_LIVE_FILE=tmp_path / "nowhere" / "live") as (worker, queue):
+        until(lambda: "live file not touched" in worker.log_text(), 5, "it is told")
+        assert queue.text("echo", {"text": "x"}) == "x"
 
 
 def test_operator_names_the_api(redis):

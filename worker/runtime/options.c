@@ -46,6 +46,9 @@ static const struct config_option worker_option_table[] = {
 	{ "WORKER_READY_FILE", CONFIG_STRING, FIELD(ready_file), NULL, 0, 0,
 	    NULL, "file that is there while the worker takes calls, for a "
 	    "readiness probe" },
+	{ "WORKER_LIVE_FILE", CONFIG_STRING, FIELD(live_file), NULL, 0, 0,
+	    NULL, "file that is touched every second while the event loop "
+	    "turns, for a liveness probe" },
 	{ .env = NULL },
 };
 

@@ -15,6 +15,7 @@ struct worker_options {
 	struct common_options common;   /* first: see common/options.h */
 	char *api_name;                 /* NULL: the program's */
 	char *ready_file;               /* NULL: none */
+	char *live_file;                /* likewise */
 	unsigned batch;
 	unsigned concurrency;
 	unsigned user_concurrency;      /* 0: no cap */

@@ -16,6 +16,7 @@
 #include "worker/runtime/intake.h"
 #include "worker/runtime/pipeline.h"
 #include "worker/runtime/policy.h"
+#include "worker/runtime/live_file.h"
 #include "worker/runtime/ready_file.h"
 #include "worker/runtime/shutdown.h"
 #include "worker/runtime/watched.h"
@@ -57,6 +58,7 @@ struct worker {
 	struct heartbeat *heartbeat;
 	struct shutdown *shutdown;
 	struct ready_file ready_file;
+	struct live_file live_file;
 };
 
 static bool
@@ -145,6 +147,7 @@ on_tick(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
 	struct worker *w = arg;
 
+	live_file_tick(&w->live_file);
 	pipeline_tick(w->pipeline);
 	intake_tick(w->intake);
 	if (redis_is_ready(w->commands))
@@ -421,6 +424,7 @@ worker_new(const struct api *of, const struct worker_options *options,
 
 	w->options = options;
 	ready_file_init(&w->ready_file, options->ready_file);
+	live_file_init(&w->live_file, options->live_file);
 	if (!read_settings(w, of))
 		goto fail;
 	set_names(w);
