@@ -9,6 +9,7 @@ const char *const api_counter_fields[API_COUNTERS] = {
 	[API_CALLS_GIVEN_UP] = "given_up",
 	[API_CALLS_CANCELLED] = "cancelled",
 	[API_CALLS_REPEATED] = "repeated",
+	[API_CALLS_EXPIRED] = API_CALLS_EXPIRED_FIELD,
 	[API_WORKERS_STARTED] = "started",
 	[API_CALL_MS] = "ms",
 	[API_CALL_LE] = "le_10",

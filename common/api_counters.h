@@ -2,8 +2,9 @@
  * What the workers of an API count together, for as long as the API is known.
  *
  * Each worker adds what is new to the hash ENV_COUNTERS of its API with its
- * heartbeat, so that no count goes back when a worker goes; proxies show the
- * sums (proxy/api_metrics.h). Fields that a program does not know it leaves alone.
+ * heartbeat, so that no count goes back when a worker goes; proxies add what they
+ * answered in workers' stead (proxy/janitor.h), and show the sums
+ * (proxy/api_metrics.h). Fields that a program does not know it leaves alone.
  */
 #ifndef MCP_API_COUNTERS_H
 #define MCP_API_COUNTERS_H
@@ -20,12 +21,17 @@ enum api_counter {
 	API_CALLS_GIVEN_UP,      /* dead letters */
 	API_CALLS_CANCELLED,     /* no answer */
 	API_CALLS_REPEATED,      /* begun again after a worker was lost */
+	API_CALLS_EXPIRED,       /* the proxies': no worker answered in time */
 	API_WORKERS_STARTED,
 	API_CALL_MS,             /* from queueing to the end, of all calls */
 	API_CALL_LE,             /* API_BUCKETS of them: calls by that time */
 #define API_BUCKETS 9
 	API_COUNTERS = API_CALL_LE + API_BUCKETS
 };
+
+/* As long as dead letters: what nobody has used for a month is nobody's. */
+#define API_COUNTERS_TTL_MS "2592000000"
+#define API_CALLS_EXPIRED_FIELD "expired"
 
 /* As fields of the hash. */
 extern const char *const api_counter_fields[API_COUNTERS];

@@ -16,7 +16,7 @@
 /* Ten kilobytes are what one API takes. */
 #define TEXT_MAX ((size_t)4 << 20)
 
-/* What is shown of an API: gauges, then its workers' counters. */
+/* What is shown of an API: gauges, then the counters that are kept of it. */
 enum value {
 	QUEUE_LENGTH,
 	QUEUE_OLDEST,
@@ -66,6 +66,9 @@ static const struct metric_def defs[VALUES] = {
 	    "outcome=\"cancelled\"", METRIC_COUNTER, NULL },
 	[COUNTERS + API_CALLS_REPEATED] = { "calls_repeated_total", NULL,
 	    METRIC_COUNTER, "Calls begun again after a worker was lost." },
+	[COUNTERS + API_CALLS_EXPIRED] = { "calls_expired_total", NULL,
+	    METRIC_COUNTER,
+	    "Calls that no worker answered in time: the proxies did." },
 	[COUNTERS + API_WORKERS_STARTED] = { "worker_starts_total", NULL,
 	    METRIC_COUNTER, "Workers that have started." },
 };

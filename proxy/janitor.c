@@ -3,6 +3,7 @@
 #include <event2/util.h>
 #include <stdlib.h>
 
+#include "common/api_counters.h"
 #include "common/clock.h"
 #include "common/jsonrpc.h"
 #include "common/log.h"
@@ -29,7 +30,7 @@
 #define ANSWER_MAX (2u << 20)
 
 /*
- * KEYS: requests, janitor, api, expired. ARGV: pod, lease (ms), now (ms, as in the
+ * KEYS: requests, janitor, api, expired, counters. ARGV: pod, lease (ms), now (ms, as in the
  * deadlines), entries, age (ms), group, rest time if the API does not say (ms),
  * bytes. Returns 0 when it is another's turn, 1 when the API has neither entries nor
  * a catalogue, else the entries of expired.
@@ -79,6 +80,10 @@ static const struct redis_script look_script = {
 	"	for _, e in ipairs(entries) do visit(e) end\n"
 	"until #entries < most or moved >= most or bytes > tonumber(ARGV[8])\n"
 	"if #entries < most then from = '-' end\n"
+	"if moved > 0 then\n"
+	"	redis.call('HINCRBY', KEYS[5], '" API_CALLS_EXPIRED_FIELD "', moved)\n"
+	"	redis.call('PEXPIRE', KEYS[5], " API_COUNTERS_TTL_MS ")\n"
+	"end\n"
 	"redis.call('HSET', state, 'pod', ARGV[1], 'cursor', from)\n"
 	"redis.call('PEXPIRE', state, ARGV[2])\n"
 	"local found = redis.call('XRANGE', expired, '-', '+', 'COUNT', most)\n"
@@ -142,7 +147,6 @@ on_answered(enum outbox_result result, const char *error, void *arg)
 	struct round *r = a->round;
 
 	if (result == OUTBOX_SENT) {
-		stat_add(r->janitor->options.stats, STAT_CALLS_EXPIRED, 1);
 		remove_entry(r, slice_of(a->id, a->n));
 	} else if (result == OUTBOX_REFUSED) {
 		log_warn("expired call not answered", LF("api", r->api),
@@ -268,13 +272,14 @@ look(struct round *r)
 {
 	const struct janitor_options *o = &r->janitor->options;
 	struct slice api = slice_str(r->api);
-	struct env_keybuf keys[4];
+	struct env_keybuf keys[5];
 	char now[20], most[20], age[20], rest[20], bytes[20];
 	const struct slice args[] = {
 		env_key(&keys[0], ENV_REQUESTS, api),
 		env_key(&keys[1], ENV_JANITOR, api),
 		env_key(&keys[2], ENV_API, api),
-		env_key(&keys[3], ENV_EXPIRED, api), o->pod, SLICE(LEASE_MS),
+		env_key(&keys[3], ENV_EXPIRED, api),
+		env_key(&keys[4], ENV_COUNTERS, api), o->pod, SLICE(LEASE_MS),
 		u64_slice(now, clock_shared_ms()),
 		u64_slice(most, LOOK_ENTRIES),
 		u64_slice(age, LOOK_AGE_MS), SLICE(ENV_GROUP),

@@ -29,7 +29,6 @@
 #include "common/redis.h"
 #include "proxy/catalog.h"
 #include "proxy/outbox.h"
-#include "proxy/stats.h"
 
 struct janitor;
 
@@ -38,7 +37,6 @@ struct janitor_options {
 	struct redis *commands;       /* these are borrowed */
 	struct catalog *catalog;
 	struct outbox *outbox;
-	metric_value *stats;
 };
 
 struct janitor *janitor_new(const struct janitor_options *options) MUST_CHECK;

@@ -288,8 +288,7 @@ make_posts(struct loop *loop)
 	catalog_set_news(loop->catalog, &(struct catalog_news){
 		on_lists_changed, on_resource_changed, loop });
 	loop->janitor = janitor_new(&(struct janitor_options){
-		slice_str(loop->name), loop->redis, loop->catalog, loop->outbox,
-		loop->stats });
+		slice_str(loop->name), loop->redis, loop->catalog, loop->outbox });
 	loop->cleaner = cleaner_new(&(struct cleaner_options){
 		slice_str(loop->name), loop->redis, loop->catalog,
 		CLEANER_CONSUMER_IDLE_MS, loop->stats });

@@ -50,8 +50,6 @@ const struct metric_def stat_defs[STAT_COUNT] = {
 	    METRIC_COUNTER, "Calls answered with an error by a stopping proxy." },
 	[STAT_CALLS_CANCELLED] = { "calls_cancelled_total", NULL,
 	    METRIC_COUNTER, "Cancellations passed on to workers." },
-	[STAT_CALLS_EXPIRED] = { "calls_expired_total", NULL, METRIC_COUNTER,
-	    "Calls answered here because no worker took them in time." },
 	[STAT_LOCAL_ANSWERS] = { "local_answers_total", NULL, METRIC_COUNTER,
 	    "Requests answered without a worker." },
 	[STAT_EVENTS] = { "events_total", NULL, METRIC_COUNTER,

@@ -15,7 +15,7 @@ import time
 import pytest
 from queues import BEAT, Queue, lines, running
 
-from harness import PATIENCE, Cluster, Worker, percentile, until
+from harness import PATIENCE, Cluster, Worker, metrics, percentile, until
 
 KILLS = int(os.environ.get("KILLS", "20"))
 IDLE = 2          # WORKER_RECLAIM_IDLE of these tests, seconds
@@ -353,6 +353,8 @@ def test_calls_of_a_frozen_worker_end_by_their_deadline(ledger, workers):
         assert [error["code"] for error in errors] == [TIMEOUT] * len(ids)
         assert workers > 1 or all("no worker" in error["message"] for error in errors)
         assert queue.is_empty()
+        expired = 'mcp_api_calls_expired_total{api="conformance"}'
+        until(lambda: workers > 1 or metrics(system.proxies[1])[expired] == len(ids), 5, "counted")
         system.workers[0].thaw()
         assert client.text("conformance_echo", {"text": "back"}, seconds=BEAT) == "back"
         assert client.surprises == []

@@ -5,9 +5,6 @@
 #include "common/envelope.h"
 #include "common/xalloc.h"
 
-/* As long as dead letters: what nobody has used for a month is nobody's. */
-#define COUNTERS_TTL_MS SLICE("2592000000")
-
 /* KEYS: counters. ARGV: their TTL (ms), then fields with what to add. */
 static const struct redis_script add_script = {
 	.name = "counters add",
@@ -79,7 +76,7 @@ counter_report_send(struct counter_report *r)
 {
 	struct addition *a = xcalloc(1, sizeof(*a));
 	struct slice argv[FIXED_ARGC + 2 * API_COUNTERS] = { r->key,
-		COUNTERS_TTL_MS };
+		SLICE(API_COUNTERS_TTL_MS) };
 	char numbers[API_COUNTERS][20];
 	size_t argc = FIXED_ARGC;
 
