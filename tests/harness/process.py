@@ -191,6 +191,11 @@ class Process:
         pages = pathlib.Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def peak_bytes(self):
+        """The most resident memory that it ever had."""
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) * 1024
+
     def state(self):
         """The kernel's letter for it: T when it is stopped."""
         stat = pathlib.Path(f"/proc/{self.pid}/stat").read_text()

@@ -6,6 +6,8 @@
 #include "worker/runtime/number.h"
 
 #define ARGUMENTS "arguments"
+/* A cJSON, and the texts of a member's name and value, as they are allocated. */
+#define VALUE_BYTES (sizeof(cJSON) + 2 * 32)
 
 static cJSON *
 member(const cJSON *object, const char *name)
@@ -32,6 +34,26 @@ arguments_hold_nul(struct slice json)
 		p++;
 	}
 	return false;
+}
+
+/* Behind each value stands a comma, or what began the list that it ends. */
+size_t
+arguments_weight(struct slice json)
+{
+	size_t values = 1;
+	bool in_string = false;
+
+	for (size_t i = 0; i < json.n; i++) {
+		char c = json.p[i];
+
+		if (c == '"')
+			in_string = !in_string;
+		else if (in_string)
+			i += c == '\\';
+		else
+			values += c == ',' || c == '[' || c == '{';
+	}
+	return json.n + values * VALUE_BYTES;
 }
 
 cJSON *

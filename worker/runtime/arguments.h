@@ -15,6 +15,11 @@
  */
 bool arguments_hold_nul(struct slice json);
 /*
+ * Bytes that the tree of that JSON takes, and the text itself: at most, but for what
+ * the allocator adds.
+ */
+size_t arguments_weight(struct slice json);
+/*
  * The tree, or NULL when it is none; the caller's to delete. Its numbers are
  * exact, see number.h.
  */

@@ -89,14 +89,17 @@ call_open(struct call *call, const struct env_request *request,
 }
 
 bool
-call_keep_params(struct call *call, struct slice params)
+call_keep_request(struct call *call, struct slice target, struct slice params)
 {
 	struct slice *const kept[] = { &call->entry, &call->call,
 		&call->session, &call->reply_to, &call->user, &call->id,
-		&call->token, &call->headers, &call->raw_params };
+		&call->token, &call->headers, &call->target,
+		&call->raw_params };
 	size_t at = 0;
 
+	call->target.n = target.n;
 	call->raw_params.n = params.n;
+	strbuf_add_slice(&call->copies, target);
 	strbuf_add_slice(&call->copies, params);
 	if (!strbuf_ok(&call->copies))
 		return false;

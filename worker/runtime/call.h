@@ -40,6 +40,7 @@ struct call_key {
 
 struct use;
 struct ask;
+struct method;
 struct talk;
 struct work;
 
@@ -72,7 +73,8 @@ struct call {
 	struct slice id;             /* raw JSON-RPC id */
 	struct slice token;          /* raw progress token; empty: none */
 	struct slice headers;        /* lines, see call_header() */
-	struct slice raw_params;     /* see call_keep_params() */
+	struct slice target;         /* see call_keep_request() */
+	struct slice raw_params;     /* likewise */
 	size_t size;                 /* of the request, bytes */
 	struct client_traits client;
 	uint64_t deadline_ms;        /* clock_shared_ms(); 0: none */
@@ -98,11 +100,15 @@ struct call {
 	bool completes;              /* asks what an argument may be */
 	void (*on_cancel)(struct call *call, void *arg);
 	void *on_cancel_arg;
+	const struct method *method; /* dispatch's */
 	cJSON *params;               /* owned; the arguments are in it */
 	const cJSON *args;
 	bool safe;                   /* may run again */
 	bool held;                   /* its tool has it, and may touch it */
 	bool let_go;                 /* nobody waits for its tool any more */
+	size_t weight;               /* budget's: bytes that params take; 0: few */
+	bool charged;                /* budget's: they are counted */
+	bool unparsed;               /* budget's, while CALL_WAITING: for those */
 	struct use *uses[3];         /* limiter's: see its enum which */
 	struct use *waits_for;       /* limiter's, while CALL_WAITING */
 	struct work *work;           /* while a thread has it, see work.h */
@@ -126,8 +132,12 @@ void call_set_state(struct call *call, enum call_state state);
  */
 bool call_open(struct call *call, const struct env_request *request,
     const struct jsonrpc_msg *msg) MUST_CHECK;
-/* Copies the params of a raw tool's call. False: too large. */
-bool call_keep_params(struct call *call, struct slice params) MUST_CHECK;
+/*
+ * Copies what the entry holds beside that: for a raw tool, or a call that waits to
+ * be parsed. target is what the method is about (name, URI). Once; false: too large.
+ */
+bool call_keep_request(struct call *call, struct slice target,
+    struct slice params) MUST_CHECK;
 /* What the tool will get: parsed params (owned from here) with args in it. */
 void call_prepare(struct call *call, const struct catalogue_offer *offer,
     bool safe, cJSON *take_params, const cJSON *args);

@@ -129,35 +129,46 @@ run_checked(const struct dispatch *d, struct call *call,
 	strbuf_release(&problems);
 }
 
+/* params may be the call's own copy. */
 static void
 run_offer(const struct dispatch *d, struct call *call,
-    const struct method *method, const struct catalogue_offer *offer,
-    const struct jsonrpc_msg *msg)
+    const struct catalogue_offer *offer, struct slice params_text)
 {
-	bool raw = offer->tool.raw;
 	cJSON *params;
 	const cJSON *args;
 
-	call->completes = method->completes;
-	if (raw && !call_keep_params(call, msg->params)) {
-		refuse_malformed(call, "too large");
-		return;
-	}
-	if (!raw && arguments_hold_nul(msg->params)) {
+	if (!offer->tool.raw && arguments_hold_nul(params_text)) {
 		refuse_arguments(call, offer,
 		    "arguments: \\u0000 is not allowed in strings");
 		return;
 	}
-	params = arguments_parse(msg->params);
-	args = method->arguments(params, offer);
+	params = arguments_parse(params_text);
+	args = call->method->arguments(params, offer);
 	if (args != NULL) {
 		run_checked(d, call, offer, params, args);
 		return;
 	}
 	cJSON_Delete(params);
-	call_refuse(call, JSONRPC_INVALID_PARAMS, method->completes ?
+	call_refuse(call, JSONRPC_INVALID_PARAMS, call->completes ?
 	    "Invalid params: argument must have a name and a value" :
 	    "Invalid params: arguments must be an object");
+}
+
+/* Parses what it may have the memory for, and lets the others wait. */
+static void
+admit(const struct dispatch *d, struct call *call,
+    const struct catalogue_offer *offer, struct slice target,
+    struct slice params)
+{
+	bool room = budget_take(d->budget, call, arguments_weight(params));
+
+	if ((offer->tool.raw || !room) &&
+	    !call_keep_request(call, target, params))
+		refuse_malformed(call, "too large");
+	else if (room)
+		run_offer(d, call, offer, params);
+	else
+		budget_wait(d->budget, call);
 }
 
 /*
@@ -208,6 +219,7 @@ begin_offer(const struct dispatch *d, struct call *call,
 	const struct method *method = find_method(request->method);
 	const struct catalogue_offer *offer;
 
+	call->method = method;
 	if (method == NULL) {
 		call_refuse(call, JSONRPC_METHOD_NOT_FOUND,
 		    "Method not found");
@@ -223,8 +235,25 @@ begin_offer(const struct dispatch *d, struct call *call,
 	else {
 		if (call->attempt > 1)
 			inflight_repeated(d->inflight);
-		run_offer(d, call, method, offer, msg);
+		call->completes = method->completes;
+		admit(d, call, offer, request->tool, msg->params);
 	}
+}
+
+void
+dispatch_resume(const struct dispatch *d, struct call *call)
+{
+	/* The catalogue may have changed since. */
+	const struct catalogue_offer *offer =
+	    call->method->find(d->catalogue, call->target);
+
+	call_set_state(call, CALL_OPENED);
+	if (offer == NULL)
+		refuse_unknown(call, call->method, call->target);
+	else if (call_is_late(call))
+		call_expire(call);
+	else
+		run_offer(d, call, offer, call->raw_params);
 }
 
 /* Begins an opened call whose request and message were read. */

@@ -12,6 +12,7 @@
 #define MCP_WORKER_DISPATCH_H
 
 #include "worker/runtime/arrival.h"
+#include "worker/runtime/budget.h"
 #include "worker/runtime/cancels.h"
 #include "worker/runtime/catalogue.h"
 #include "worker/runtime/dead.h"
@@ -24,6 +25,7 @@ struct dispatch {
 	const struct catalogue *catalogue;
 	struct inflight *inflight;
 	struct limiter *limiter;
+	struct budget *budget;           /* may be NULL */
 	const struct policy *policy;     /* may be NULL */
 	const struct cancels *cancels;   /* may be NULL */
 	const struct dead *dead;
@@ -34,5 +36,7 @@ struct dispatch {
  * may answer before this returns. arrival is borrowed.
  */
 void dispatch_entry(const struct dispatch *d, const struct arrival *arrival);
+/* The budget has room for a call that had none: goes on with it. */
+void dispatch_resume(const struct dispatch *d, struct call *call);
 
 #endif

@@ -163,6 +163,8 @@ static void
 recycle(struct inflight *f, struct call *call)
 {
 	cJSON_Delete(call->params);
+	if (call->charged)
+		f->options.on_freed(call, f->options.arg);
 	empty(&call->copies);
 	empty(&call->answer);
 	catalogue_let_go(call->listing);
@@ -179,7 +181,8 @@ recycle(struct inflight *f, struct call *call)
 	call->failed = call->added = call->repeated = false;
 	call->in_doubt = call->renewing = call->entry_gone = false;
 	call->safe = call->let_go = false;
-	call->raw_params = SLICE_NONE;
+	call->target = call->raw_params = SLICE_NONE;
+	call->weight = 0;
 	call->dialogue = (struct dialogue){ .has_begun = false };
 	TAILQ_INSERT_HEAD(&f->idle, call, link);
 }

@@ -31,6 +31,8 @@ struct inflight_options {
 	void (*on_ending)(struct call *call, void *arg);
 	/* A call's tool has let go of it: others may run in its place. */
 	void (*on_released)(struct call *call, void *arg);
+	/* The arguments of a call that budget has charged are freed. */
+	void (*on_freed)(struct call *call, void *arg);
 	/* A call is done: there is room for another. */
 	void (*on_done)(void *arg);
 	void *arg;

@@ -15,8 +15,7 @@
  * Calls that wait for a cap of their tool or user must not keep others from being
  * read, so they may be far more than run. But they are out of reach of workers that
  * start later, and those that are not safe are lost to this worker's death as if
- * they had begun; and a request of so many bytes is a tree of up to 40 times as
- * many.
+ * they had begun.
  */
 #define WAITING_MAX 4096
 #define WAITING_MAX_BYTES ((size_t)8 << 20)

@@ -4,6 +4,7 @@
 
 #include "common/xalloc.h"
 #include "worker/runtime/ask.h"
+#include "worker/runtime/budget.h"
 #include "worker/runtime/call.h"
 #include "worker/runtime/cancels.h"
 #include "worker/runtime/dead.h"
@@ -14,6 +15,9 @@
 #include "worker/runtime/reply.h"
 #include "worker/runtime/talk.h"
 
+/* For arguments: a container of 256 MiB bears it. */
+#define BUDGET_BYTES ((size_t)64 << 20)
+
 struct pipeline {
 	struct pipeline_options options;
 	struct env_keybuf dead_key;
@@ -23,6 +27,7 @@ struct pipeline {
 	struct lease *lease;
 	struct pool *pool;
 	struct limiter *limiter;
+	struct budget *budget;
 	struct cancels *cancels;
 	struct dead dead;
 	struct dispatch dispatch;
@@ -45,7 +50,9 @@ on_ending(struct call *call, void *arg)
 {
 	struct pipeline *p = arg;
 
-	if (call->state == CALL_WAITING)
+	if (call->state == CALL_WAITING && call->unparsed)
+		budget_remove(p->budget, call);
+	else if (call->state == CALL_WAITING)
 		limiter_remove(p->limiter, call);
 	else if (call->state == CALL_ANSWERED)
 		reply_remove(p->reply, call);
@@ -58,6 +65,22 @@ on_released(struct call *call, void *arg)
 
 	limiter_released(p->limiter, call);
 	p->options.on_released(p->options.arg);
+}
+
+static void
+on_freed(struct call *call, void *arg)
+{
+	struct pipeline *p = arg;
+
+	budget_release(p->budget, call);
+}
+
+static void
+on_room(struct call *call, void *arg)
+{
+	struct pipeline *p = arg;
+
+	dispatch_resume(&p->dispatch, call);
 }
 
 static void
@@ -102,6 +125,7 @@ make_calls(struct pipeline *p)
 		.on_answer = on_answer,
 		.on_ending = on_ending,
 		.on_released = on_released,
+		.on_freed = on_freed,
 		.on_done = on_done,
 		.arg = p,
 	});
@@ -151,6 +175,8 @@ make_stations(struct pipeline *p)
 		.pool = p->pool,
 		.threads = settings->threads,
 	});
+	p->budget = budget_new(&(struct budget_options){ .base = o->base,
+		.most = BUDGET_BYTES, .on_room = on_room, .arg = p });
 	p->reply = reply_new(&(struct reply_options){
 		.base = o->base,
 		.commands = o->commands,
@@ -170,6 +196,7 @@ make_dispatch(struct pipeline *p)
 		.catalogue = p->options.catalogue,
 		.inflight = p->inflight,
 		.limiter = p->limiter,
+		.budget = p->budget,
 		.policy = p->options.policy,
 		.cancels = p->cancels,
 		.dead = &p->dead,
@@ -196,6 +223,7 @@ pipeline_free(struct pipeline *p)
 		return;
 	reply_free(p->reply);
 	limiter_free(p->limiter);
+	budget_free(p->budget);
 	pool_free(p->pool);
 	lease_free(p->lease);
 	cancels_free(p->cancels);
