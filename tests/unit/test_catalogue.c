@@ -75,6 +75,88 @@ START_TEST(a_name_is_taken_once)
 END_TEST
 
 static void
+compute_nothing(struct work *work UNUSED, const cJSON *args UNUSED)
+{
+}
+
+/* Each a mistake of its author's; the rows behind it are right. */
+static const struct {
+	const char *says;
+	struct tool tool;
+	struct resource resource;
+	struct resource_template template;
+	struct prompt prompt;
+} mistakes[] = {
+	{ .says = "tool \"t\": description: missing",
+	    .tool = { .name = "t", .run = run_nothing } },
+	{ .says = "tool \"t\": run or compute: missing",
+	    .tool = { .name = "t", .description = "d" } },
+	{ .says = "tool \"t\": run or compute: both",
+	    .tool = { .name = "t", .description = "d", .run = run_nothing,
+		.compute = compute_nothing } },
+	{ .says = "tool \"t\": input_schema: not JSON",
+	    .tool = { .name = "t", .description = "d", .run = run_nothing,
+		.input_schema = "{" } },
+	{ .says = "tool \"t\": output_schema: its type is not",
+	    .tool = { .name = "t", .description = "d", .run = run_nothing,
+		.output_schema = "{\"type\":\"array\"}" } },
+	{ .says = "tool \"t\": the listing is not strict JSON",
+	    .tool = { .name = "t", .description = "d", .run = run_nothing,
+		.more = "icons:[]" } },
+	{ .says = "tool \"t\": the listing is not strict JSON",
+	    .tool = { .name = "t", .description = "\xff",
+		.run = run_nothing } },
+	{ .says = "resource \"x://y\": name: missing",
+	    .resource = { .uri = "x://y", .read = run_nothing } },
+	{ .says = "resource \"x://y\": read: missing",
+	    .resource = { .uri = "x://y", .name = "n" } },
+	{ .says = "resource \"notes\": uri: has no scheme",
+	    .resource = { .uri = "notes", .name = "n", .read = run_nothing } },
+	{ .says = "resource template \"x://{y\": uri_template",
+	    .template = { .uri_template = "x://{y", .name = "n",
+		.read = run_nothing } },
+	{ .says = "resource template \"x://{y}\": read: missing",
+	    .template = { .uri_template = "x://{y}", .name = "n" } },
+	{ .says = "prompt \"p\": get: missing",
+	    .prompt = { .name = "p" } },
+};
+
+START_TEST(a_mistake_is_told_with_what_it_is_in)
+{
+	const struct tool tools[] = {
+		{ .name = "good", .description = "d", .run = run_nothing },
+		mistakes[_i].tool, { .name = NULL } };
+	const struct resource resources[] = { mistakes[_i].resource,
+		{ .uri = NULL } };
+	const struct resource_template templates[] = { mistakes[_i].template,
+		{ .uri_template = NULL } };
+	const struct prompt prompts[] = { mistakes[_i].prompt,
+		{ .name = NULL } };
+
+	ck_assert(!catalogue_set(catalogue, &(struct offers){
+	    .tools = tools, .resources = resources, .templates = templates,
+	    .prompts = prompts }, &error));
+	ck_assert_msg(strncmp(strbuf_str(&error), mistakes[_i].says,
+	    strlen(mistakes[_i].says)) == 0, "%s", strbuf_str(&error));
+}
+END_TEST
+
+START_TEST(a_resource_is_taken_once)
+{
+	static const struct resource twice[] = {
+		{ .uri = "x://y", .name = "n", .read = run_nothing },
+		{ .uri = "x://y", .name = "n", .read = run_nothing },
+		{ .uri = NULL },
+	};
+
+	ck_assert(!catalogue_set(catalogue, &(struct offers){
+	    .resources = twice }, &error));
+	ck_assert_str_eq(strbuf_str(&error),
+	    "resource \"x://y\": uri: taken");
+}
+END_TEST
+
+static void
 count(void *arg)
 {
 	++*(unsigned *)arg;
@@ -126,6 +208,9 @@ main(void)
 	tcase_add_test(tc, a_name_that_cannot_be_called_is_refused);
 	tcase_add_test(tc, the_longest_name_is_taken);
 	tcase_add_test(tc, a_name_is_taken_once);
+	tcase_add_loop_test(tc, a_mistake_is_told_with_what_it_is_in, 0,
+	    ARRAY_LEN(mistakes));
+	tcase_add_test(tc, a_resource_is_taken_once);
 	tcase_add_test(tc, tables_are_kept_until_the_last_call_has_ended);
 	tcase_add_test(tc, refused_tables_are_not_released);
 	return run_cases(tc);

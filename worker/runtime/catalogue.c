@@ -1,5 +1,6 @@
 #include "worker/runtime/catalogue.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 
 #include <uthash.h>
@@ -48,6 +49,14 @@ static const char *const kind_names[OFFER_KINDS] = {
 	[OFFER_RESOURCE] = "resource",
 	[OFFER_TEMPLATE] = "resource template",
 	[OFFER_PROMPT] = "prompt",
+};
+
+/* What tells those of a kind apart. */
+static const char *const key_names[OFFER_KINDS] = {
+	[OFFER_TOOL] = "name",
+	[OFFER_RESOURCE] = "uri",
+	[OFFER_TEMPLATE] = "uri_template",
+	[OFFER_PROMPT] = "name",
 };
 
 static bool
@@ -102,7 +111,8 @@ add(struct listing *l, const struct catalogue_offer *offer, const char *input,
 	struct entry *e;
 
 	if (find(l, offer->kind, slice_str(key)) != NULL)
-		return refuse(error, offer, "name", "taken");
+		return refuse(error, offer, key_names[offer->kind],
+		    "taken");
 	e = xcalloc(1, sizeof(*e));
 	e->offer = *offer;
 	e->offer.listing = l;
@@ -126,9 +136,11 @@ add_tool(struct listing *l, const struct tool *tool, struct strbuf *error)
 		    "not 1 to 128 of A-Za-z0-9_.-");
 	if (tool->description == NULL && !tool->raw)
 		return refuse(error, &offer, "description", "missing");
-	if ((tool->run == NULL) == (tool->compute == NULL))
+	if (tool->run == NULL && tool->compute == NULL)
+		return refuse(error, &offer, "run or compute", "missing");
+	if (tool->run != NULL && tool->compute != NULL)
 		return refuse(error, &offer, "run or compute",
-		    "not one of them");
+		    "both, one is needed");
 	if (tool->raw)
 		return add(l, &offer, NULL, NULL, error);
 	return add(l, &offer, listing_input_schema(tool), tool->output_schema,
@@ -144,6 +156,16 @@ stand_in(const char *name, void (*run)(struct call *call, const cJSON *args),
 	    TOOL_IDEMPOTENT, .run = run, .data = data, .raw = raw };
 }
 
+/* RFC 3986, section 3.1: what follows, clients find out; some then list nothing. */
+static bool
+is_absolute(const char *uri)
+{
+	size_t n = strspn(uri, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789+-.");
+
+	return isalpha((unsigned char)uri[0]) && uri[n] == ':';
+}
+
 static bool
 add_resource(struct listing *l, const struct resource *r, struct strbuf *error)
 {
@@ -152,7 +174,10 @@ add_resource(struct listing *l, const struct resource *r, struct strbuf *error)
 		.item = r, .mime_type = r->mime_type };
 
 	if (r->name == NULL || r->read == NULL)
-		return refuse(error, &offer, "name or read", "missing");
+		return refuse(error, &offer, r->name ? "read" : "name",
+		    "missing");
+	if (!r->raw && !is_absolute(r->uri))
+		return refuse(error, &offer, "uri", "has no scheme");
 	return add(l, &offer, NULL, NULL, error);
 }
 
@@ -166,7 +191,8 @@ add_template(struct listing *l, const struct resource_template *t,
 		.mime_type = t->mime_type };
 
 	if (t->name == NULL || t->read == NULL)
-		return refuse(error, &offer, "name or read", "missing");
+		return refuse(error, &offer, t->name ? "read" : "name",
+		    "missing");
 	if (!t->raw && !uri_template_ok(t->uri_template))
 		return refuse(error, &offer, "uri_template", "not understood");
 	return add(l, &offer, NULL, NULL, error);
@@ -297,6 +323,37 @@ is_json(struct slice listing)
 	return ok;
 }
 
+/* Of tools one by one, since a message without a name helps nobody. */
+static const char *
+unreadable_tool(const struct catalogue *c, const struct tool *tools)
+{
+	const char *name = NULL;
+
+	for (const struct tool *t = tools; !name && t && t->name; t++) {
+		const struct tool alone[] = { *t, { .name = NULL } };
+		struct strbuf json = STRBUF_INIT(CATALOGUE_MAX);
+
+		listing_write(&json, NULL, &(struct offers){ .tools = alone },
+		    c->policy);
+		if (!is_json(strbuf_slice(&json)))
+			name = t->name;
+		strbuf_release(&json);
+	}
+	return name;
+}
+
+static void
+tell_unreadable(const struct catalogue *c, const struct offers *offers,
+    struct strbuf *error)
+{
+	const char *tool = unreadable_tool(c, offers->tools);
+
+	if (tool != NULL)
+		strbuf_addf(error, "tool \"%s\": ", tool);
+	strbuf_add_str(error, "the listing is not strict JSON: a schema, one of "
+	    "the members more, listing, meta, or a text that is not UTF-8");
+}
+
 static bool
 listing_fill(const struct catalogue *c, struct listing *l,
     const struct offers *offers, struct strbuf *error)
@@ -308,8 +365,7 @@ listing_fill(const struct catalogue *c, struct listing *l,
 	if (!strbuf_ok(&l->json))
 		strbuf_add_str(error, "the catalogue is too large");
 	else if (!is_json(strbuf_slice(&l->json)))
-		strbuf_add_str(error, "the listing is not strict JSON: a schema, "
-		    "or one of the members more, listing, meta");
+		tell_unreadable(c, offers, error);
 	return error->n == 0;
 }
 
