@@ -1,4 +1,5 @@
 /* Tools whose author promised more than they keep. */
+#include <pthread.h>
 #include <unistd.h>
 
 #include "worker/runtime/tool.h"
@@ -80,6 +81,36 @@ run_blocking(struct call *call, const cJSON *args UNUSED)
 	call_text(call, SLICE("slept"));
 }
 
+static void *
+answer(void *call)
+{
+	call_text(call, SLICE("from a thread"));
+	return NULL;
+}
+
+static void
+run_threaded(struct call *call, const cJSON *args UNUSED)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, answer, call) == 0)
+		pthread_join(thread, NULL);
+}
+
+static void
+run_large(struct call *call, const cJSON *args UNUSED)
+{
+	static char many[2 << 20];
+
+	memset(many, 'm', sizeof(many));
+	call_text(call, slice_of(many, sizeof(many)));
+}
+
+static void
+compute_nothing(struct work *work UNUSED, const cJSON *args UNUSED)
+{
+}
+
 static void
 run_failing(struct call *call, const cJSON *args UNUSED)
 {
@@ -109,6 +140,12 @@ static const struct tool tools[] = {
 	    .run = run_broken_log },
 	{ .name = "broken_ask", .description = "Nor its question.",
 	    .run = run_broken_ask },
+	{ .name = "threaded", .description = "Answers from a thread.",
+	    .timeout_ms = 1000, .run = run_threaded },
+	{ .name = "large", .description = "More than anybody reads.",
+	    .run = run_large },
+	{ .name = "unanswered", .description = "Computes in vain.",
+	    .compute = compute_nothing },
 	{ .name = "blocking", .description = "Holds up the event loop.",
 	    .run = run_blocking },
 	{ .name = NULL },

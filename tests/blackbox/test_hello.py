@@ -84,6 +84,9 @@ WRONGS = {
     "broken": "its answer is not JSON",
     "broken_block": "its answer is not JSON",
     "broken_result": "its answer is not JSON",
+    "large": "larger than 1 MiB",
+    "unanswered": "ended without an answer",
+    "threaded": "did not answer before the call's deadline",
 }
 
 
@@ -118,6 +121,7 @@ def test_careless_tools_are_told(careless):
             assert client.text("broken_log", {}) == "logged"
             assert len(client.events) == before + 1, "nothing unreadable was sent"
             assert worker.log_text().count("message is not strict JSON") == 2
+            assert 'msg="call used on a thread"' in worker.log_text()
             assert client.text("blocking", {}) == "slept"
             assert 'msg="tool blocked the event loop" tool=blocking' in worker.log_text()
         with system.client(path="/careless/sse") as client:

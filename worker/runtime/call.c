@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "worker/runtime/ask.h"
 #include "worker/runtime/work.h"
+#include "worker/runtime/worker_env.h"
 
 /* A progress token goes out with each report: longer ones are ignored. */
 #define TOKEN_MAX 1024
@@ -205,16 +206,32 @@ let_go(struct call *call)
 
 /* Going out -------------------------------------------------------------- */
 
+/*
+ * A tool that starts threads of its own would have them race with the loop, for a
+ * call that may be another's by then: it is told, and its call ends as late.
+ */
+static bool
+is_on_loop(const struct call *call)
+{
+	if (call->env == NULL || worker_env_is_on_loop(call->env))
+		return true;
+	log_error("call used on a thread", LF_S("call", call->call),
+	    LF("tool", tool_name(call)));
+	return false;
+}
+
 bool
 call_is_open(const struct call *call)
 {
-	return !call->let_go && (call->state == CALL_OPENED ||
+	return is_on_loop(call) && !call->let_go && (call->state == CALL_OPENED ||
 	    call->state == CALL_WAITING || call->state == CALL_RUNNING);
 }
 
 bool
 call_may_answer(struct call *call)
 {
+	if (!is_on_loop(call))
+		return false;
 	if (call->held && call->let_go) {
 		release(call);
 		return false;
@@ -229,7 +246,8 @@ call_may_answer(struct call *call)
 bool
 call_may_talk(const struct call *call)
 {
-	return call->state == CALL_RUNNING && !call->let_go;
+	return is_on_loop(call) && call->state == CALL_RUNNING &&
+	    !call->let_go;
 }
 
 static void
@@ -256,14 +274,22 @@ check_raw(struct call *call)
 	    "the tool has run, but its answer is not JSON");
 }
 
+static void
+too_large(struct call *call)
+{
+	log_error("answer is larger than 1 MiB", LF_S("call", call->call),
+	    LF("tool", tool_name(call)));
+	error_answer(call, JSONRPC_INTERNAL_ERROR,
+	    "the tool's answer is larger than 1 MiB");
+}
+
 void
 call_answered(struct call *call)
 {
 	ask_end_all(call);
 	check_raw(call);
 	if (!strbuf_ok(&call->answer))
-		error_answer(call, JSONRPC_INTERNAL_ERROR,
-		    "the tool's answer is larger than 1 MiB");
+		too_large(call);
 	if (!strbuf_ok(&call->answer)) {
 		log_error("answer dropped", LF_S("call", call->call),
 		    LF("reason", "its id leaves no room"));

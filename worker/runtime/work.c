@@ -122,6 +122,21 @@ work_cancel(struct work *work)
 }
 
 static void
+log_wrong(const struct work *work, const char *what)
+{
+	log_error(what, LF_S("call", work->call->call),
+	    LF("tool", work->tool->name));
+}
+
+static void
+refuse_large(const struct work *work)
+{
+	log_wrong(work, "answer is larger than 1 MiB");
+	call_refuse(work->call, JSONRPC_INTERNAL_ERROR,
+	    "the tool's answer is larger than 1 MiB");
+}
+
+static void
 answer(struct call *call, const struct work *work)
 {
 	switch (work->answer) {
@@ -140,6 +155,8 @@ answer(struct call *call, const struct work *work)
 		break;
 	case WORK_SILENT:
 		/* Of a call that nobody waits for, nothing will come of it. */
+		if (!work_cancelled(work))
+			log_wrong(work, "tool ended without an answer");
 		call_refuse(call, JSONRPC_INTERNAL_ERROR,
 		    "the tool ended without an answer");
 		break;
@@ -156,7 +173,6 @@ work_finish(struct work *take_work)
 	if (strbuf_ok(&work->text) && strbuf_ok(&work->json))
 		answer(call, work);
 	else
-		call_refuse(call, JSONRPC_INTERNAL_ERROR,
-		    "the tool's answer is larger than 1 MiB");
+		refuse_large(work);
 	work_free(work);
 }

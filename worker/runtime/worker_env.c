@@ -1,5 +1,6 @@
 #include "worker/runtime/worker_env.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 #include <event2/util.h>
@@ -25,6 +26,7 @@ enum env_state {
 struct worker_env {
 	struct worker_env_options options;
 	enum env_state state;
+	pthread_t loop;          /* the thread that made it */
 	struct event *again;
 	unsigned pause_ms;
 	bool within_start;
@@ -239,6 +241,12 @@ worker_env_watch(struct worker_env *env, const char *const *uris, size_t n)
 }
 
 bool
+worker_env_is_on_loop(const struct worker_env *env)
+{
+	return pthread_equal(env->loop, pthread_self());
+}
+
+bool
 worker_env_is_up(const struct worker_env *env)
 {
 	return env->state == STATE_UP;
@@ -264,6 +272,7 @@ worker_env_new(const struct worker_env_options *options)
 	struct worker_env *env = xcalloc(1, sizeof(*env));
 
 	env->options = *options;
+	env->loop = pthread_self();
 	env->pause_ms = PAUSE_FIRST_MS;
 	strbuf_init(&env->error, ERROR_MAX);
 	env->again = evtimer_new(options->base, on_again, env);

@@ -42,6 +42,9 @@ void worker_env_close(struct worker_env *env);
 void worker_env_watch(struct worker_env *env, const char *const *uris,
     size_t n);
 
+/* Is this the thread that made it, which runs the event loop? Any may ask. */
+bool worker_env_is_on_loop(const struct worker_env *env);
+
 bool worker_env_is_up(const struct worker_env *env);
 /* "starting", "up" or "failed", for the heartbeat. */
 const char *worker_env_state_name(const struct worker_env *env);
