@@ -159,9 +159,17 @@ empty(struct strbuf *sb)
 		strbuf_reset(sb);
 }
 
+/*
+ * Kept for the next entry; but a tool that touches a call which it has answered
+ * should be found out where somebody looks for that.
+ */
 static void
 recycle(struct inflight *f, struct call *call)
 {
+#ifdef __SANITIZE_ADDRESS__
+	call_free(call);
+	return;
+#endif
 	cJSON_Delete(call->params);
 	if (call->charged)
 		f->options.on_freed(call, f->options.arg);

@@ -293,8 +293,10 @@ void worker_env_ready(struct worker_env *env);
 void worker_env_fail(struct worker_env *env, const char *reason);
 
 /*
- * The answers. After one of them call belongs to the runtime and is not to be
- * touched again. A second answer within the same run() is refused and logged.
+ * The answers, from the event loop's thread alone: a call that is used on another is
+ * refused there, and logged. After one of them call belongs to the runtime and is not
+ * to be touched again. A second answer within the same run() is refused and logged; a
+ * later one may meet somebody else's call: `make VARIANT=asan` finds those.
  * All text is UTF-8; it is copied. JSON goes out as it is; what is not strict JSON
  * (64 levels at most) becomes an error, and a line in the log.
  */
