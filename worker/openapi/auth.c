@@ -17,6 +17,20 @@ struct auth {
 	size_t n;
 };
 
+static struct secret *
+open_secret(const struct overlay *overlay, const struct overlay_auth *config,
+    struct strbuf *error)
+{
+	struct strbuf reason = STRBUF_INIT(512);
+	struct secret *s = secret_open(config->secret_file, &reason);
+
+	if (s == NULL)
+		strbuf_addf(error, "%s:%u: secret_file: %s", overlay->path,
+		    config->line, strbuf_str(&reason));
+	strbuf_release(&reason);
+	return s;
+}
+
 struct auth *
 auth_new(const struct overlay *overlay, struct upstream *upstream,
     struct strbuf *error)
@@ -29,7 +43,7 @@ auth_new(const struct overlay *overlay, struct upstream *upstream,
 
 		e->config = &overlay->auth.p[a->n];
 		if (e->config->secret_file != NULL)
-			e->secret = secret_open(e->config->secret_file, error);
+			e->secret = open_secret(overlay, e->config, error);
 		if (e->secret == NULL && e->config->type != AUTH_FORWARD) {
 			auth_free(a);
 			return NULL;

@@ -17,8 +17,8 @@ fields_wrong(struct fields *f, const struct node *at, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
-	strbuf_addf(f->errors, "%s:%u: %s\n", f->document->name,
-	    at ? at->line : 1, text);
+	strbuf_addf(f->errors, "%s:%u: %s%s%s\n", f->document->name,
+	    at ? at->line : 1, f->key ? f->key : "", f->key ? ": " : "", text);
 	return false;
 }
 
@@ -61,12 +61,14 @@ fields_read(struct fields *f, const struct node *object, const char *what,
 		const struct member *m = node_member(object, i);
 		const struct field *field = find(table, member_name(m));
 
+		f->key = field != NULL ? field->name : NULL;
 		if (field == NULL)
 			ok = unknown(f, m, what, table);
 		else
 			ok &= field->read(
 			    f, &m->value, (char *)to + field->offset);
 	}
+	f->key = NULL;
 	return ok;
 }
 

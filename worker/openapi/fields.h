@@ -11,6 +11,7 @@ struct fields {
 	const struct document *document;
 	struct arena *arena;   /* for what is read */
 	struct strbuf *errors; /* a line per mistake */
+	const char *key;       /* whose value is being read; NULL: none */
 };
 
 struct field {
@@ -23,7 +24,7 @@ struct field {
 /* yes or no or not said; the struct begins as zeros. */
 enum fields_choice { CHOICE_OPEN, CHOICE_YES, CHOICE_NO };
 
-/* "file:line: …"; false. */
+/* "file:line: key: …", the key where its value is wrong; false. */
 bool fields_wrong(struct fields *f, const struct node *at, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 

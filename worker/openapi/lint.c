@@ -199,7 +199,8 @@ lint_print(const void *settings)
 	if (spec != NULL)
 		status = print_all(s, spec, overlay);
 	else
-		fprintf(stderr, "%s\n", strbuf_str(&error));
+		fprintf(stderr, "%s%s", strbuf_str(&error),
+		    error.n > 0 && error.p[error.n - 1] == '\n' ? "" : "\n");
 	spec_free(spec);
 	overlay_free(overlay);
 	strbuf_release(&error);

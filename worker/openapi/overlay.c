@@ -1,8 +1,6 @@
 #include "worker/openapi/overlay.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
-#include <strings.h>
 
 #include "common/xalloc.h"
 #include "worker/openapi/auth_fields.h"
@@ -16,11 +14,25 @@
 
 #define RULE(name) offsetof(struct overlay_rule, name)
 
+static bool
+read_patterns(struct fields *f, const struct node *node, void *to)
+{
+	struct overlay_patterns *patterns = to;
+	size_t n = 0;
+
+	if (!fields_strings(f, node, &patterns->p))
+		return false;
+	while (patterns->p[n] != NULL)
+		n++;
+	patterns->used = arena_alloc(f->arena, n + 1);
+	return true;
+}
+
 static const struct field rule_fields[] = {
-	{ "operation", fields_strings, RULE(operations) },
-	{ "tag", fields_strings, RULE(tags) },
-	{ "method", fields_strings, RULE(methods) },
-	{ "path", fields_strings, RULE(paths) },
+	{ "operation", read_patterns, RULE(operations) },
+	{ "tag", read_patterns, RULE(tags) },
+	{ "method", read_patterns, RULE(methods) },
+	{ "path", read_patterns, RULE(paths) },
 	{ .name = NULL },
 };
 
@@ -292,165 +304,4 @@ overlay_free(struct overlay *o)
 	arena_release(&o->arena);
 	free(o->path);
 	free(o);
-}
-
-/* Choosing --------------------------------------------------------------- */
-
-static bool
-matches(const char **patterns, const char *text, int flags)
-{
-	if (patterns == NULL)
-		return true;
-	for (; text != NULL && *patterns != NULL; patterns++) {
-		if (fnmatch(*patterns, text, flags) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
-has_tag(const char **patterns, const char **tags)
-{
-	if (patterns == NULL)
-		return true;
-	for (; *tags != NULL; tags++) {
-		if (matches(patterns, *tags, FNM_NOESCAPE))
-			return true;
-	}
-	return false;
-}
-
-static bool
-rule_matches(const struct overlay_rule *rule, const struct operation *op)
-{
-	return matches(rule->operations, op->id, FNM_NOESCAPE) &&
-	       matches(rule->methods, op->method, FNM_CASEFOLD) &&
-	       matches(rule->paths, op->path, FNM_NOESCAPE) &&
-	       has_tag(rule->tags, op->tags);
-}
-
-/* Each rule is asked, so that each knows whether it is of use. */
-static bool
-any_matches(struct overlay_rules *rules, const struct operation *op)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < rules->n; i++) {
-		if (rule_matches(&rules->p[i], op)) {
-			rules->p[i].used = true;
-			any = true;
-		}
-	}
-	return any;
-}
-
-bool
-overlay_exposes(struct overlay *o, const struct operation *op)
-{
-	bool exposed = any_matches(&o->expose, op);
-
-	return !any_matches(&o->hide, op) && exposed;
-}
-
-static bool
-is_route(const char *text, const struct operation *op)
-{
-	size_t n = strlen(op->method);
-
-	return strncasecmp(text, op->method, n) == 0 && text[n] == ' ' &&
-	       strcmp(text + n + 1, op->path) == 0;
-}
-
-struct overlay_tool *
-overlay_tool_of(struct overlay *o, const struct operation *op)
-{
-	for (size_t i = 0; i < o->tools.n; i++) {
-		struct overlay_tool *t = &o->tools.p[i];
-
-		if ((op->id != NULL && strcmp(t->operation, op->id) == 0) ||
-		    is_route(t->operation, op)) {
-			t->used = true;
-			return t;
-		}
-	}
-	return NULL;
-}
-
-/* Where a credential goes; the place of those without a name is not described. */
-static bool
-auth_sets(const struct overlay_auth *auth, const struct parameter *p)
-{
-	enum parameter_in in = auth->type == AUTH_QUERY ? IN_QUERY : IN_HEADER;
-
-	if (auth->name == NULL || p->in != in)
-		return false;
-	return in == IN_QUERY ? strcmp(auth->name, p->name) == 0
-			      : strcasecmp(auth->name, p->name) == 0;
-}
-
-bool
-overlay_sets(const struct overlay *o, const struct parameter *p)
-{
-	for (size_t i = 0; i < o->auth.n; i++) {
-		if (auth_sets(&o->auth.p[i], p))
-			return true;
-	}
-	for (size_t i = 0; p->in == IN_HEADER && i < o->headers.n; i++) {
-		if (strcasecmp(o->headers.p[i].name, p->name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
-unused(const struct overlay *o, unsigned line, struct strbuf *problems,
-    const char *what)
-{
-	strbuf_addf(problems, "%s:%u: %s\n", o->path, line, what);
-	return false;
-}
-
-static bool
-rules_used(const struct overlay *o, const struct overlay_rules *rules,
-    struct strbuf *problems)
-{
-	bool ok = true;
-
-	for (size_t i = 0; i < rules->n; i++) {
-		if (!rules->p[i].used)
-			ok = unused(o, rules->p[i].line, problems,
-			    "the rule matches no operation");
-	}
-	return ok;
-}
-
-static bool
-parameters_used(const struct overlay *o, const struct overlay_tool *t,
-    struct strbuf *problems)
-{
-	bool ok = true;
-
-	for (size_t i = 0; i < t->parameters.n; i++) {
-		if (!t->parameters.p[i].used)
-			ok = unused(o, t->parameters.p[i].line, problems,
-			    "no tool has this parameter");
-	}
-	return ok;
-}
-
-bool
-overlay_all_used(const struct overlay *o, struct strbuf *problems)
-{
-	bool ok = true;
-
-	ok &= rules_used(o, &o->expose, problems);
-	ok &= rules_used(o, &o->hide, problems);
-	for (size_t i = 0; i < o->tools.n; i++) {
-		if (!o->tools.p[i].used)
-			ok = unused(o, o->tools.p[i].line, problems,
-			    "no exposed operation is called that");
-		else
-			ok &= parameters_used(o, &o->tools.p[i], problems);
-	}
-	return parameters_used(o, &o->defaults, problems) && ok;
 }

@@ -10,12 +10,18 @@
 #include "worker/openapi/fields.h"
 #include "worker/openapi/operation.h"
 
-/* All conditions that are given must hold, each by one of its patterns. */
+/* Globs, one of which must match. */
+struct overlay_patterns {
+	const char **p; /* NULL-ended; NULL: anything will do */
+	bool *used;     /* by each, where the rule matched too */
+};
+
+/* All conditions that are given must hold. */
 struct overlay_rule {
-	const char **operations; /* globs of operationId */
-	const char **tags;
-	const char **methods;
-	const char **paths;
+	struct overlay_patterns operations; /* of operationId */
+	struct overlay_patterns tags;
+	struct overlay_patterns methods;
+	struct overlay_patterns paths;
 	unsigned line;
 	bool used; /* overlay_exposes() said so */
 };
@@ -138,8 +144,9 @@ struct overlay_tool *overlay_tool_of(
 bool overlay_sets(
     const struct overlay *o, const struct parameter *p) MUST_CHECK;
 /*
- * Appends a line for what concerns nothing: rules and tools that no operation
- * matched, parameters that none has. False when there is any. After all
+ * Appends a line for what concerns nothing: rules, their patterns (but of methods)
+ * and tools that no operation matched, parameters that none has. False when there
+ * is any. After all
  * operations were asked for.
  */
 bool overlay_all_used(
