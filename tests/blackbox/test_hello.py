@@ -142,6 +142,15 @@ def test_check_lists_what_an_api_offers(careless):
     assert done.stdout.splitlines()[:2] == ["tool\tmisfit", "tool\tsilent"]
 
 
+def test_settings_for_tools_that_are_none_are_told(careless):
+    done = run(careless, "--check", SAFE_TOOLS="silent,slient", TOOL_TIMEOUTS="misfit=3,fitmis=3")
+    assert done.returncode == 0
+    told = [line for line in done.stderr.splitlines() if "names no tool of this API" in line]
+    assert len(told) == 2, done
+    assert any("setting=SAFE_TOOLS tool=slient" in line for line in told)
+    assert any("setting=TOOL_TIMEOUTS tool=fitmis" in line for line in told)
+
+
 def test_check_says_what_is_wrong(tmp_path):
     code = CARELESS.read_text().replace('.name = "silent"', '.name = "misfit"')
     done = run(build(tmp_path, "careless", code), "--check")

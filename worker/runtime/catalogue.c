@@ -381,6 +381,7 @@ catalogue_set(struct catalogue *c, const struct offers *offers,
 		catalogue_let_go(made);
 		return false;
 	}
+	policy_warn_unknown(c->policy, offers->tools);
 	made->release = offers->release;
 	made->release_arg = offers->release_arg;
 	catalogue_let_go(c->now);

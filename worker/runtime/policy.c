@@ -5,6 +5,7 @@
 #include <uthash.h>
 
 #include "common/envelope.h"
+#include "common/log.h"
 #include "common/xalloc.h"
 
 /* Larger numbers of calls or seconds are typing errors. */
@@ -22,6 +23,7 @@ struct rule {
 	enum safety safety;
 	unsigned max_running;    /* 0: nothing decided, like timeout_s */
 	unsigned timeout_s;
+	const char *env;         /* the last setting that names it */
 	char name[];
 };
 
@@ -114,12 +116,15 @@ read_item(struct policy *p, size_t setting, struct slice item)
 	struct slice rest = item;
 	struct slice name = take(&rest, '=');
 	uint64_t number = 0;
+	struct rule *rule;
 
 	if (name.n == 0 || settings[setting].numbered != (item.n > name.n))
 		return false;
 	if (settings[setting].numbered && !env_number(slice_trim(rest), &number))
 		return false;
-	return settings[setting].set(rule_for(p, name), number);
+	rule = rule_for(p, name);
+	rule->env = settings[setting].env;
+	return settings[setting].set(rule, number);
 }
 
 static bool
@@ -223,4 +228,26 @@ policy_timeout_ms(const struct policy *p, const struct tool *tool)
 
 	return rule != NULL && rule->timeout_s > 0 ? rule->timeout_s * 1000 :
 	    tool->timeout_ms;
+}
+
+static bool
+has_tool(const struct tool *tools, const char *name)
+{
+	for (; tools != NULL && tools->name != NULL; tools++) {
+		if (strcmp(tools->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+policy_warn_unknown(const struct policy *p, const struct tool *tools)
+{
+	const struct rule *rule = p != NULL ? p->by_name : NULL;
+
+	for (; rule != NULL; rule = rule->hh.next) {
+		if (!has_tool(tools, rule->name))
+			log_warn("setting names no tool of this API",
+			    LF("setting", rule->env), LF("tool", rule->name));
+	}
 }

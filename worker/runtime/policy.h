@@ -24,6 +24,8 @@ struct policy *policy_new(const struct policy_options *options,
 void policy_free(struct policy *p);
 
 /* p may be NULL: nothing is decided. */
+/* Logs names of the settings that none of the tools has: typing errors, mostly. */
+void policy_warn_unknown(const struct policy *p, const struct tool *tools);
 /* May the tool run again after a worker died on it? */
 bool policy_safe(const struct policy *p, const struct tool *tool);
 /* Has the operator said so, or the contrary? */
