@@ -221,11 +221,18 @@ jwt_public_ok(const char *text_or_path, struct strbuf *errors)
 	return ok;
 }
 
+static bool
+is_url(const char *text)
+{
+	return strncmp(text, "https://", 8) == 0 ||
+	    strncmp(text, "http://", 7) == 0;
+}
+
 /* What is not a URL is a file, which must be there; a URL may come later. */
 static bool
 jwks_ok(const char *source, struct strbuf *errors)
 {
-	if (source == NULL || strstr(source, "://") != NULL ||
+	if (source == NULL || is_url(source) ||
 	    access(source, R_OK) == 0)
 		return true;
 	strbuf_addf(errors, "JWT_JWKS: \"%s\" is neither a URL nor a readable "
@@ -243,13 +250,6 @@ jwks_ca_ok(const char *path, struct strbuf *errors)
 	return false;
 }
 
-static bool
-is_url(const char *text)
-{
-	return strncmp(text, "https://", 8) == 0 ||
-	    strncmp(text, "http://", 7) == 0;
-}
-
 /* It is repeated in header fields: no blanks, no quotes. */
 static bool
 public_url_ok(const char *url, struct strbuf *errors)
@@ -260,6 +260,66 @@ public_url_ok(const char *url, struct strbuf *errors)
 	strbuf_addf(errors, "PUBLIC_URL: \"%s\" is not http[s]://host[/path] of "
 	    "up to %d characters\n", url, URL_MAX);
 	return false;
+}
+
+static bool
+has_scheme(const char *word)
+{
+	return strstr(word, "://") != NULL || strcmp(word, "*") == 0 ||
+	    strcmp(word, "null") == 0;
+}
+
+static bool
+is_host(const char *word)
+{
+	return strchr(word, '/') == NULL;
+}
+
+/* What a browser, or a client, would never send matches nothing: a mistake. */
+static const struct {
+	const char *env;
+	size_t offset;
+	bool (*ok)(const char *word);
+	const char *allowed;
+} lists[] = {
+	{ "AUTHORIZATION_SERVERS", FIELD(authorization_servers), is_url,
+	    "an http:// or https:// URL" },
+	{ "ALLOWED_ORIGINS", FIELD(allowed_origins), has_scheme,
+	    "an origin such as https://app.example.com" },
+	{ "ALLOWED_HOSTS", FIELD(allowed_hosts), is_host,
+	    "a name such as mcp.example.com" },
+};
+
+static bool
+list_ok(size_t i, const char *list, struct strbuf *errors)
+{
+	char *words = xstrdup(list), *rest = NULL;
+	bool ok = true;
+
+	for (char *word = strtok_r(words, " ,", &rest); word != NULL;
+	    word = strtok_r(NULL, " ,", &rest)) {
+		if (lists[i].ok(word))
+			continue;
+		strbuf_addf(errors, "%s: \"%s\" is not %s\n", lists[i].env,
+		    word, lists[i].allowed);
+		ok = false;
+	}
+	free(words);
+	return ok;
+}
+
+static bool
+lists_ok(const struct options *o, struct strbuf *errors)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		const char *list = *(const char *const *)(const void *)
+		    ((const char *)o + lists[i].offset);
+
+		ok &= list == NULL || list_ok(i, list, errors);
+	}
+	return ok;
 }
 
 static void
@@ -285,6 +345,7 @@ proxy_options_check(void *config, struct strbuf *errors)
 	ok &= jwks_ca_ok(o->jwt_jwks_ca, errors);
 	ok &= db_check_url(o->database_url, errors);
 	ok &= public_url_ok(o->public_url, errors);
+	ok &= lists_ok(o, errors);
 	ok &= forward_list_ok(o->forward_headers, errors);
 	complete(o);
 	if (proxy_options_address(o, &addr, &len))

@@ -8,6 +8,7 @@ import pytest
 from harness import BIN, PATIENCE, ROOT, clean_environment, work_directory
 
 PROXY, CALCULATOR = "mcp-proxy", "mcp-worker-calculator"
+OPENAPI = "mcp-worker-openapi"
 PROGRAMS = [PROXY, CALCULATOR]
 
 
@@ -89,7 +90,10 @@ def test_passwords_are_not_printed(directory):
     (PROXY, "REDIS_URL", "redis://127.0.0.1:99999"), (PROXY, "POD_NAME", "a{b}"),
     (PROXY, "POD_NAME", "x" * 200), (PROXY, "SSE_PING_INTERVAL", "99999999999999999999"),
     (PROXY, "MCP_SERVER_HOST", "no such host"), (CALCULATOR, "LOG_LEVEL", "loud"),
-    (CALCULATOR, "REDIS_URL", "redis://"), (CALCULATOR, "POD_NAME", "a b")])
+    (PROXY, "JWT_JWKS", "ftp://keys"), (PROXY, "AUTHORIZATION_SERVERS", "auth.example.com"),
+    (PROXY, "ALLOWED_ORIGINS", "app.example.com"), (PROXY, "ALLOWED_HOSTS", "https://a.example"),
+    (CALCULATOR, "REDIS_URL", "redis://"), (CALCULATOR, "POD_NAME", "a b"),
+    (OPENAPI, "UPSTREAM_CA", "/no/such/file"), (OPENAPI, "UPSTREAM_NETWORKS", "10.0.0")])
 def test_wrong_setting_is_named(program, directory, name, value):
     done = run(program, directory, **{name: value})
     assert done.returncode == 2

@@ -50,16 +50,8 @@ static bool
 check(void *settings, struct strbuf *errors)
 {
 	const struct openapi_settings *s = settings;
-	struct egress *egress = egress_new();
-	struct strbuf reason = STRBUF_INIT(512);
-	bool ok = egress_add_networks(egress, s->upstream.networks, &reason);
 
-	if (!ok)
-		strbuf_addf(
-		    errors, "UPSTREAM_NETWORKS: %s\n", strbuf_str(&reason));
-	strbuf_release(&reason);
-	egress_free(egress);
-	return ok;
+	return upstream_settings_ok(&s->upstream, errors);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/timer.h"
@@ -121,6 +122,27 @@ raise_file_limit(void)
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
 		log_warn("limit of open files not raised",
 		    LF("error", strerror(errno)));
+}
+
+bool
+upstream_settings_ok(const struct upstream_settings *settings,
+    struct strbuf *errors)
+{
+	struct egress *egress = egress_new();
+	struct strbuf reason = STRBUF_INIT(512);
+	bool ok = egress_add_networks(egress, settings->networks, &reason);
+
+	if (!ok)
+		strbuf_addf(
+		    errors, "UPSTREAM_NETWORKS: %s\n", strbuf_str(&reason));
+	if (settings->ca_file != NULL && access(settings->ca_file, R_OK) != 0) {
+		strbuf_addf(errors, "UPSTREAM_CA: \"%s\" is not a readable "
+		    "file: %s\n", settings->ca_file, strerror(errno));
+		ok = false;
+	}
+	strbuf_release(&reason);
+	egress_free(egress);
+	return ok;
 }
 
 struct upstream *

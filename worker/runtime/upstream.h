@@ -63,6 +63,13 @@ struct upstream_settings {
 /* clang-format on */
 
 /*
+ * For an API's check(): whether the networks can be read, and the file. False and
+ * a line per problem, with the setting's name.
+ */
+bool upstream_settings_ok(const struct upstream_settings *settings,
+    struct strbuf *errors) MUST_CHECK;
+
+/*
  * settings and egress are borrowed. The event loop must not have ended when it
  * is freed.
  */

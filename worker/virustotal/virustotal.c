@@ -77,9 +77,7 @@ static bool
 check(void *settings, struct strbuf *errors)
 {
 	struct settings *s = settings;
-	struct egress *egress = egress_new();
-	struct strbuf reason = STRBUF_INIT(512);
-	bool ok = true;
+	bool ok = upstream_settings_ok(&s->upstream, errors);
 
 	if (s->key != NULL && !key_ok(s->key)) {
 		strbuf_add_str(errors, "VIRUSTOTAL_API_KEY: holds a blank or a "
@@ -93,13 +91,6 @@ check(void *settings, struct strbuf *errors)
 		    s->url);
 		ok = false;
 	}
-	if (!egress_add_networks(egress, s->upstream.networks, &reason)) {
-		strbuf_addf(
-		    errors, "UPSTREAM_NETWORKS: %s\n", strbuf_str(&reason));
-		ok = false;
-	}
-	strbuf_release(&reason);
-	egress_free(egress);
 	return ok;
 }
 
