@@ -27,7 +27,7 @@ static const struct tool bad[] = {
 };
 
 /* What start() is to do, and what was called. */
-static bool fails, waits, hands_in;
+static bool fails, waits, hands_in, silent, hasty;
 static unsigned starts, stops, changes;
 static struct worker_env *env;
 static struct catalogue *catalogue;
@@ -41,12 +41,14 @@ start(struct worker_env *e, struct strbuf *error)
 	ck_assert_ptr_null(worker_env_state(e));
 	ck_assert_ptr_eq(worker_env_settings(e), &settings);
 	if (fails) {
-		strbuf_add_str(error, "no luck");
+		strbuf_add_str(error, silent ? "" : "no luck");
 		return false;
 	}
 	worker_env_set_state(e, &state);
 	if (waits)
 		worker_env_wait(e);
+	if (hasty)
+		worker_env_ready(e);
 	return !hands_in || worker_env_set_tools(e, first, error);
 }
 
@@ -73,7 +75,7 @@ static void
 setup(void)
 {
 	wait_setup();
-	fails = waits = false;
+	fails = waits = silent = hasty = false;
 	hands_in = true;
 	starts = stops = changes = 0;
 	catalogue = catalogue_new(&test_api, "other", NULL);
@@ -113,6 +115,25 @@ START_TEST(fails_and_says_why)
 	ck_assert(!catalogue_is_set(catalogue));
 	WAIT(starts == 2);
 	ck_assert_uint_eq(changes, 2);
+}
+END_TEST
+
+START_TEST(has_a_reason_without_one)
+{
+	fails = silent = true;
+	worker_env_open(env);
+	ck_assert_str_eq(worker_env_error(env), "it does not say why");
+}
+END_TEST
+
+/* It would be up before start() has said whether it is. */
+START_TEST(is_not_ready_within_start)
+{
+	waits = hasty = true;
+	worker_env_open(env);
+	ck_assert(!worker_env_is_up(env));
+	worker_env_ready(env);
+	ck_assert(worker_env_is_up(env));
 }
 END_TEST
 
@@ -183,6 +204,8 @@ main(void)
 
 	tcase_add_test(tc, comes_up_at_once);
 	tcase_add_test(tc, fails_and_says_why);
+	tcase_add_test(tc, has_a_reason_without_one);
+	tcase_add_test(tc, is_not_ready_within_start);
 	tcase_add_test(tc, waits_until_it_is_ready);
 	tcase_add_test(tc, fails_after_waiting_and_comes_up);
 	tcase_add_test(tc, needs_tools);

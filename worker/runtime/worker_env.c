@@ -12,6 +12,8 @@
 /* Pauses between attempts double from the first to the last. */
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_LAST_MS 30000
+/* A start that waits is reported that often. */
+#define SLOW_MS 30000
 /* A line for the log and the heartbeat. */
 #define ERROR_MAX 1024
 
@@ -27,7 +29,7 @@ struct worker_env {
 	struct worker_env_options options;
 	enum env_state state;
 	pthread_t loop;          /* the thread that made it */
-	struct event *again;
+	struct event *again;     /* of a failed start, or to look at a slow one */
 	unsigned pause_ms;
 	bool within_start;
 	bool waits;              /* start() called worker_env_wait() */
@@ -76,6 +78,8 @@ failed(struct worker_env *env)
 {
 	unsigned ms = next_pause_ms(env);
 
+	if (env->error.n == 0)
+		strbuf_add_str(&env->error, "it does not say why");
 	log_error("API does not start", LF("api", env->options.name),
 	    LF("reason", strbuf_str(&env->error)), LF_N("again_ms", ms));
 	env->api_state = NULL;
@@ -101,10 +105,22 @@ come_up(struct worker_env *env)
 		failed(env);
 		return;
 	}
+	event_del(env->again);
 	strbuf_reset(&env->error);
 	env->pause_ms = PAUSE_FIRST_MS;
 	env_set_state(env, STATE_UP);
+	log_info("API is up", LF("api", env->options.name));
 	changed(env);
+}
+
+/* Whether the API may say now how its start ended; else it is told. */
+static bool
+may_end_start(const struct worker_env *env)
+{
+	if (env->within_start)
+		log_error("API ends its start within start()",
+		    LF("api", env->options.name));
+	return env->state == STATE_STARTING && !env->within_start;
 }
 
 static bool
@@ -129,12 +145,27 @@ start(struct worker_env *env)
 		failed(env);
 	else if (!env->waits)
 		come_up(env);
+	else
+		timer_set(env->again, SLOW_MS);
+}
+
+/* It may take as long as it needs, but should not do so unnoticed. */
+static void
+note_slow_start(struct worker_env *env)
+{
+	log_warn("API is still starting", LF("api", env->options.name));
+	timer_set(env->again, SLOW_MS);
 }
 
 static void
 on_again(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
-	start(arg);
+	struct worker_env *env = arg;
+
+	if (env->state == STATE_STARTING)
+		note_slow_start(env);
+	else
+		start(env);
 }
 
 void
@@ -146,14 +177,14 @@ worker_env_wait(struct worker_env *env)
 void
 worker_env_ready(struct worker_env *env)
 {
-	if (env->state == STATE_STARTING && !env->within_start)
+	if (may_end_start(env))
 		come_up(env);
 }
 
 void
 worker_env_fail(struct worker_env *env, const char *reason)
 {
-	if (env->state != STATE_STARTING || env->within_start)
+	if (!may_end_start(env))
 		return;
 	take_down(env);
 	strbuf_reset(&env->error);
