@@ -13,7 +13,7 @@ static void
 say(struct http_conn *c, int status, const char *body)
 {
 	http_respond(c, &(struct http_response){ .status = status, .type = TEXT,
-		.headers = "Cache-Control: no-store\r\n",
+		.is_probe = true, .headers = "Cache-Control: no-store\r\n",
 		.body = slice_str(body) });
 }
 

@@ -55,6 +55,7 @@ struct http_response {
 	const char *type;      /* Content-Type; NULL: none */
 	const char *headers;   /* further fields, each ending in CRLF; or NULL */
 	struct slice body;
+	bool is_probe;         /* of the balancer's: not in the counters */
 };
 
 /* Answers the request at hand. On a dead connection it does nothing. */

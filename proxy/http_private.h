@@ -130,7 +130,9 @@ void http_request_drop(struct http_conn *c);
 
 /* Refuses a request before it is whole: answers and closes. */
 void http_refuse(struct http_conn *c, int status);
-/* Starts a response head in the server's scratch buffer, and counts it. */
+/* Adds to http_responses_total. */
+void http_count_response(struct http_server *s, int status);
+/* Starts a response head in the server's scratch buffer. */
 struct strbuf *http_begin_head(struct http_conn *c, int status);
 void http_add_field(struct strbuf *head, const char *name, const char *value);
 

@@ -25,8 +25,8 @@ date_of(struct http_server *s)
 	return s->date;
 }
 
-static void
-count_response(struct http_server *s, int status)
+void
+http_count_response(struct http_server *s, int status)
 {
 	static const enum stat by_class[] = { STAT_RESPONSES_2XX,
 		STAT_RESPONSES_2XX, STAT_RESPONSES_2XX, STAT_RESPONSES_2XX,
@@ -40,7 +40,6 @@ http_begin_head(struct http_conn *c, int status)
 {
 	struct strbuf *head = &c->server->head;
 
-	count_response(c->server, status);
 	strbuf_reset(head);
 	strbuf_add_str(head, "HTTP/1.1 ");
 	strbuf_add_u64(head, (uint64_t)status);
@@ -67,6 +66,8 @@ write_response(struct http_conn *c, const struct http_response *r)
 	struct strbuf *head = http_begin_head(c, r->status);
 	struct iovec iov[2];
 
+	if (!r->is_probe)
+		http_count_response(c->server, r->status);
 	strbuf_add_str(head, "Content-Length: ");
 	strbuf_add_u64(head, r->body.n);
 	strbuf_add_str(head, "\r\n");

@@ -15,6 +15,7 @@ http_stream_open(struct http_conn *c, const char *headers,
 	if (c->state != HTTP_BUSY)
 		return false;
 	c->chunked = !c->http10;
+	http_count_response(c->server, 200);
 	head = http_begin_head(c, 200);
 	strbuf_add_str(head, headers);
 	if (c->chunked)
