@@ -81,6 +81,13 @@ run_blocking(struct call *call, const cJSON *args UNUSED)
 	call_text(call, SLICE("slept"));
 }
 
+static void
+run_twice(struct call *call, const cJSON *args UNUSED)
+{
+	call_text(call, SLICE("one"));
+	call_text(call, SLICE("two"));
+}
+
 static void *
 answer(void *call)
 {
@@ -140,6 +147,8 @@ static const struct tool tools[] = {
 	    .run = run_broken_log },
 	{ .name = "broken_ask", .description = "Nor its question.",
 	    .run = run_broken_ask },
+	{ .name = "twice", .description = "Answers twice.",
+	    .run = run_twice },
 	{ .name = "threaded", .description = "Answers from a thread.",
 	    .timeout_ms = 1000, .run = run_threaded },
 	{ .name = "large", .description = "More than anybody reads.",

@@ -122,6 +122,8 @@ def test_careless_tools_are_told(careless):
             assert len(client.events) == before + 1, "nothing unreadable was sent"
             assert worker.log_text().count("message is not strict JSON") == 2
             assert 'msg="call used on a thread"' in worker.log_text()
+            assert client.text("twice", {}) == "one"
+            assert 'msg="second answer refused"' in worker.log_text()
             assert client.text("blocking", {}) == "slept"
             assert 'msg="tool blocked the event loop" tool=blocking' in worker.log_text()
         with system.client(path="/careless/sse") as client:

@@ -116,9 +116,10 @@ struct contents {
 /*
  * What clients may read, get and have completed. Their functions answer calls as
  * those of tools do, with the same call_ functions, each of which means the right
- * thing: to a read, call_text() and call_image() give what the resource holds,
- * under its URI and mime_type; to a prompt, each part is a message of the user's
- * (or of whom call_as() says); call_error() is a JSON-RPC error to both.
+ * thing: to a read, call_text() (not call_json(), whose JSON nobody would see) and
+ * call_image() give what the resource holds, under its URI and mime_type; to a
+ * prompt, each part is a message of the user's (or of whom call_as() says);
+ * call_error() is a JSON-RPC error to both.
  * call_tool() stands in for them, with name and data. All of them are safe: they
  * may run again when their worker was lost.
  */
