@@ -164,4 +164,17 @@ def test_settings_must_fit_their_struct(tmp_path):
     """What would be written beyond it is refused before anything is loaded."""
     done = run(build(tmp_path, "careless", CARELESS.read_text(), "-DFORGETFUL"))
     assert done.returncode == 1
-    assert "CARELESS_MOOD lies outside of options_size" in done.stderr, done
+    assert "CARELESS_MOOD: its field lies outside of options_size" in done.stderr, done
+
+
+@pytest.mark.parametrize("row, words", [
+    ('{ "LOG_LEVEL", CONFIG_STRING, 0, NULL, 0, 0, NULL, "level" }',
+     "LOG_LEVEL: the name is taken"),
+    ('{ "CARELESS_MOOD", CONFIG_STRING, 0, NULL, 0, 0, NULL, "again" }',
+     "CARELESS_MOOD: the name is taken"),
+    ('{ "CARELESS_WAY", CONFIG_ENUM, 0, NULL, 0, 0, NULL, "how" }', "it has no choices"),
+    ('{ "CARELESS_WAY", CONFIG_UINT, 0, NULL, 0, 0, NULL, NULL }', "it has no help")])
+def test_rows_of_settings_must_be_whole(tmp_path, row, words):
+    code = CARELESS.read_text().replace("\t{ .env = NULL },", f"\t{row},\n\t{{ .env = NULL }},")
+    done = run(build(tmp_path, "careless", code), "--print-config")
+    assert done.returncode == 1 and words in done.stderr, done

@@ -56,13 +56,16 @@ lint(const void *block)
 static struct worker_settings *
 settings_of_api(void)
 {
-	const char *env = worker_settings_problem(&api);
+	struct strbuf error = STRBUF_INIT(1024);
+	bool ok = worker_settings_ok(&api, &error);
 
-	if (env == NULL)
-		return worker_settings_new(&api);
-	fprintf(stderr, "mcp-worker-%s: the field of %s lies outside of "
-	    "options_size\n", api.name, env);
-	exit(EXIT_FAILURE);
+	if (!ok)
+		fprintf(stderr, "mcp-worker-%s: %s\n", api.name,
+		    strbuf_str(&error));
+	strbuf_release(&error);
+	if (!ok)
+		exit(EXIT_FAILURE);
+	return worker_settings_new(&api);
 }
 
 int

@@ -83,16 +83,53 @@ static const size_t field_sizes[] = {
 	[CONFIG_ENUM] = sizeof(int),
 };
 
-const char *
-worker_settings_problem(const struct api *of)
+static bool
+has_row(const struct config_option *rows, const struct config_option *end,
+    const char *env)
+{
+	for (; rows != end && rows->env != NULL; rows++) {
+		if (strcmp(rows->env, env) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_taken(const struct api *of, const struct config_option *o)
+{
+	return has_row(common_option_table, NULL, o->env) ||
+	    has_row(worker_option_table, NULL, o->env) ||
+	    has_row(name_option_table, NULL, o->env) ||
+	    has_row(of->options, o, o->env);
+}
+
+/* NULL: nothing. */
+static const char *
+problem_of(const struct api *of, const struct config_option *o)
+{
+	if (o->offset + field_sizes[o->type] > of->options_size)
+		return "its field lies outside of options_size";
+	if (is_taken(of, o))
+		return "the name is taken";
+	if (o->type == CONFIG_ENUM && o->choices == NULL)
+		return "it has no choices";
+	return o->help == NULL ? "it has no help" : NULL;
+}
+
+bool
+worker_settings_ok(const struct api *of, struct strbuf *error)
 {
 	const struct config_option *o;
 
 	for (o = of->options; o != NULL && o->env != NULL; o++) {
-		if (o->offset + field_sizes[o->type] > of->options_size)
-			return o->env;
+		const char *problem = problem_of(of, o);
+
+		if (problem == NULL)
+			continue;
+		strbuf_addf(error, "setting %s: %s", o->env, problem);
+		return false;
 	}
-	return NULL;
+	return true;
 }
 
 /* The API's rows as they count from the block's start; ended alike. */

@@ -36,10 +36,10 @@ struct worker_options {
 struct worker_settings;
 
 /*
- * The name of a setting of the API's whose field its options_size does not cover:
- * it must not be loaded. NULL: none.
+ * Whether the API's rows can be loaded. False and what is wrong with one: a field
+ * that options_size does not cover, a name that is taken, choices or help missing.
  */
-const char *worker_settings_problem(const struct api *of) MUST_CHECK;
+bool worker_settings_ok(const struct api *of, struct strbuf *error) MUST_CHECK;
 struct worker_settings *worker_settings_new(const struct api *of) MUST_CHECK;
 void worker_settings_free(struct worker_settings *s);
 /* NULL-ended, for cli_start() and config_release(). */
