@@ -208,8 +208,8 @@ usage(FILE *to)
 	      "       mcpctl --help | --version | --print-config\n\n", to);
 	for (size_t i = 0; nouns[i] != NULL; i++) {
 		for (const struct ctl_command *c = nouns[i]; c->noun; c++)
-			fprintf(to, "  %s %s %s\n      %s\n", c->noun, c->verb,
-			    c->arguments, c->help);
+			fprintf(to, "  %s %s%s%s\n      %s\n", c->noun, c->verb,
+			    *c->arguments ? " " : "", c->arguments, c->help);
 	}
 	fputs("\nRedis is found as the proxies find it: REDIS_URL, REDIS_TLS_CA,"
 	      "\nfrom the environment or from .env; API keys are in PostgreSQL "
@@ -249,6 +249,27 @@ run(const struct ctl_command *command, int argc, char **argv)
 	return status;
 }
 
+/* Wherever it stands: who asks for help should not get a key. */
+static bool
+wants_help(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+refuse(int argc, char **argv)
+{
+	if (argc >= 2)
+		fprintf(stderr, "mcpctl: there is no command '%s%s%s'\n\n",
+		    argv[1], argc >= 3 ? " " : "", argc >= 3 ? argv[2] : "");
+	usage(stderr);
+	return CLI_EXIT_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -258,16 +279,14 @@ main(int argc, char **argv)
 	const struct ctl_command *command;
 	struct ctl_options options = { .database_url = NULL };
 
-	if (argc >= 2 && argv[1][0] == '-' && strcmp(argv[1], "--help") != 0 &&
-	    strcmp(argv[1], "-h") != 0)
+	if (wants_help(argc, argv)) {
+		usage(stdout);
+		return EXIT_SUCCESS;
+	}
+	if (argc >= 2 && argv[1][0] == '-')
 		return cli_start(&cli, argc, argv, &options);
 	command = argc >= 3 ? find(argv[1], argv[2]) : NULL;
 	if (command != NULL)
 		return run(command, argc, argv);
-	if (argc >= 2 && argv[1][0] == '-') {
-		usage(stdout);
-		return EXIT_SUCCESS;
-	}
-	usage(stderr);
-	return CLI_EXIT_USAGE;
+	return refuse(argc, argv);
 }

@@ -344,6 +344,17 @@ def test_mcpctl_refuses_what_it_does_not_know(system, arguments):
     assert mcpctl(system.redis, *arguments).returncode == 2
 
 
+@pytest.mark.parametrize("arguments", [("--help",), ("-h",), ("key", "create", "--help"),
+                                       ("session", "-h")])
+def test_mcpctl_helps_wherever_it_is_asked(system, arguments):
+    done = mcpctl(system.redis, *arguments)
+    assert done.returncode == 0 and "key create" in done.stdout, done
+
+
+def test_mcpctl_says_what_it_does_not_know(system):
+    assert "no command 'key frob'" in mcpctl(system.redis, "key", "frob").stderr
+
+
 def test_mcpctl_without_redis():
     done = subprocess.run([BIN / "mcpctl", "key", "list"], capture_output=True, text=True,
                           env=clean_environment(REDIS_URL="redis://127.0.0.1:1"), check=False,
