@@ -531,6 +531,10 @@ def test_secrets_go_upstream_and_nowhere_else(redis, server):
         (path.parent / "key").write_text("other")
         until(lambda: "X-Key: Key other\r\n" in sent(queue, server, "answer", {"kind": "json"}),
               10, "the new secret is sent")
+        # One that cannot be read is not used, and said once.
+        (path.parent / "key").write_text("two\nlines\n")
+        until(lambda: "X-Key: Key other\r\n" in sent(queue, server, "answer", {"kind": "json"})
+              and "secret not read anew" in queue.worker.log_text(), 10, "it is said")
         assert SECRET not in failure(queue, "answer", {"kind": "denied"})
         assert SECRET not in queue.worker.log_text()
         assert "s3cret" not in json.dumps(queue.redis.hash("mcp_api:{openapi}"))

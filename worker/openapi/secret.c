@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/xalloc.h"
 
 #define SECRET_MAX 8192
@@ -20,6 +21,7 @@ struct secret {
 	char *text;
 	struct stat seen;
 	uint64_t looked_ms; /* monotonic */
+	bool told; /* that a new one cannot be read */
 };
 
 static void
@@ -120,6 +122,10 @@ secret_get(struct secret *s)
 	if (stat(s->path, &st) != 0 || is_same(&st, &s->seen))
 		return s->text;
 	text = load(s->path, &error);
+	if (text == NULL && !s->told)
+		log_warn("secret not read anew, the one before is used",
+		    LF("reason", strbuf_str(&error)));
+	s->told = text == NULL;
 	strbuf_release(&error);
 	if (text != NULL) {
 		wipe(s->text);
