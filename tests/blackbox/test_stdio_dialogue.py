@@ -9,12 +9,14 @@ from bridges import children_of, lines, running, settings, text
 
 from harness import Cluster, Redis, until
 
-EVERYTHING = {"sampling": {}, "elicitation": {"form": {}, "url": {}}, "roots": {}}
+EVERYTHING = {"sampling": {"tools": {}}, "elicitation": {"form": {}, "url": {}}, "roots": {}}
 FORM = {"message": "그래서?", "requestedSchema": {"type": "object", "properties": {
     "n": {"type": "integer", "default": 1.0}}}}
 URL = {"mode": "url", "message": "Sign in", "elicitationId": "e-1", "url": "https://example.com/?a"}
 SAMPLE = {"messages": [{"role": "user", "content": {"type": "text", "text": "é"}}], "maxTokens": 7,
           "_meta": {"example/k": 1.5}}
+SAMPLE_WITH_TOOLS = {**SAMPLE, "toolChoice": {"mode": "auto"}, "tools": [
+    {"name": "look", "inputSchema": {"type": "object"}}]}
 QUESTIONS = [
     ("elicitation/create", FORM, {"action": "accept", "content": {"n": 2}}),
     ("elicitation/create", FORM, {"action": "decline"}),
@@ -22,6 +24,9 @@ QUESTIONS = [
     ("elicitation/create", URL, {"action": "cancel"}),
     ("sampling/createMessage", SAMPLE, {"role": "assistant", "model": "m", "content": {
         "type": "text", "text": "hi"}, "stopReason": "endTurn"}),
+    ("sampling/createMessage", SAMPLE_WITH_TOOLS, {"role": "assistant", "model": "m", "content": [
+        {"type": "tool_use", "id": "1", "name": "look", "input": {"n": 1.5}}],
+        "stopReason": "toolUse"}),
     ("roots/list", {}, {"roots": [{"uri": "file:///work", "name": "work"}]})]
 
 
@@ -86,6 +91,8 @@ def test_the_client_s_error_passes_through(system, client):
     ({"elicitation": {}}, "elicitation/create", URL,
      "the client does not support elicitation by URLs"),
     ({"roots": {}}, "sampling/createMessage", SAMPLE, "the client does not support sampling"),
+    ({"sampling": {}}, "sampling/createMessage", SAMPLE_WITH_TOOLS,
+     "the client does not support sampling with tools"),
     ({"sampling": {}}, "roots/list", {}, "the client does not list roots")])
 def test_what_the_client_cannot_is_said_to_the_server(system, capabilities, method, params,
                                                       reason):

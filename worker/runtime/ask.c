@@ -7,6 +7,7 @@
 #include "common/ident.h"
 #include "common/log.h"
 #include "common/xalloc.h"
+#include "worker/runtime/ask_needs.h"
 #include "worker/runtime/content.h"
 #include "worker/runtime/talk.h"
 
@@ -359,48 +360,12 @@ asks_tick(struct asks *a)
 
 /* Asking ------------------------------------------------------------------------------ */
 
-static const struct {
-	const char *method;
-	uint8_t needs;               /* enum client_can */
-	const char *reason;
-} methods[] = {
-	{ "sampling/createMessage", CLIENT_SAMPLING,
-	    "the client does not support sampling" },
-	{ "elicitation/create", CLIENT_ELICITATION,
-	    "the client does not support elicitation by forms" },
-	{ "roots/list", CLIENT_ROOTS, "the client does not list roots" },
-	{ "ping", 0, NULL },
-};
-
-/* Does elicitation/create ask for a visit to a URL? */
-static bool
-is_url_mode(const char *method, struct slice params)
-{
-	cJSON *tree = strcmp(method, "elicitation/create") == 0 ?
-	    cJSON_ParseWithLength(params.p, params.n) : NULL;
-	const char *mode = cJSON_GetStringValue(
-	    cJSON_GetObjectItemCaseSensitive(tree, "mode"));
-	bool is_url = mode != NULL && strcmp(mode, "url") == 0;
-
-	cJSON_Delete(tree);
-	return is_url;
-}
-
 static const char *
 why_not(const struct call *call, const char *method, struct slice params)
 {
 	if (call->talk == NULL || !call_may_talk(call))
 		return "the call has ended";
-	if (is_url_mode(method, params))
-		return (call->client.can & CLIENT_ELICITATION_URL) ? NULL :
-		    "the client does not support elicitation by URLs";
-	for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-		if (strcmp(method, methods[i].method) != 0)
-			continue;
-		return (call->client.can & methods[i].needs) ==
-		    methods[i].needs ? NULL : methods[i].reason;
-	}
-	return "clients answer no such request";
+	return ask_why_not(call->client.can, method, params);
 }
 
 /* NULL: it is on its way. The method first: see proxy/recent.c. */

@@ -409,12 +409,13 @@ typedef void call_answer_fn(struct call *call,
     const struct call_answer *answer, void *arg);
 
 /*
- * Asks the client for something: method is sampling/createMessage,
- * elicitation/create (a form, or a URL if params have "mode":"url"), roots/list
- * or ping; params is one JSON object, empty: none. NULL: fn will be called once,
- * with the answer or with an error after timeout_ms (0: with the call's own
- * deadline), unless the call ends before; the client is then told that nobody
- * waits. Else the reason why the client cannot be asked, to be reported.
+ * Asks the client for something: method is sampling/createMessage (with tools if
+ * params have them), elicitation/create (a form, or a URL if params have
+ * "mode":"url"), roots/list or ping; params is one JSON object, empty: none. NULL:
+ * fn will be called once, with the answer or with an error after timeout_ms (0:
+ * with the call's own deadline), unless the call ends before; the client is then
+ * told that nobody waits. Else the reason why the client cannot be asked, to be
+ * reported.
  * Wherever the client's answer arrives it finds this worker; if this worker is
  * lost meanwhile, a safe tool runs again and asks again.
  */

@@ -270,8 +270,8 @@ initialize(struct server *s)
 	bool sent;
 
 	strbuf_addf(&params, "{\"protocolVersion\":\"%s\",\"capabilities\":{"
-	    "\"sampling\":{},\"elicitation\":{\"form\":{},\"url\":{}},"
-	    "\"roots\":{}},\"clientInfo\":{\"name\":\"mcp-relay/%s\","
+	    "\"sampling\":{\"tools\":{}},"
+	    "\"elicitation\":{\"form\":{},\"url\":{}},\"roots\":{}},\"clientInfo\":{\"name\":\"mcp-relay/%s\","
 	    "\"version\":\"" MCP_VERSION "\"}}", revisions[0],
 	    s->options.name);
 	sent = server_ask(s, "initialize", strbuf_slice(&params),
