@@ -104,3 +104,77 @@ uri_template_match(const char *uri_template, struct slice uri,
 	*count = n;
 	return uri.n == 0;
 }
+
+/* Templates of others ------------------------------------------------------------- */
+
+/* What an expression may stand for. */
+struct extent {
+	const char *stops;     /* characters that are not in it */
+	char first;            /* it may be empty, or begins so; 0: neither */
+};
+
+/* RFC 6570, section 3.2: the operator, and the modifier at the end. */
+static struct extent
+extent_of(struct slice expression)
+{
+	static const char ending[] = "/?#", none[] = "";
+	char operator = expression.p[0];
+
+	if (strchr("#./;?&", operator) != NULL)
+		return (struct extent){ none, operator };
+	if (operator == '+' || expression.p[expression.n - 1] == '*')
+		return (struct extent){ none, 0 };
+	return (struct extent){ ending, 0 };
+}
+
+/* at[i]: the first i characters of the URI are accounted for. */
+static void
+pass_expression(bool *at, struct slice uri, struct extent extent)
+{
+	bool inside = false, before;
+
+	for (size_t i = 0; i <= uri.n; i++) {
+		before = at[i];
+		at[i] = inside || (extent.first != 0 && before);
+		if (i == uri.n)
+			break;
+		inside = (inside || (before && (extent.first == 0 ||
+		    extent.first == uri.p[i]))) &&
+		    strchr(extent.stops, uri.p[i]) == NULL;
+	}
+}
+
+static void
+pass_literal(bool *at, struct slice uri, struct slice literal)
+{
+	for (size_t i = uri.n + 1; i-- > 0;)
+		at[i] = i >= literal.n && at[i - literal.n] &&
+		    memcmp(uri.p + i - literal.n, literal.p, literal.n) == 0;
+}
+
+bool
+uri_template_covers(const char *uri_template, struct slice uri)
+{
+	struct slice literal = read_literal(uri_template);
+	const char *p = literal.p + literal.n;
+	bool at[URI_LENGTH_MAX + 1];
+
+	if (uri.n > URI_LENGTH_MAX || !starts_with(uri, literal))
+		return false;
+	memset(at, 0, uri.n + 1);
+	at[0] = true;
+	pass_literal(at, uri, literal);
+	while (*p != '\0') {
+		const char *end = strchr(p, '}');
+
+		if (end == NULL || end == p + 1)
+			return false;
+		pass_expression(at, uri, extent_of(slice_of(p + 1,
+		    (size_t)(end - p) - 1)));
+		literal = read_literal(end + 1);
+		if (literal.n > 0)
+			pass_literal(at, uri, literal);
+		p = literal.p + literal.n;
+	}
+	return at[uri.n];
+}

@@ -10,6 +10,8 @@
 #include "common/compiler.h"
 
 #define URI_VARIABLES_MAX 16
+/* Longer ones come from no template. */
+#define URI_LENGTH_MAX 2048
 
 struct uri_variable {
 	struct slice name;    /* in the template */
@@ -25,5 +27,14 @@ bool uri_template_ok(const char *uri_template) MUST_CHECK;
 bool uri_template_match(const char *uri_template, struct slice uri,
     struct uri_variable out[static URI_VARIABLES_MAX],
     size_t *count) MUST_CHECK;
+
+/*
+ * May uri come from a template that somebody else takes apart? All of RFC 6570 is
+ * known here, and read as servers' frameworks do ("{x*}" is one or more characters
+ * of any, not a list); in doubt it may. Whatever matches is covered, too. Takes
+ * time in proportion to both lengths.
+ */
+bool uri_template_covers(const char *uri_template,
+    struct slice uri) MUST_CHECK;
 
 #endif

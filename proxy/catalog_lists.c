@@ -377,13 +377,11 @@ static struct listed *
 match_in(const struct api *api, const struct scopes *granted, struct slice uri)
 {
 	const struct list *list = &api->lists[CATALOG_TEMPLATES];
-	struct uri_variable variables[URI_VARIABLES_MAX];
-	size_t count;
 
 	for (size_t i = 0; i < list->count; i++) {
 		struct listed *t = &list->items[i];
 
-		if (uri_template_match(t->name, uri, variables, &count) &&
+		if (uri_template_covers(t->name, uri) &&
 		    is_allowed(granted, t))
 			return t;
 	}

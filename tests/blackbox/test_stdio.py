@@ -137,11 +137,12 @@ def test_resources_and_prompts_from_a_client_on():
             {"uri": "note://one", "name": "one", "mimeType": "text/plain", "size": 3,
              "_meta": {"k": 1}}, {"uri": "note://two", "name": "two"}]
         assert ask("resources/templates/list")["resourceTemplates"] == [
-            {"uriTemplate": "note://by/{id}", "name": "by", "title": "By id"}]
+            {"uriTemplate": "note://by/{id}", "name": "by", "title": "By id"},
+            {"uriTemplate": "note://in/{folder*}{?after,first}", "name": "in"}]
         (prompt,) = ask("prompts/list")["prompts"]
         assert prompt == {"name": "stdio_greet", "description": "Greets.",
                           "arguments": [{"name": "who", "required": True}]}
-        for uri in ("note://one", "note://by/7"):
+        for uri in ("note://one", "note://by/7", "note://in/a/b", "note://in/a?first=1&after=2"):
             assert ask("resources/read", uri=uri)["contents"] == [
                 {"uri": uri, "text": f"note of {uri}", "x": 1.0}]
         (message,) = ask("prompts/get", name="stdio_greet", arguments={"who": "you"})["messages"]

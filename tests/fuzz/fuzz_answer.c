@@ -42,8 +42,11 @@ check_uri(struct slice uri)
 	struct uri_variable v[URI_VARIABLES_MAX];
 	size_t count = 0, n = around[0].n;
 
+	(void)!uri_template_covers("{a}{?b}/{c*}-{d}", uri);
 	if (!uri_template_match("t://{a}/{+b}-{c}", uri, v, &count))
 		return;
+	MUST(uri.n > URI_LENGTH_MAX ||
+	    uri_template_covers("t://{a}/{+b}-{c}", uri));
 	MUST(count == 3);
 	for (size_t i = 0; i < count; i++) {
 		MUST(v[i].value.n > 0 && v[i].value.p == uri.p + n);

@@ -103,7 +103,8 @@ TOOLS = [
 
 RESOURCES = [{"uri": "note://one", "name": "one", "mimeType": "text/plain", "size": 3,
               "_meta": {"k": 1}}, {"uri": "note://two", "name": "two"}]
-TEMPLATES = [{"uriTemplate": "note://by/{id}", "name": "by", "title": "By id"}]
+TEMPLATES = [{"uriTemplate": "note://by/{id}", "name": "by", "title": "By id"},
+             {"uriTemplate": "note://in/{folder*}{?after,first}", "name": "in"}]
 if "SERVER_FILE" in os.environ:
     TEMPLATES.append({"uriTemplate": "file://{+path}", "name": "file"})
 PROMPTS = [{"name": "greet", "description": "Greets.", "arguments": [

@@ -57,6 +57,72 @@ START_TEST(a_uri_is_taken_apart)
 }
 END_TEST
 
+static const struct {
+	const char *uri_template, *uri;
+	bool covered;
+} covers[] = {
+	{ "a://b", "a://b", true },
+	{ "a://b", "a://bc", false },
+	{ "a://{x}", "a://1", true },
+	{ "a://{x}", "a://", false },
+	{ "a://{x}", "a://1/2", false },
+	{ "a://{x}/y/{z}", "a://1/y/2", true },
+	{ "a://{x}/y/{z}", "a://1/x/2", false },
+	{ "a://{x}{y}", "a://12", true },
+	{ "a://{x}{y}", "a://1", false },
+	{ "a://{x,y}", "a://1,2", true },
+	{ "a://{x:3}", "a://1", true },
+	{ "a://{x}-{x}", "a://1--", true },
+	/* Where a literal occurs twice, too. */
+	{ "a://{+x}/raw", "a://1/raw/2/raw", true },
+	{ "a://{x*}/raw", "a://1/raw/2/raw", true },
+	{ "a://{x*}", "a://1/2/3", true },
+	{ "a://{x*}", "a://", false },
+	{ "a://{x*}/end", "a://1/2/ends", false },
+	{ "a://{x}{?y,z}", "a://1", true },
+	{ "a://{x}{?y,z}", "a://1?z=2", true },
+	{ "a://{x}{?y,z}", "a://1/2?z=2", false },
+	{ "a://{x}{?y}", "a://?y=1", false },
+	{ "a://x?y=1{&z}", "a://x?y=1&z=2", true },
+	{ "a://x?y=1{&z}", "a://x?y=12", false },
+	{ "a:/{/x*}", "a://1/2", true },
+	{ "a:/{/x*}{#y}", "a://1/2#3", true },
+	{ "a://x{.y}{;z}", "a://x.1;z=2", true },
+	{ "{+all}", "what:ever", true },
+	{ "a://{x}", "", false },
+	{ "a://{", "a://{", false },
+	{ "a://{}", "a://{}", false },
+};
+
+START_TEST(a_uri_is_covered)
+{
+	ck_assert_int_eq(uri_template_covers(covers[_i].uri_template,
+	    slice_str(covers[_i].uri)), covers[_i].covered);
+}
+END_TEST
+
+START_TEST(what_matches_is_covered)
+{
+	if (matches[_i].found != NULL)
+		ck_assert(uri_template_covers(matches[_i].uri_template,
+		    slice_str(matches[_i].uri)));
+}
+END_TEST
+
+START_TEST(covering_has_its_bound)
+{
+	char long_uri[URI_LENGTH_MAX + 1];
+
+	memset(long_uri, 'x', sizeof(long_uri));
+	ck_assert(uri_template_covers("{a}{b}{c}x{d*}{?e}{f}",
+	    slice_of(long_uri, URI_LENGTH_MAX)));
+	ck_assert(!uri_template_covers("{a}{b}{c}x{d*}{?e}{f}y",
+	    slice_of(long_uri, URI_LENGTH_MAX)));
+	ck_assert(!uri_template_covers("{+a}",
+	    slice_of(long_uri, sizeof(long_uri))));
+}
+END_TEST
+
 START_TEST(there_are_not_too_many_variables)
 {
 	static const char one[] = "/{x}";
@@ -77,6 +143,10 @@ main(void)
 	TCase *tc = new_case("uri_template", NULL, NULL);
 
 	tcase_add_loop_test(tc, a_uri_is_taken_apart, 0, ARRAY_LEN(matches));
+	tcase_add_loop_test(tc, a_uri_is_covered, 0, ARRAY_LEN(covers));
+	tcase_add_loop_test(tc, what_matches_is_covered, 0,
+	    ARRAY_LEN(matches));
+	tcase_add_test(tc, covering_has_its_bound);
 	tcase_add_test(tc, there_are_not_too_many_variables);
 	return run_cases(tc);
 }

@@ -464,6 +464,16 @@ catalogue_find(const struct catalogue *c, enum offer_kind kind,
 	return e ? &e->offer : NULL;
 }
 
+/* A raw one is its owner's to take apart. */
+static bool
+matches(const struct catalogue_offer *offer, struct slice uri,
+    struct uri_variable variables[static URI_VARIABLES_MAX], size_t *count)
+{
+	return offer->tool.raw ?
+	    uri_template_covers(offer->tool.name, uri) :
+	    uri_template_match(offer->tool.name, uri, variables, count);
+}
+
 const struct catalogue_offer *
 catalogue_match(const struct catalogue *c, struct slice uri,
     struct uri_variable variables[static URI_VARIABLES_MAX], size_t *count)
@@ -471,9 +481,9 @@ catalogue_match(const struct catalogue *c, struct slice uri,
 	const struct entry *e = c->now != NULL ?
 	    c->now->by_key[OFFER_TEMPLATE] : NULL;
 
+	*count = 0;
 	for (; e != NULL; e = e->hh.next) {
-		if (uri_template_match(e->offer.tool.name, uri, variables,
-		    count))
+		if (matches(&e->offer, uri, variables, count))
 			return &e->offer;
 	}
 	return NULL;
