@@ -128,7 +128,10 @@ void session_deliver(struct session *s, const struct env_message *message,
  */
 void sessions_list_changed(struct sessions *all, struct slice api,
     unsigned changes);
-/* What a resource holds has changed: tells the sessions that subscribed to it. */
+/*
+ * What a resource holds has changed: tells the sessions that subscribed to it, or
+ * to one that it is a part of (common/uri.h).
+ */
 void sessions_resource_changed(struct sessions *all, struct slice api,
     struct slice uri);
 

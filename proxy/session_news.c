@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/uri.h"
 #include "proxy/catalog.h"
 #include "proxy/declaration.h"
 #include "proxy/sse.h"
@@ -76,11 +77,11 @@ void
 session_watch(struct session *s)
 {
 	struct slice uris[WATCHED_MAX];
+	const char *at = s->subscribed;
 	size_t n = 0;
 
-	for (const char *at = s->subscribed, *end; at != NULL &&
-	    n < WATCHED_MAX && (end = strchr(at + 1, '\n')) != NULL; at = end)
-		uris[n++] = slice_of(at + 1, (size_t)(end - at - 1));
+	while (n < WATCHED_MAX && subscriptions_next(&at, &uris[n]))
+		n++;
 	watch(s, uris, n);
 }
 
@@ -164,6 +165,43 @@ on_told(void *arg)
 	(void)arg;
 }
 
+/*
+ * As what the session is told of a change: as that URI, if it has subscribed to it
+ * or to one that it is a part of; empty: it is not told. A part that is offered by
+ * itself may be more than the client may read: it hears of the whole instead. A
+ * whole that the API does not offer, nobody has looked at whether he may.
+ */
+static struct slice
+told_as(const struct session *s, struct slice api, struct slice uri)
+{
+	const struct catalog *c = s->all->catalog;
+	const struct catalog_item *item, *its;
+	const char *at = s->subscribed;
+	struct slice whole;
+
+	if (subscriptions_have(s->subscribed, uri))
+		return uri;
+	while (c != NULL && subscriptions_next(&at, &whole)) {
+		item = uri_is_part(uri, whole) ?
+		    catalog_find_uri(c, api, NULL, whole) : NULL;
+		if (item == NULL)
+			continue;
+		its = catalog_find_uri(c, api, NULL, uri);
+		return its == NULL || its == item ? uri : whole;
+	}
+	return SLICE_NONE;
+}
+
+static void
+add_update(struct strbuf *out, struct slice uri)
+{
+	strbuf_reset(out);
+	strbuf_add_str(out, "{\"jsonrpc\":\"2.0\",\"method\":"
+	    "\"notifications/resources/updated\",\"params\":{\"uri\":");
+	strbuf_add_json(out, uri);
+	strbuf_add_str(out, "}}");
+}
+
 /* A delivery ends no session but its own, if any. */
 void
 sessions_resource_changed(struct sessions *all, struct slice api,
@@ -172,19 +210,19 @@ sessions_resource_changed(struct sessions *all, struct slice api,
 	struct strbuf payload = STRBUF_INIT(4 * SUBSCRIPTION_URI_MAX);
 	struct env_message message = { .attempt = SLICE("1") };
 	struct session *s, *next;
+	struct slice as;
 
-	strbuf_add_str(&payload, "{\"jsonrpc\":\"2.0\",\"method\":"
-	    "\"notifications/resources/updated\",\"params\":{\"uri\":");
-	strbuf_add_json(&payload, uri);
-	strbuf_add_str(&payload, "}}");
-	message.payload = strbuf_slice(&payload);
-	for (s = TAILQ_FIRST(&all->lists[SESSION_LIVE]);
-	    s != NULL && strbuf_ok(&payload); s = next) {
+	for (s = TAILQ_FIRST(&all->lists[SESSION_LIVE]); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
-		if (s->subscribed == NULL || !serves(s, api) ||
-		    !subscriptions_have(s->subscribed, uri))
+		as = s->subscribed != NULL && serves(s, api) ?
+		    told_as(s, api, uri) : SLICE_NONE;
+		if (as.n == 0)
+			continue;
+		add_update(&payload, as);
+		if (!strbuf_ok(&payload))
 			continue;
 		message.session = session_sid(s);
+		message.payload = strbuf_slice(&payload);
 		session_deliver(s, &message, on_told, NULL);
 	}
 	strbuf_release(&payload);

@@ -32,6 +32,18 @@ subscriptions_have(const char *text, struct slice uri)
 }
 
 bool
+subscriptions_next(const char **at, struct slice *uri)
+{
+	const char *end = *at != NULL ? strchr(*at + 1, '\n') : NULL;
+
+	if (end == NULL)
+		return false;
+	*uri = slice_of(*at + 1, (size_t)(end - *at - 1));
+	*at = end;
+	return true;
+}
+
+bool
 subscriptions_add(char **text, struct slice uri)
 {
 	size_t n = *text != NULL ? strlen(*text) : 1;

@@ -17,6 +17,8 @@
 bool subscriptions_uri_ok(struct slice uri);
 /* *text is owned by the caller, NULL when there are none. */
 bool subscriptions_have(const char *text, struct slice uri);
+/* The first, and then the one behind it: *at begins as text; false: no more. */
+bool subscriptions_next(const char **at, struct slice *uri) MUST_CHECK;
 /* False: there are too many. */
 bool subscriptions_add(char **text, struct slice uri);
 void subscriptions_remove(char **text, struct slice uri);

@@ -85,6 +85,17 @@ def test_changes_are_told_of_what_somebody_wants(redis):
         assert set(changes(redis)) == {"note://one"}
 
 
+def test_parts_of_what_somebody_wants_are_told(redis):
+    with running(redis) as queue:
+        watch(redis, "note://by/7")
+        until(lambda: looks(queue)["watched"] == ["note://by/7"], SOON, "it is watched")
+        for uri in ("note://by/70", "note://by", "note://by/7/" + "x" * 3000, "note://by/7?line=1",
+                    "note://by/7/lines", "note://by/7"):
+            assert text(queue, "touch", uri=uri) == "touched"
+        until(lambda: "note://by/7" in changes(redis), 5, "it is told")
+        assert set(changes(redis)) == {"note://by/7?line=1", "note://by/7/lines", "note://by/7"}
+
+
 def test_floods_of_changes_are_told_now_and_then(redis):
     with running(redis) as queue:
         watch(redis, "note://one")
@@ -186,6 +197,36 @@ def test_clients_hear_of_changes_in_any_process(tmp_path):
         assert heard(third, uri) == 0
         # Four processes have told of each, and once more at the beginning.
         assert heard(first, uri) < 4 * (told + 1)
+
+
+def test_clients_hear_of_parts():
+    with Cluster(workers={"stdio": 1}, worker_env=settings()) as system, \
+            opened(system) as client, opened(system, 1, path="/stdio/sse") as other:
+        for uri in ("note://one", "note://in/a", "note://"):
+            subscribe(client, system.proxies[1], uri)
+        until(lambda: sorted(json.loads(other.text("watched", {}))["watched"]) ==
+              ["note://in/a", "note://one"], SOON, "what is offered is watched")
+        # Nothing is offered of that; of a resource's own parts all are told.
+        for uri in ("note://two", "note://one#1", "note://one/by/7"):
+            assert text_of(other, "touch", uri=uri) == "touched"
+        for uri in ("note://one#1", "note://one/by/7"):
+            client.wait(lambda u=uri: heard(client, u), SOON, "word of the change")
+        # From the same template, so whoever may read the one may read the other.
+        assert text_of(other, "touch", uri="note://in/a/b") == "touched"
+        client.wait(lambda: heard(client, "note://in/a/b"), SOON, "word of the change")
+        assert heard(client, "note://two") == 0 and not heard(other, "note://one#1")
+
+
+def test_parts_that_are_offered_by_themselves_are_not_named():
+    more = settings(STDIO_ENV="SERVER_MOOD", SERVER_MOOD="nested")
+    with Cluster(workers={"stdio": 1}, worker_env=more) as system, opened(system) as client:
+        subscribe(client, system.proxies[1], "note://one")
+        until(lambda: json.loads(client.text("stdio_watched", {}))["watched"], SOON,
+              "it is watched")
+        client.notifications.clear()
+        assert client.text("stdio_touch", {"uri": "note://one/secret"}) == "touched"
+        client.wait(lambda: heard(client, "note://one"), SOON, "word of the change")
+        assert not heard(client, "note://one/secret")
 
 
 def test_subscriptions_stand_in_redis_while_somebody_listens():

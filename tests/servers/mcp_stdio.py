@@ -9,7 +9,7 @@ What it does beside what a server should, its environment says:
                    twice: says everything twice; strings: gives ids back as strings;
                    batches: writes lists of messages; endless: its list of tools has no end;
                    restless: says with each list that it has changed; slow: takes two seconds
-                   to start
+                   to start; nested: a resource has a part that is one, too
     SERVER_PROTOCOL its revision of MCP; without it, that of the client
     SERVER_FILE    a file that it watches for those who have subscribed
     SERVER_NOTE    what its tool `environment` should find
@@ -105,6 +105,8 @@ RESOURCES = [{"uri": "note://one", "name": "one", "mimeType": "text/plain", "siz
               "_meta": {"k": 1}}, {"uri": "note://two", "name": "two"}]
 TEMPLATES = [{"uriTemplate": "note://by/{id}", "name": "by", "title": "By id"},
              {"uriTemplate": "note://in/{folder*}{?after,first}", "name": "in"}]
+if MOOD == "nested":
+    RESOURCES.append({"uri": "note://one/secret", "name": "secret"})
 if "SERVER_FILE" in os.environ:
     TEMPLATES.append({"uriTemplate": "file://{+path}", "name": "file"})
 PROMPTS = [{"name": "greet", "description": "Greets.", "arguments": [

@@ -35,6 +35,23 @@ START_TEST(what_is_added_is_there_until_it_is_removed)
 }
 END_TEST
 
+START_TEST(one_comes_after_the_other)
+{
+	const char *at = text;
+	struct slice uri;
+
+	ck_assert(!subscriptions_next(&at, &uri));
+	ck_assert(subscriptions_add(&text, SLICE("a")));
+	ck_assert(subscriptions_add(&text, SLICE("bcd")));
+	at = text;
+	ck_assert(subscriptions_next(&at, &uri));
+	ck_assert(slice_eq_str(uri, "a"));
+	ck_assert(subscriptions_next(&at, &uri));
+	ck_assert(slice_eq_str(uri, "bcd"));
+	ck_assert(!subscriptions_next(&at, &uri));
+}
+END_TEST
+
 START_TEST(they_are_bounded)
 {
 	char uri[SUBSCRIPTION_URI_MAX + 1];
@@ -63,6 +80,7 @@ main(void)
 	TCase *tc = new_case("subscriptions", NULL, teardown);
 
 	tcase_add_test(tc, what_is_added_is_there_until_it_is_removed);
+	tcase_add_test(tc, one_comes_after_the_other);
 	tcase_add_test(tc, they_are_bounded);
 	return run_cases(tc);
 }

@@ -164,8 +164,9 @@ note_update(struct slot *slot, struct slice params)
 	struct bridge *b = slot->bridge;
 	char *uri = text_copy(raw_find(params, "uri"));
 
-	if (uri != NULL && ((server_can(slot->server) & SERVER_SUBSCRIBE) == 0 ||
-	    watches_has(b->watches, uri)))
+	if (uri != NULL && strlen(uri) <= WATCHES_URI_MAX &&
+	    ((server_can(slot->server) & SERVER_SUBSCRIBE) == 0 ||
+	    watches_concern(b->watches, uri)))
 		b->options.on_update(uri, b->options.arg);
 	free(uri);
 }

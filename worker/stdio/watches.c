@@ -5,11 +5,11 @@
 #include <uthash.h>
 
 #include "common/log.h"
+#include "common/uri.h"
 #include "common/xalloc.h"
 
-/* What proxies let clients subscribe to; then {"uri":…}, all of it escaped. */
-#define URI_MAX 2048
-#define PARAMS_MAX (6 * URI_MAX + 16)
+/* {"uri":…}, all of it escaped. */
+#define PARAMS_MAX (6 * WATCHES_URI_MAX + 16)
 
 /* So many servers may be lost that were being asked for it. */
 #define LOSSES_MAX 3
@@ -161,7 +161,7 @@ watches_want(struct watches *w, const char *const *uris, size_t n)
 		watch = find(w, uris[i]);
 		if (watch != NULL)
 			watch->wanted = true;
-		else if (strlen(uris[i]) <= URI_MAX)
+		else if (strlen(uris[i]) <= WATCHES_URI_MAX)
 			watch_add(w, uris[i]);
 	}
 	w->begun = true;
@@ -205,11 +205,18 @@ watches_server(struct watches *w, unsigned number, struct server *s)
 }
 
 bool
-watches_has(const struct watches *w, const char *uri)
+watches_concern(const struct watches *w, const char *uri)
 {
 	const struct watch *watch = find(w, uri);
 
-	return watch != NULL && watch->wanted;
+	if (watch != NULL && watch->wanted)
+		return true;
+	for (watch = w->all; watch != NULL; watch = watch->hh.next) {
+		if (watch->wanted &&
+		    uri_is_part(slice_str(uri), slice_str(watch->uri)))
+			return true;
+	}
+	return false;
 }
 
 struct watches *

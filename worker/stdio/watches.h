@@ -13,6 +13,9 @@
 
 #include "worker/stdio/server.h"
 
+/* What proxies let clients subscribe to; of longer ones nobody is told. */
+#define WATCHES_URI_MAX 2048
+
 struct watches;
 
 /* Of that many servers; on_change hears of what counts as changed. */
@@ -25,7 +28,7 @@ void watches_free(struct watches *w);
 void watches_want(struct watches *w, const char *const *uris, size_t n);
 /* The server of that number, from 0 on, is open; NULL: it is lost. */
 void watches_server(struct watches *w, unsigned number, struct server *s);
-/* Has somebody subscribed to it? */
-bool watches_has(const struct watches *w, const char *uri);
+/* Has somebody subscribed to it, or to what it is a part of (common/uri.h)? */
+bool watches_concern(const struct watches *w, const char *uri);
 
 #endif
