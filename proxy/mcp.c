@@ -242,7 +242,10 @@ resources_read(const struct mcp_scope *scope,
 	return true;
 }
 
-/* As with set_level(). */
+/*
+ * As with set_level(). Unlike a read, of whatever URI: its API may come later, or
+ * only its parts may be offered (common/uri.h).
+ */
 static bool
 resources_subscribe(const struct mcp_scope *scope,
     const struct jsonrpc_msg *request, struct strbuf *answer,

@@ -141,6 +141,8 @@ def test_a_refusal_ends_nothing(redis):
     with running(redis) as queue:
         watch(redis, "note://missing", "note://two")
         until(lambda: looks(queue)["watched"] == ["note://two"], SOON, "the other is watched")
+        (line,) = [line for line in queue.worker.log_text().splitlines() if "refused" in line]
+        assert "uri=note://missing" in line and 'reason="no such note"' in line
 
 
 def test_a_resource_that_ends_servers_is_left_alone(redis):

@@ -4,15 +4,23 @@
 
 #include <uthash.h>
 
+#include "common/clock.h"
 #include "common/log.h"
+#include "common/raw.h"
 #include "common/uri.h"
+#include "common/utf8.h"
 #include "common/xalloc.h"
+#include "worker/stdio/text.h"
 
 /* {"uri":…}, all of it escaped. */
 #define PARAMS_MAX (6 * WATCHES_URI_MAX + 16)
 
 /* So many servers may be lost that were being asked for it. */
 #define LOSSES_MAX 3
+
+/* Refusals of one server that are logged, and of their reason. */
+#define REFUSALS_PER_S 20
+#define REASON_MAX 256
 
 /* A resource. */
 struct watch {
@@ -33,6 +41,8 @@ struct watcher {
 	bool asking;
 	struct watch *asked;     /* to begin; NULL: to end it */
 	bool again;              /* it is not the first of that number */
+	uint64_t refused_second; /* monotonic: of what it refused last, */
+	unsigned refused;        /* and how much in that */
 };
 
 struct watches {
@@ -92,6 +102,28 @@ set_held(struct watcher *of, struct watch *watch, bool held)
 		watch->holders--;
 }
 
+/*
+ * Once for each resource and server, unless the server starts again. The clients'
+ * subscriptions have been answered long since; and other servers may watch it.
+ */
+static void
+note_refusal(struct watcher *of, struct slice error)
+{
+	uint64_t second = clock_mono_ms() / 1000;
+	char *why;
+
+	if (second != of->refused_second)
+		of->refused = 0;
+	of->refused_second = second;
+	if (++of->refused > REFUSALS_PER_S)
+		return;
+	why = text_copy(raw_find(error, "message"));
+	log_info("subscription refused by a server",
+	    LF_N("child", of->number + 1), LF("uri", of->asked->uri),
+	    LF_S("reason", utf8_cut(slice_str(why), REASON_MAX)));
+	free(why);
+}
+
 static void go_on(struct watcher *of);
 
 static void
@@ -103,9 +135,8 @@ on_answer(const struct server_answer *answer, void *arg)
 	if (answer->dropped)
 		return;
 	of->asking = false;
-	if (answer->error.n > 0)
-		log_debug("subscription refused by a server",
-		    LF_N("child", of->number + 1));
+	if (of->asked != NULL && answer->error.n > 0)
+		note_refusal(of, answer->error);
 	if (of->asked != NULL && answer->result.n > 0 &&
 	    (of->asked->late || of->again))
 		w->on_change(of->asked->uri, w->arg);
