@@ -407,6 +407,15 @@ def test_nothing_is_left_behind(redis, tmp_path):
         until(lambda: not any(exists(pid) for pid in pids), 5, "all have gone")
 
 
+def test_servers_have_time_to_end(redis, tmp_path):
+    with running(redis, STDIO_ENV="SERVER_MOOD", SERVER_MOOD="tidy", STDIO_CHILDREN=2,
+                 STDIO_DIRECTORY=tmp_path) as queue:
+        until(lambda: queue.worker.log_text().count("server ready") == 2, 20, "both are ready")
+        assert queue.worker.stop() == 0
+        assert lines(tmp_path / "TIDY") == ["ended"] * 2
+        assert queue.worker.log_text().count('how="exit status 0"') == 2
+
+
 def test_servers_that_do_not_end_are_killed(redis):
     command = "sh -c " + shlex.quote(f"trap '' TERM; {COMMAND}; sleep 600")
     with running(redis, STDIO_COMMAND=command) as queue:

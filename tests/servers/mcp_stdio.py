@@ -9,7 +9,9 @@ What it does beside what a server should, its environment says:
                    twice: says everything twice; strings: gives ids back as strings;
                    batches: writes lists of messages; endless: its list of tools has no end;
                    restless: says with each list that it has changed; slow: takes two seconds
-                   to start; nested: a resource has a part that is one, too
+                   to start;
+                   nested: a resource has a part that is one, too; tidy: takes half a second
+                   to end, and writes that it has into a file TIDY
     SERVER_PROTOCOL its revision of MCP; without it, that of the client
     SERVER_FILE    a file that it watches for those who have subscribed
     SERVER_NOTE    what its tool `environment` should find
@@ -406,6 +408,9 @@ def main():
         if MOOD != "silent":
             take(json.loads(line))
     # The end of the input is the end of the server.
+    if MOOD == "tidy":
+        time.sleep(0.5)
+        append("TIDY", "ended")
 
 
 main()

@@ -436,8 +436,9 @@ wait_for_all(struct family *f, unsigned ms)
 	}
 }
 
+/* Takes each a step towards that state, unless it is there or beyond. */
 static void
-end_all(struct family *f, bool at_once)
+end_all(struct family *f, enum child_state state)
 {
 	struct child *c, *next;
 
@@ -446,9 +447,7 @@ end_all(struct family *f, bool at_once)
 		c->left = true;
 		if (c->state == CHILD_GONE)
 			child_free(c);
-		else if (at_once)
-			child_kill(c, "the worker does without it");
-		else
+		else if (c->state < state)
 			end_further(c);
 	}
 }
@@ -456,14 +455,19 @@ end_all(struct family *f, bool at_once)
 void
 family_free(struct family *f, bool at_once)
 {
+	static const enum child_state steps[] = { CHILD_CLOSED,
+		CHILD_TERMINATED, CHILD_KILLED };
+
 	if (f == NULL)
 		return;
-	/* Close, terminate, kill; the kernel needs no patience for the last. */
-	for (unsigned i = 0; i < 4 && !LIST_EMPTY(&f->children); i++) {
-		end_all(f, at_once);
-		wait_for_all(f, PATIENCE_MS);
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		end_all(f, steps[i]);
+		/* The kernel needs no patience for the last. */
+		if (!at_once || steps[i] == CHILD_KILLED)
+			wait_for_all(f, PATIENCE_MS);
 	}
 	while (!LIST_EMPTY(&f->children))
+		/* It leaves the list: NOLINTNEXTLINE(clang-analyzer-unix.Malloc) */
 		child_free(LIST_FIRST(&f->children));
 	event_free(f->sigchld);
 	free(f);
