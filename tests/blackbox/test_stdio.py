@@ -103,6 +103,18 @@ def test_server_sees_none_of_our_secrets(redis, tmp_path):
         assert len(os.listdir(f"/proc/{pid}/fd")) == 3
 
 
+@pytest.mark.parametrize("words, told", [
+    (None, {"sampling": {"tools": {}}, "elicitation": {"form": {}, "url": {}}, "roots": {}}),
+    ("elicitation.url, roots", {"elicitation": {"url": {}}, "roots": {}}),
+    ("none", {})])
+def test_server_is_told_what_clients_can(redis, words, told):
+    with running(redis, STDIO_CLIENT_CAPABILITIES=words) as queue:
+        client = json.loads(text(queue, "environment"))["client"]
+        assert client["capabilities"] == told
+        assert client["protocolVersion"] == "2025-11-25"
+        assert client["clientInfo"]["name"] == "mcp-relay/stdio"
+
+
 # While calls run -----------------------------------------------------------------
 
 def test_progress_log_and_names_from_a_client_on():
@@ -283,6 +295,13 @@ def test_commands_without_sense_are_refused(redis, command):
     worker = Worker("stdio", redis, settings={"STDIO_COMMAND": command or " '' \\"})
     worker.start(ready=False)
     assert worker.wait() == 2 and "STDIO_COMMAND" in worker.log_text()
+
+
+def test_capabilities_that_are_none_are_refused(redis):
+    worker = Worker("stdio", redis, settings=settings(STDIO_CLIENT_CAPABILITIES="roots,dance"))
+    worker.start(ready=False)
+    assert worker.wait() == 2
+    assert "STDIO_CLIENT_CAPABILITIES: dance is no capability" in worker.log_text()
 
 
 def test_noise_does_no_harm(redis):

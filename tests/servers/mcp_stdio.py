@@ -32,6 +32,7 @@ write_lock = threading.Lock()
 asked = {}          # id of a request to the client: event and answer
 cancelled = {}      # id of a running call: event
 level = "none"
+client = None       # what it says of itself
 extra_tools = []
 watched = []        # URIs, as they are subscribed to
 unwatched = []      # those no longer
@@ -256,7 +257,7 @@ RUN = {
     "echo": lambda id, args, meta: text(args["text"], structuredContent={"text": args["text"]}),
     "whoami": lambda id, args, meta: text(str(os.getpid())),
     "environment": lambda id, args, meta: text(json.dumps(
-        {"environment": dict(os.environ), "directory": os.getcwd()})),
+        {"environment": dict(os.environ), "directory": os.getcwd(), "client": client})),
     "sleep": run_sleep, "append": run_append, "refuse": run_refuse,
     "fail": lambda id, args, meta: text("it failed", isError=True),
     "large": lambda id, args, meta: text("x" * args["bytes"]),
@@ -279,6 +280,8 @@ def call(id, params):
 
 
 def initialize(params):
+    global client  # pylint: disable=global-statement
+    client = params
     if MOOD == "refuses":
         raise Refusal({"code": -32603, "message": "not today"})
     revision = os.environ.get("SERVER_PROTOCOL", params["protocolVersion"])

@@ -1,9 +1,10 @@
-/* What the stdio API reads: commands, lines, texts. */
+/* What the stdio API reads: commands, lines, texts, words of its settings. */
 #include <check.h>
 #include <stdlib.h>
 
 #include "common/strbuf.h"
 #include "tests/unit/support/suite.h"
+#include "worker/stdio/capabilities.h"
 #include "worker/stdio/command.h"
 #include "worker/stdio/lines.h"
 #include "worker/stdio/text.h"
@@ -190,6 +191,40 @@ END_TEST
 
 /* Text ---------------------------------------------------------------------------- */
 
+static const struct {
+	const char *words;       /* to be read, and what is said then */
+	const char *json;        /* NULL: they are refused */
+} capabilities[] = {
+	{ "", "{}" },
+	{ "none", "{}" },
+	{ "sampling", "{\"sampling\":{}}" },
+	{ "sampling.tools", "{\"sampling\":{\"tools\":{}}}" },
+	{ " roots ,sampling,", "{\"sampling\":{},\"roots\":{}}" },
+	{ "elicitation", "{\"elicitation\":{\"form\":{}}}" },
+	{ "elicitation.url", "{\"elicitation\":{\"url\":{}}}" },
+	{ "elicitation.url elicitation roots",
+	    "{\"elicitation\":{\"form\":{},\"url\":{}},\"roots\":{}}" },
+	{ "Sampling", NULL },
+	{ "roots,dance", NULL },
+	{ "initialized", NULL },
+};
+
+START_TEST(capabilities_are_told)
+{
+	struct strbuf out = STRBUF_INIT(1024), error = STRBUF_INIT(256);
+	unsigned can = 0;
+	bool ok = capabilities_read(capabilities[_i].words, &can, &error);
+
+	ck_assert_int_eq(ok, capabilities[_i].json != NULL);
+	ck_assert_int_eq(error.n > 0, !ok);
+	capabilities_add(&out, can);
+	if (ok)
+		ck_assert_str_eq(strbuf_str(&out), capabilities[_i].json);
+	strbuf_release(&out);
+	strbuf_release(&error);
+}
+END_TEST
+
 START_TEST(text_is_what_a_string_says)
 {
 	char *text = text_copy(SLICE("\"\\\"q\\u00e9\""));
@@ -212,6 +247,8 @@ main(void)
 	tcase_add_test(tc, long_lines_are_cut);
 	tcase_add_test(tc, longest_line_is_whole);
 	tcase_add_test(tc, lines_can_be_stopped);
+	tcase_add_loop_test(tc, capabilities_are_told, 0,
+	    ARRAY_LEN(capabilities));
 	tcase_add_test(tc, text_is_what_a_string_says);
 	return run_cases(tc);
 }

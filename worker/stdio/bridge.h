@@ -24,6 +24,7 @@ struct bridge_options {
 	const char *name;                /* of the API */
 	unsigned servers;
 	unsigned calls;                  /* at once in one server; 0: any number */
+	unsigned client_can;             /* servers are told so */
 	unsigned start_timeout_s;        /* until its lists have been read */
 	size_t max_line;
 	int stderr_level;

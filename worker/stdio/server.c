@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/raw.h"
 #include "common/xalloc.h"
+#include "worker/stdio/capabilities.h"
 #include "worker/stdio/lines.h"
 #include "worker/stdio/server_private.h"
 
@@ -269,11 +270,11 @@ initialize(struct server *s)
 	struct strbuf params = STRBUF_INIT(4096);
 	bool sent;
 
-	strbuf_addf(&params, "{\"protocolVersion\":\"%s\",\"capabilities\":{"
-	    "\"sampling\":{\"tools\":{}},"
-	    "\"elicitation\":{\"form\":{},\"url\":{}},\"roots\":{}},\"clientInfo\":{\"name\":\"mcp-relay/%s\","
-	    "\"version\":\"" MCP_VERSION "\"}}", revisions[0],
-	    s->options.name);
+	strbuf_addf(&params, "{\"protocolVersion\":\"%s\",\"capabilities\":",
+	    revisions[0]);
+	capabilities_add(&params, s->options.client_can);
+	strbuf_addf(&params, ",\"clientInfo\":{\"name\":\"mcp-relay/%s\","
+	    "\"version\":\"" MCP_VERSION "\"}}", s->options.name);
 	sent = server_ask(s, "initialize", strbuf_slice(&params),
 	    on_initialized, s) != 0;
 	strbuf_release(&params);

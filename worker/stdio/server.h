@@ -40,6 +40,7 @@ struct server_options {
 	const struct command *command;
 	const char *name;        /* of the API: what we call ourselves to it */
 	unsigned number;
+	unsigned client_can;     /* it is told so: enum client_can, or-ed */
 	size_t max_line;
 	int stderr_level;
 	/* It has answered initialize. */

@@ -288,6 +288,7 @@ slot_start(struct slot *slot, struct strbuf *error)
 		.command = o->command,
 		.name = o->name,
 		.number = slot->number,
+		.client_can = o->client_can,
 		.max_line = o->max_line,
 		.stderr_level = o->stderr_level,
 		.on_open = on_open,

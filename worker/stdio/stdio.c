@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "worker/stdio/bridge.h"
+#include "worker/stdio/capabilities.h"
 #include "worker/stdio/inventory.h"
 #include "worker/stdio/text.h"
 
@@ -16,6 +17,7 @@ struct settings {
 	char *directory;
 	unsigned children;
 	unsigned child_calls;
+	char *client_capabilities;
 	unsigned start_timeout_s;
 	size_t max_line;
 	int stderr_level;
@@ -35,6 +37,11 @@ static const struct config_option options[] = {
 	{ "STDIO_CHILD_CALLS", CONFIG_UINT, FIELD(child_calls), "0", 0, 65536,
 	    NULL, "calls at once in one process, 0 for no limit; with 1 its "
 	    "requests and log messages reach the client whose call it is" },
+	{ "STDIO_CLIENT_CAPABILITIES", CONFIG_STRING,
+	    FIELD(client_capabilities),
+	    "sampling,sampling.tools,elicitation,elicitation.url,roots", 0, 0,
+	    NULL, "what it is told that clients can do, with commas between, or "
+	    "none; it hears from each that cannot when it asks" },
 	{ "STDIO_ENV", CONFIG_STRING, FIELD(env), NULL, 0, 0, NULL,
 	    "variables of the worker's environment that the server gets, with "
 	    "commas between, beside PATH, HOME, LANG and the like" },
@@ -211,8 +218,10 @@ static bool
 make_bridge(struct stdio *io, struct strbuf *error)
 {
 	const struct settings *s = worker_env_settings(io->env);
+	unsigned client_can;
 
-	if (!command_init(&io->command, s->command, s->env, s->directory,
+	if (!capabilities_read(s->client_capabilities, &client_can, error) ||
+	    !command_init(&io->command, s->command, s->env, s->directory,
 	    error))
 		return false;
 	io->bridge = bridge_new(&(struct bridge_options){
@@ -221,6 +230,7 @@ make_bridge(struct stdio *io, struct strbuf *error)
 		.name = worker_env_name(io->env),
 		.servers = s->children,
 		.calls = s->child_calls,
+		.client_can = client_can,
 		.start_timeout_s = s->start_timeout_s,
 		.max_line = s->max_line,
 		.stderr_level = s->stderr_level,
@@ -259,19 +269,31 @@ start(struct worker_env *env, struct strbuf *error)
 
 /* A command that has no words never will have. */
 static bool
+is_command(const char *text, struct strbuf *why)
+{
+	char **words = text != NULL ? command_words(text, why) : NULL;
+	bool ok = words != NULL || text == NULL;
+
+	command_free_words(words);
+	return ok;
+}
+
+static bool
 check(void *settings, struct strbuf *errors)
 {
 	const struct settings *s = settings;
 	struct strbuf why = STRBUF_INIT(256);
-	char **words = s->command != NULL ? command_words(s->command, &why) :
-	    NULL;
-	bool ok = words != NULL || s->command == NULL;
+	const char *wrong = NULL;
+	unsigned can;
 
-	if (!ok)
-		strbuf_addf(errors, "STDIO_COMMAND: %s\n", strbuf_str(&why));
-	command_free_words(words);
+	if (!is_command(s->command, &why))
+		wrong = "STDIO_COMMAND";
+	else if (!capabilities_read(s->client_capabilities, &can, &why))
+		wrong = "STDIO_CLIENT_CAPABILITIES";
+	if (wrong != NULL)
+		strbuf_addf(errors, "%s: %s\n", wrong, strbuf_str(&why));
 	strbuf_release(&why);
-	return ok;
+	return wrong == NULL;
 }
 
 const struct api api = {
