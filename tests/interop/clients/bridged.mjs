@@ -22,7 +22,7 @@ const script = JSON.parse(await readFile(scriptPath, 'utf8'));
 // A client that notes what it is asked and told.
 function listener(heard) {
 	const client = new Client({ name: 'interop-bridged', version: '1.0.0' }, {
-		capabilities: { sampling: {}, elicitation: { form: {}, url: {} }, roots: {} } });
+		capabilities: { sampling: { tools: {} }, elicitation: { form: {}, url: {} }, roots: {} } });
 	const note = (kind, { _meta, ...params } = {}) => heard.push([kind, params]);
 	client.setRequestHandler(CreateMessageRequestSchema, ({ params }) => {
 		note('sampling', params);

@@ -17,6 +17,7 @@ from pydantic import AnyUrl
 
 AT_ONCE, SECONDS, PROCESSES = 8, 1.0, 4
 DEADLINE_S = 60
+WITH_TOOLS = types.SamplingCapability(tools=types.SamplingToolsCapability())
 
 
 def plain(model):
@@ -59,7 +60,7 @@ class Client:
 
     async def run(self, streams, use):
         async with streams as (read, write), ClientSession(
-                read, write, sampling_callback=self.on_sampling,
+                read, write, sampling_callback=self.on_sampling, sampling_capabilities=WITH_TOOLS,
                 elicitation_callback=self.on_elicitation, list_roots_callback=self.on_roots,
                 message_handler=self.on_message) as self.session:
             return await use(self, await self.session.initialize())

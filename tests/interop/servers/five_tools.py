@@ -87,6 +87,11 @@ def note(number: int) -> dict:
     return {"number": number, "half": number / 2}
 
 
+@mcp.resource("team://docs/{path*}{?lang}")
+def page(path: str, lang: str = "en") -> str:
+    return f"{path} in {lang}"
+
+
 @mcp.prompt(title="Review")
 def review(code: str, language: str = "C") -> list[Message]:
     """Has code reviewed."""

@@ -38,6 +38,16 @@ async def sample(prompt: str, ctx: Context) -> str:
 
 
 @mcp.tool()
+async def sample_with_tools(ctx: Context) -> str:
+    """Asks the client's model, which may use a tool."""
+    text = types.TextContent(type="text", text="look")
+    return plain(await ctx.session.create_message(
+        [types.SamplingMessage(role="user", content=text)], max_tokens=7,
+        tools=[types.Tool(name="look", inputSchema={"type": "object"})],
+        tool_choice=types.ToolChoice(mode="auto")))
+
+
+@mcp.tool()
 async def invite(ctx: Context) -> str:
     """Asks the user by a form."""
     answer = await ctx.elicit("Who comes?", Guest)
