@@ -99,6 +99,8 @@ def test_server_sees_none_of_our_secrets(redis, tmp_path):
         assert found["environment"]["SERVER_NOTE"] == "a,b=c" and "PATH" in found["environment"]
         assert not {"REDIS_URL", "OTHER", "STDIO_COMMAND"} & set(found["environment"])
         assert pathlib.Path(found["directory"]) == tmp_path
+        (line,) = [line for line in queue.worker.log_text().splitlines() if "STDIO_ENV" in line]
+        assert "level=warn" in line and "name=MISSING" in line
         (pid,) = children_of(queue.worker.pid)
         assert len(os.listdir(f"/proc/{pid}/fd")) == 3
 

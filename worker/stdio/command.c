@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/log.h"
 #include "common/xalloc.h"
 
 /* What a program may need of its surroundings, and what tells nothing. */
@@ -91,13 +92,15 @@ command_free_words(char **words)
 
 /* The environment ------------------------------------------------------------ */
 
-static void
+/* False: there is none of that name. */
+static bool
 pass_on(struct command *c, size_t *n, const char *name)
 {
 	const char *value = getenv(name);
 
 	if (value != NULL && *n < ALLOWED_MAX)
 		c->env[(*n)++] = xasprintf("%s=%s", name, value);
+	return value != NULL;
 }
 
 static void
@@ -107,8 +110,10 @@ pass_allowed(struct command *c, size_t *n, const char *allowed)
 		size_t length = strcspn(allowed, ", ");
 		char *name = xstrdup_slice(slice_of(allowed, length));
 
-		if (length > 0)
-			pass_on(c, n, name);
+		/* It may stand in .env, which is the worker's alone. */
+		if (length > 0 && !pass_on(c, n, name))
+			log_warn("variable that STDIO_ENV names is not set",
+			    LF("name", name));
 		free(name);
 		allowed += length;
 		allowed += *allowed != '\0';
@@ -127,7 +132,7 @@ command_init(struct command *c, const char *text, const char *allowed,
 		return false;
 	c->env = xcalloc(ALLOWED_MAX + 1, sizeof(*c->env));
 	for (size_t i = 0; i < ARRAY_LEN(always); i++)
-		pass_on(c, &n, always[i]);
+		(void)pass_on(c, &n, always[i]);
 	pass_allowed(c, &n, allowed != NULL ? allowed : "");
 	return true;
 }

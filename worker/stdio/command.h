@@ -24,7 +24,8 @@ void command_free_words(char **words);
 /*
  * text in words; of the environment what every program needs (PATH, HOME, LANG
  * and the like) and the variables named in allowed ("A,B"; may be NULL): so
- * settings and secrets of the worker stay its own. False: why, in error.
+ * settings and secrets of the worker stay its own. One that is not set is logged.
+ * False: why, in error.
  */
 bool command_init(struct command *c, const char *text, const char *allowed,
     const char *directory, struct strbuf *error) MUST_CHECK;
