@@ -39,7 +39,7 @@ bool budget_take(struct budget *b, struct call *call, size_t bytes) MUST_CHECK;
 void budget_wait(struct budget *b, struct call *call);
 /* It is about to end otherwise. */
 void budget_remove(struct budget *b, struct call *call);
-/* The arguments of a call that was charged are freed. */
+/* The arguments of a call that was charged are about to be freed. */
 void budget_release(struct budget *b, struct call *call);
 
 #endif

@@ -166,13 +166,13 @@ empty(struct strbuf *sb)
 static void
 recycle(struct inflight *f, struct call *call)
 {
+	if (call->charged)
+		f->options.on_freed(call, f->options.arg);
 #ifdef __SANITIZE_ADDRESS__
 	call_free(call);
 	return;
 #endif
 	cJSON_Delete(call->params);
-	if (call->charged)
-		f->options.on_freed(call, f->options.arg);
 	empty(&call->copies);
 	empty(&call->answer);
 	catalogue_let_go(call->listing);

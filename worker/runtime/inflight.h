@@ -31,7 +31,7 @@ struct inflight_options {
 	void (*on_ending)(struct call *call, void *arg);
 	/* A call's tool has let go of it: others may run in its place. */
 	void (*on_released)(struct call *call, void *arg);
-	/* The arguments of a call that budget has charged are freed. */
+	/* The arguments of a call that budget has charged are about to be freed. */
 	void (*on_freed)(struct call *call, void *arg);
 	/* A call is done: there is room for another. */
 	void (*on_done)(void *arg);

@@ -24,6 +24,8 @@
 /* Lines that wait to be read by it. */
 #define UNREAD_MAX ((size_t)16 << 20)
 #define READ_MAX 65536
+/* What a pipe can hold: /proc/sys/fs/pipe-max-size, unless root has raised it. */
+#define PIPE_MAX (1u << 20)
 /* Standard error: a line, and lines a second of one child. */
 #define STDERR_LINE_MAX 1024
 #define STDERR_LINES_PER_S 20
@@ -295,18 +297,19 @@ child_leave(struct child *take_child)
 		child_end(c, "it is not needed any more");
 }
 
-/* What it wrote before its end is still in the pipes. */
+/*
+ * What is in a pipe, and no more: somebody in a session of his own may have it, too,
+ * and write for ever.
+ */
 static void
-read_the_rest(struct child *c)
+read_the_rest(int fd, struct lines *lines, lines_fn *fn, struct child *c)
 {
+	unsigned left = PIPE_MAX / READ_MAX;
 	bool ended;
 
-	while (read_some(c->out, &c->out_lines, on_out_line, c, &ended))
+	while (left-- > 0 && read_some(fd, lines, fn, c, &ended))
 		;
-	lines_finish(&c->out_lines, on_out_line, c);
-	while (read_some(c->err, &c->err_lines, on_err_line, c, &ended))
-		;
-	lines_finish(&c->err_lines, on_err_line, c);
+	lines_finish(lines, fn, c);
 }
 
 static void
@@ -322,7 +325,8 @@ gone(struct child *c, int status)
 		    WEXITSTATUS(status));
 	/* Whom it started in its group may hold the pipes open. */
 	signal_group(c, SIGKILL);
-	read_the_rest(c);
+	read_the_rest(c->out, &c->out_lines, on_out_line, c);
+	read_the_rest(c->err, &c->err_lines, on_err_line, c);
 	child_set_state(c, CHILD_GONE);
 	event_del(c->on_out);
 	event_del(c->on_err);
