@@ -11,8 +11,8 @@ import time
 import pytest
 from queues import Queue, run_at_once
 
-from harness import (PATIENCE, ROOT, Cluster, Process, Redis, Worker, free_port, until,
-                     work_directory)
+from harness import (BIN, PATIENCE, ROOT, Cluster, Process, Redis, Worker, clean_environment,
+                     free_port, until, work_directory)
 
 KEY = "k" * 60 + "SECRET"
 
@@ -413,3 +413,11 @@ def test_a_thousand_at_once(redis):
 
 
 CONCURRENCY = {"WORKER_BATCH": 1024, "WORKER_CONCURRENCY": 1024}
+
+
+def test_wrong_address_is_told_without_its_password():
+    values = {"VIRUSTOTAL_API_KEY": KEY, "VIRUSTOTAL_URL": "https://user:hidden@vt.example"}
+    done = subprocess.run([BIN / "mcp-worker-virustotal", "--check"], text=True, timeout=60,
+                          env=clean_environment(**values), capture_output=True, check=False)
+    assert done.returncode != 0 and "VIRUSTOTAL_URL" in done.stderr
+    assert "hidden" not in done.stdout + done.stderr

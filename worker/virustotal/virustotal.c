@@ -88,7 +88,8 @@ check(void *settings, struct strbuf *errors)
 		strbuf_addf(errors,
 		    "VIRUSTOTAL_URL: \"%s\" is not an http:// "
 		    "or https:// URL without query, user and fragment\n",
-		    s->url);
+		    /* Before an "@" there may be a password. */
+		    strchr(s->url, '@') != NULL ? "***" : s->url);
 		ok = false;
 	}
 	return ok;
