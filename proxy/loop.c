@@ -22,7 +22,7 @@
 
 #define TICK_MS 250
 /*
- * A pod without a confirmed heartbeat for so long may be taken for dead soon
+ * A pod that has heard nothing for so long may be taken for dead soon
  * (ENV_HEARTBEAT_TTL_MS): it lets its clients go.
  */
 #define ISOLATED_MS 10000
@@ -38,23 +38,24 @@ loop_stats(struct loop *loop)
 /*
  * Without Redis nothing can be delivered: after a while clients look elsewhere.
  * A Redis that refuses connections, or loads its data, is down for everybody, and
- * worth the wait. When there is no answer at all, or this process stood still,
- * others may work on: they hold this pod for dead.
+ * worth the wait; once it is back, so is the time that a heartbeat takes. When
+ * there is no answer at all, or this process stood still, others may work on: they
+ * hold this pod for dead, and what Redis says later does not change that.
  */
 static void
 give_up_without_redis(struct loop *loop)
 {
 	uint64_t patience = loop->process->options->redis_lost_s * 1000ull;
-	bool refused = !redis_is_ready(loop->redis) &&
-	    !redis_is_silent(loop->redis);
+	bool isolated = pod_unheard_ms(loop->pod) >= ISOLATED_MS;
 
-	if (!refused && patience > ISOLATED_MS)
-		patience = ISOLATED_MS;
-	if (pod_unconfirmed_ms(loop->pod) < patience)
+	if (!isolated && !redis_is_ready(loop->redis) &&
+	    !redis_is_silent(loop->redis))
+		pod_hear(loop->pod);
+	if (!isolated && pod_unconfirmed_ms(loop->pod) < patience)
 		return;
 	if (sessions_count(loop->sessions) > 0)
 		sessions_end_all(loop->sessions,
-		    refused ? "redis_lost" : "isolated");
+		    isolated ? "isolated" : "redis_lost");
 }
 
 static void

@@ -23,6 +23,7 @@ struct pod {
 	uint64_t begun_ms;       /* the same moment, monotonic */
 	uint64_t beat_ms;        /* when the last heartbeat was sent; 0: hurry */
 	uint64_t confirmed_ms;   /* when Redis last confirmed one; 0: never */
+	uint64_t heard_ms;       /* see pod_unheard_ms() */
 	uint64_t lost_ms;        /* when data was last found lost; 0: never */
 	bool waiting;            /* for the reply to a heartbeat */
 };
@@ -42,7 +43,7 @@ on_beat(struct redis *r, const redisReply *reply, void *arg)
 		log_warn("heartbeat refused", LF("error", reply->str));
 		return;
 	}
-	p->confirmed_ms = now;
+	p->confirmed_ms = p->heard_ms = now;
 	if (reply->integer == 0 || before == 0)
 		return;
 	/* After a long silence the key may have expired by itself. */
@@ -155,6 +156,18 @@ pod_unconfirmed_ms(const struct pod *p)
 }
 
 void
+pod_hear(struct pod *p)
+{
+	p->heard_ms = clock_mono_ms();
+}
+
+uint64_t
+pod_unheard_ms(const struct pod *p)
+{
+	return clock_mono_ms() - p->heard_ms;
+}
+
+void
 pod_leave(struct pod *p)
 {
 	struct slice del[] = { SLICE("DEL"), p->key };
@@ -178,7 +191,7 @@ pod_new(struct redis *commands, struct slice name, void (*on_lost)(void *arg),
 	p->on_lost = on_lost;
 	p->arg = arg;
 	p->started_ms = clock_wall_ms();
-	p->begun_ms = clock_mono_ms();
+	p->begun_ms = p->heard_ms = clock_mono_ms();
 	return p;
 }
 

@@ -45,11 +45,15 @@ bool pod_has_beaten(const struct pod *p);
  * redis_send().
  */
 bool pod_probe(struct pod *p, redis_cb *cb, void *arg) MUST_CHECK;
-/*
- * Since when Redis has not confirmed a heartbeat: another pod may hold this one
- * for dead then, and take its sessions.
- */
+/* How long Redis has not confirmed a heartbeat. */
 uint64_t pod_unconfirmed_ms(const struct pod *p);
+/*
+ * How long it has neither done so nor been down for everybody: another pod may
+ * hold this one for dead then, and take its sessions.
+ */
+uint64_t pod_unheard_ms(const struct pod *p);
+/* It is down for everybody at this moment: nobody can take anything. */
+void pod_hear(struct pod *p);
 /*
  * Removes the heartbeat, and says in the index that this pod has left: what still
  * comes to its inbox is somebody else's from here on.

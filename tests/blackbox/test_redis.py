@@ -88,6 +88,20 @@ def test_ping_needs_no_redis_on_the_pod_that_holds_the_stream(hasty):
         hasty.redis.restart()
 
 
+def test_away_for_longer_than_a_pod_may_be_silent():
+    """When it is back, streams have the time that a heartbeat takes."""
+    with Cluster(workers={"conformance": 1}, appendonly="always") as system, \
+            system.client(0) as session, system.client(1) as idle:
+        system.redis.kill()
+        gone = time.monotonic()
+        until(lambda: [each.pump(0.1) for each in (session, idle)]
+              and time.monotonic() - gone > 12, 15, "it stays away")
+        system.redis.restart()
+        for each in session, idle:
+            assert each.text("conformance_echo", {"text": "on"}, seconds=10) == "on"
+            assert each.state == "open" and each.surprises == []
+
+
 def test_full_for_longer_than_a_pod_may_be_silent():
     """Pods and workers stay alive to each other, streams open; answers come when they can."""
     with Cluster() as system, system.client(0) as session, system.client(1) as idle:
