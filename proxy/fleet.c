@@ -7,6 +7,12 @@
 #include "common/xalloc.h"
 
 #define READ_EVERY_MS 1000
+/*
+ * What passed since the reading before counts up to here. When more did, pods may
+ * have beaten unseen, or had no Redis either and come back to it one by one: who
+ * counted it all would sweep the inboxes of those that are a moment later.
+ */
+#define READ_GAP_MS (3 * READ_EVERY_MS)
 
 struct known {
 	UT_hash_handle hh;
@@ -19,6 +25,7 @@ struct fleet {
 	struct redis *commands;
 	struct known *table;
 	uint64_t read_ms;       /* when the last reading was asked for */
+	uint64_t heard_ms;      /* when the last one came */
 	unsigned reading;
 	bool waiting;
 };
@@ -42,8 +49,10 @@ add(struct fleet *f, struct slice name)
 	return k;
 }
 
+/* passed_ms: since the reading before. */
 static void
-take_pod(struct fleet *f, struct slice name, struct slice score)
+take_pod(struct fleet *f, struct slice name, struct slice score,
+    uint64_t passed_ms)
 {
 	struct known *k;
 
@@ -54,11 +63,14 @@ take_pod(struct fleet *f, struct slice name, struct slice score)
 	if (k == NULL)
 		k = add(f, name);
 	k->reading = f->reading;
-	if (slice_eq_str(score, k->score))
+	if (slice_eq_str(score, k->score)) {
+		k->pod.silent_ms += passed_ms;
 		return;
+	}
 	k->pod.moves += k->score[0] != '\0';
 	k->pod.left = slice_eq_str(score, "0");
-	k->pod.moved_ms = clock_mono_ms();
+	k->pod.moved_ms = f->heard_ms;
+	k->pod.silent_ms = 0;
 	memcpy(k->score, score.p, score.n);
 	k->score[score.n] = '\0';
 }
@@ -71,20 +83,32 @@ forget(struct fleet *f, struct known *k)
 	free(k);
 }
 
+/* Since the reading before, as far as it counts: the one at hand is the next. */
+static uint64_t
+passed_ms(struct fleet *f)
+{
+	uint64_t now = clock_mono_ms(), passed = now - f->heard_ms;
+
+	f->heard_ms = now;
+	return passed < READ_GAP_MS ? passed : READ_GAP_MS;
+}
+
 static void
 on_read(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct fleet *f = arg;
 	struct known *k, *next;
+	uint64_t passed;
 
 	(void)r;
 	f->waiting = false;
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY)
 		return;
 	f->reading++;
+	passed = passed_ms(f);
 	for (size_t i = 0; i + 1 < reply->elements; i += 2)
 		take_pod(f, redis_slice(reply->element[i]),
-		    redis_slice(reply->element[i + 1]));
+		    redis_slice(reply->element[i + 1]), passed);
 	for (k = f->table; k != NULL; k = next) {
 		next = k->hh.next;
 		if (k->reading != f->reading)
@@ -118,7 +142,7 @@ fleet_find(struct fleet *f, struct slice name)
 uint64_t
 fleet_silent_ms(const struct fleet_pod *pod)
 {
-	return clock_mono_ms() - pod->moved_ms;
+	return pod->silent_ms;
 }
 
 /*

@@ -4,6 +4,9 @@
  * The index mcp_pods is read once a second. A pod's beat moves its score, and
  * only that it moved counts here, by this loop's own clock: pods' wall clocks
  * may differ. A pod that stops in order sets its score to 0.
+ *
+ * Silence is what was heard of it: while Redis was away, took no beats from
+ * anybody, or this loop stood still, nobody's counts.
  */
 #ifndef MCP_FLEET_H
 #define MCP_FLEET_H
@@ -20,6 +23,7 @@ struct fleet;
 struct fleet_pod {
 	char name[POD_NAME_MAX + 1];
 	uint64_t moved_ms;    /* monotonic: when its score was last seen to move */
+	uint64_t silent_ms;   /* how long it has been seen not to, since then */
 	unsigned moves;       /* how often, since this loop knows the pod */
 	bool left;            /* it stopped in order */
 };
