@@ -28,6 +28,9 @@
 #define KEEPALIVE_INTERVAL_S 5
 #define KEEPALIVE_COUNT 3
 
+/* Longer than between two heartbeats of a pod, which are refused as well. */
+#define REFUSING_MS 2000
+
 /* Room for the handshake above the cap that users' commands have. */
 #define HANDSHAKE_BYTES ((size_t)16 << 10)
 
@@ -381,6 +384,13 @@ bool
 redis_is_silent(const struct redis *r)
 {
 	return r->silent;
+}
+
+bool
+redis_is_refusing(const struct redis *r)
+{
+	return r->refused_ms != 0 &&
+	    clock_mono_ms() - r->refused_ms < REFUSING_MS;
 }
 
 bool

@@ -23,6 +23,7 @@
 #include <hiredis/hiredis.h>
 
 #include "common/compiler.h"
+#include "common/redis_refusal.h"
 #include "common/strbuf.h"
 
 struct redis;
@@ -97,6 +98,11 @@ enum redis_state redis_get_state(const struct redis *r);
  * somebody said no: refused it, closed it, answered that it cannot work now.
  */
 bool redis_is_silent(const struct redis *r);
+/*
+ * Has it refused something within the last seconds that it refuses to everybody?
+ * While it does, heartbeats keep this up to date.
+ */
+bool redis_is_refusing(const struct redis *r);
 
 /*
  * Queues one command of argc arguments (copied). Returns false when the
@@ -125,11 +131,6 @@ size_t redis_pending_count(const struct redis *r);
 uint64_t redis_commands_sent(const struct redis *r);
 /* True for a reply that is an error whose text starts with prefix. */
 bool redis_is_error(const redisReply *reply, const char *prefix);
-/*
- * Does a server answer like that which cannot be worked with now (loading, or a
- * replica since a failover)? The command was not run, and the connection ends.
- */
-bool redis_is_unfit(const redisReply *reply);
 /* A string reply as a slice; SLICE_NONE for NULL, nil and other types. */
 struct slice redis_slice(const redisReply *reply);
 

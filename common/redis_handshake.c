@@ -73,7 +73,8 @@ struct redis_handshake_step {
 /*
  * An optional step may be forbidden by the server's ACL, or unknown to a server
  * that is not quite Redis. ROLE tells a replica, which could not take writes;
- * PING is the one that a server which is still loading its data refuses.
+ * PING is the one that a server which is still loading its data refuses. One that
+ * cannot save its data refuses it as well, but can be read.
  */
 static const struct redis_handshake_step steps[] = {
 	{ "AUTH", auth_words, false },
@@ -142,6 +143,8 @@ redis_handshake_accept(const struct redis_handshake_step *step,
 		    LF("error", reply->str));
 		return true;
 	}
+	if (redis_refusal(reply) == REDIS_REFUSES_ALL)
+		return true;
 	if (redis_is_error(reply, "")) {
 		snprintf(why, why_size, "%s refused: %s", step->name, reply->str);
 		return false;

@@ -127,17 +127,33 @@ redis_fail_pending(struct redis *r)
 	redis_pending_release(&lost);
 }
 
-/* A failing command of which nobody wants to hear; at most a line a second. */
+/*
+ * A failing command of which nobody wants to hear; at most a line a second. What
+ * is refused to all commands alike, the heartbeat says.
+ */
 static void
 log_error_reply(struct redis *r, const redisReply *reply)
 {
 	uint64_t now = clock_mono_ms();
 
-	if (!redis_is_error(reply, "") || now - r->error_logged_ms < 1000)
+	if (!redis_is_error(reply, "") || redis_is_put_off(reply) ||
+	    now - r->error_logged_ms < 1000)
 		return;
 	r->error_logged_ms = now;
 	log_warn("redis command failed", LF("name", r->opt.client_name),
 	    LF_S("error", slice_of(reply->str, reply->len)));
+}
+
+/* Before the answer is dealt with: who is refused looks at this. */
+static void
+note_refusal(struct redis *r, const redisReply *reply)
+{
+	enum redis_refusal kind = redis_refusal(reply);
+
+	if (kind == REDIS_REFUSES_ALL || kind == REDIS_REFUSES_HERE)
+		r->refused_ms = clock_mono_ms();
+	else if (kind == REDIS_UNFIT)
+		redis_doom(r, "server unfit: %s", reply->str);
 }
 
 static void
@@ -149,12 +165,12 @@ dispatch(struct redis *r, const redisReply *reply)
 		redis_doom(r, "not understood: an answer to nothing");
 		return;
 	}
+	if (reply->type == REDIS_REPLY_ERROR)
+		note_refusal(r, reply);
 	if (call.cb != NULL)
 		answer(r, &call, reply);
 	else
 		log_error_reply(r, reply);
-	if (redis_is_unfit(reply))
-		redis_doom(r, "server unfit: %s", reply->str);
 }
 
 /* False when the connection came to its end. */
@@ -229,21 +245,6 @@ redis_is_error(const redisReply *reply, const char *prefix)
 {
 	return reply != NULL && reply->type == REDIS_REPLY_ERROR &&
 	    strncmp(reply->str, prefix, strlen(prefix)) == 0;
-}
-
-/* After a failover the name leads to another one; after loading this one will do. */
-bool
-redis_is_unfit(const redisReply *reply)
-{
-	static const char *const prefixes[] = {
-		"LOADING", "MASTERDOWN", "READONLY"
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
-		if (redis_is_error(reply, prefixes[i]))
-			return true;
-	}
-	return false;
 }
 
 struct slice

@@ -39,6 +39,7 @@ struct redis {
 	char reason[REASON_BYTES];
 	char logged[REASON_BYTES];   /* reason in the last warning */
 	uint64_t error_logged_ms;
+	uint64_t refused_ms;         /* see redis_is_refusing(); 0: never */
 	uint64_t commands;
 };
 

@@ -126,7 +126,7 @@ on_eval(struct redis *r, const redisReply *reply, void *arg)
 	}
 	if (e->cb != NULL)
 		e->cb(r, reply, e->arg);
-	else if (redis_is_error(reply, ""))
+	else if (redis_is_error(reply, "") && !redis_is_put_off(reply))
 		log_warn("redis script failed", LF("script", e->script->name),
 		    LF_S("error", slice_of(reply->str, reply->len)));
 	free(e);

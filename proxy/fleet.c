@@ -28,6 +28,7 @@ struct fleet {
 	uint64_t heard_ms;      /* when the last one came */
 	unsigned reading;
 	bool waiting;
+	bool excused;           /* what passes until the next reading */
 };
 
 static struct known *
@@ -90,6 +91,9 @@ passed_ms(struct fleet *f)
 	uint64_t now = clock_mono_ms(), passed = now - f->heard_ms;
 
 	f->heard_ms = now;
+	if (f->excused)
+		passed = 0;
+	f->excused = false;
 	return passed < READ_GAP_MS ? passed : READ_GAP_MS;
 }
 
@@ -129,6 +133,12 @@ fleet_tick(struct fleet *f)
 		return;
 	f->waiting = true;
 	f->read_ms = now;
+}
+
+void
+fleet_excuse(struct fleet *f)
+{
+	f->excused = true;
 }
 
 const struct fleet_pod *

@@ -33,6 +33,9 @@ void fleet_free(struct fleet *f);
 /* Reads the index when it is time; a few times a second. */
 void fleet_tick(struct fleet *f);
 
+/* Redis takes no beats at this moment: that none is seen says nothing. */
+void fleet_excuse(struct fleet *f);
+
 /* NULL: not in the index (or it has not been read yet). */
 const struct fleet_pod *fleet_find(struct fleet *f, struct slice name);
 /* How long a pod has not beaten; for one that has left, since then. */

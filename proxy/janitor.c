@@ -258,7 +258,9 @@ on_looked(struct redis *redis, const redisReply *reply, void *arg)
 	if (reply->type == REDIS_REPLY_ARRAY)
 		answer_all(r, reply);
 	else if (reply->type == REDIS_REPLY_ERROR)
-		log_warn("janitor refused", LF("error", reply->str));
+		log_at(redis_is_put_off(reply) ? LOG_LEVEL_DEBUG :
+			LOG_LEVEL_WARN, "janitor refused",
+		    LF("error", reply->str));
 	else if (reply->type == REDIS_REPLY_INTEGER &&
 	    reply->integer == LOOK_ANOTHERS)
 		r->at_ms = now + jittered(ASK_MS);

@@ -92,6 +92,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	gate_tick(loop->gate);
 	posts_tick(loop->posts);
 	strays_tick(loop->strays);
+	if (pod_is_refused(loop->pod))
+		fleet_excuse(loop->fleet);
 	fleet_tick(loop->fleet);
 	if (loop->state != LOOP_LEAVING)
 		sweeps_tick(loop->sweeps);

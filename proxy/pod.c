@@ -23,10 +23,30 @@ struct pod {
 	uint64_t begun_ms;       /* the same moment, monotonic */
 	uint64_t beat_ms;        /* when the last heartbeat was sent; 0: hurry */
 	uint64_t confirmed_ms;   /* when Redis last confirmed one; 0: never */
+	uint64_t full_ms;        /* when Redis last had no room for it; 0: never */
 	uint64_t heard_ms;       /* see pod_unheard_ms() */
+	bool refused;            /* the last one was */
 	uint64_t lost_ms;        /* when data was last found lost; 0: never */
 	bool waiting;            /* for the reply to a heartbeat */
 };
+
+/*
+ * Whom Redis lets write nothing is not alone: no other pod can take its sessions
+ * either. But a master that its replicas have left may have been replaced.
+ */
+static void
+on_refused(struct pod *p, const redisReply *reply)
+{
+	enum redis_refusal kind = redis_refusal(reply);
+
+	if (kind == REDIS_REFUSES_ALL)
+		p->full_ms = clock_mono_ms();
+	if (kind == REDIS_REFUSES_ALL || kind == REDIS_REFUSES_HERE)
+		pod_hear(p);
+	log_at(p->refused ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "heartbeat refused",
+	    LF("error", reply->str), LF("remedy", redis_refusal_remedy(reply)));
+	p->refused = true;
+}
 
 /* HSET says how many fields are new: all of them, when the key was gone. */
 static void
@@ -40,9 +60,12 @@ on_beat(struct redis *r, const redisReply *reply, void *arg)
 	if (reply == NULL)
 		return;
 	if (reply->type != REDIS_REPLY_INTEGER) {
-		log_warn("heartbeat refused", LF("error", reply->str));
+		on_refused(p, reply);
 		return;
 	}
+	if (p->refused)
+		log_info("heartbeat taken again");
+	p->refused = false;
 	p->confirmed_ms = p->heard_ms = now;
 	if (reply->integer == 0 || before == 0)
 		return;
@@ -151,14 +174,22 @@ pod_probe(struct pod *p, redis_cb *cb, void *arg)
 uint64_t
 pod_unconfirmed_ms(const struct pod *p)
 {
-	return clock_mono_ms() -
-	    (p->confirmed_ms != 0 ? p->confirmed_ms : p->begun_ms);
+	uint64_t since = p->confirmed_ms > p->full_ms ? p->confirmed_ms :
+	    p->full_ms;
+
+	return clock_mono_ms() - (since != 0 ? since : p->begun_ms);
 }
 
 void
 pod_hear(struct pod *p)
 {
 	p->heard_ms = clock_mono_ms();
+}
+
+bool
+pod_is_refused(const struct pod *p)
+{
+	return p->refused;
 }
 
 uint64_t

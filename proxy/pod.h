@@ -45,13 +45,18 @@ bool pod_has_beaten(const struct pod *p);
  * redis_send().
  */
 bool pod_probe(struct pod *p, redis_cb *cb, void *arg) MUST_CHECK;
-/* How long Redis has not confirmed a heartbeat. */
+/*
+ * How long Redis has neither confirmed a heartbeat nor refused it because it takes
+ * no writes at all (REDIS_REFUSES_ALL), which is worth any wait.
+ */
 uint64_t pod_unconfirmed_ms(const struct pod *p);
 /*
  * How long it has neither done so nor been down for everybody: another pod may
  * hold this one for dead then, and take its sessions.
  */
 uint64_t pod_unheard_ms(const struct pod *p);
+/* Was the last heartbeat refused, for whatever reason? */
+bool pod_is_refused(const struct pod *p);
 /* It is down for everybody at this moment: nobody can take anything. */
 void pod_hear(struct pod *p);
 /*

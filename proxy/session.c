@@ -320,7 +320,7 @@ rebuild_some(struct sessions *all)
 	unsigned left = REBUILD_PER_TICK;
 	struct session *s;
 
-	if (!all->rebuilding)
+	if (!all->rebuilding || redis_is_refusing(all->options.commands))
 		return;
 	all->rebuilding = false;
 	TAILQ_FOREACH(s, &all->lists[SESSION_LIVE], link) {

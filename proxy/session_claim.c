@@ -92,8 +92,8 @@ on_claimed(struct redis *r, const redisReply *reply, void *arg)
 
 	(void)r;
 	s->claim_sent = false;
-	if (reply == NULL || redis_is_unfit(reply)) {
-		/* Away: a tick claims again, or writes the records again. */
+	if (reply == NULL || redis_is_put_off(reply)) {
+		/* A tick claims again, or writes the records again. */
 		s->generation = s->all->generation - 1;
 		s->all->rebuilding = true;
 	} else if (s->state == SESSION_ENDED) {
@@ -147,7 +147,8 @@ on_key(struct redis *r, const redisReply *reply, void *arg)
 
 	(void)r;
 	s->claim_sent = false;
-	if (s->state != SESSION_ENDED && reply != NULL) {
+	if (s->state != SESSION_ENDED && reply != NULL &&
+	    !redis_is_put_off(reply)) {
 		s->claim->key_asked = true;
 		if (sid.n == SID_LEN)
 			memcpy(s->claim->found, sid.p, SID_LEN);
@@ -234,7 +235,8 @@ session_claim_go_on(struct session *s)
 	struct sessions *all = s->all;
 
 	if (s->claim_sent || all->claims_left == 0 ||
-	    !redis_is_ready(all->options.commands))
+	    !redis_is_ready(all->options.commands) ||
+	    redis_is_refusing(all->options.commands))
 		return;
 	all->claims_left--;
 	session_claim_next(s);

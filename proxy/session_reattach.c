@@ -196,7 +196,7 @@ on_reattached(struct redis *r, const redisReply *reply, void *arg)
 		not_found(s);
 	} else if (rc == -EAGAIN) {
 		session_claim_next(s);
-	} else if (reply != NULL && !redis_is_unfit(reply)) {
+	} else if (reply != NULL && !redis_is_put_off(reply)) {
 		log_error("session not reattached", LF("error",
 		    reply->type == REDIS_REPLY_ERROR ? reply->str : "reply"));
 		fail(s);
@@ -237,7 +237,8 @@ on_told(enum outbox_result result, const char *error, void *arg)
 		/* Nobody needs it any more. */
 	} else if (result == OUTBOX_SENT) {
 		send_reattach(s);
-	} else if (result == OUTBOX_REFUSED) {
+	} else if (result == OUTBOX_REFUSED && !redis_is_refusing(
+	    s->all->options.commands)) {
 		log_error("former owner not told", LF("error", error));
 		fail(s);
 	}

@@ -239,6 +239,20 @@ START_TEST(what_nobody_could_hear_is_no_silence)
 }
 END_TEST
 
+START_TEST(who_cannot_beat_is_not_silent)
+{
+	beat("a", "100");
+	look();
+	for (unsigned i = 0; i < 30; i++) {
+		fleet_excuse(fleet);
+		look();
+	}
+	ck_assert_uint_eq(fleet_silent_ms(find("a")), 0);
+	look();
+	ck_assert_uint_eq(fleet_silent_ms(find("a")), READ_EVERY_MS);
+}
+END_TEST
+
 START_TEST(names_that_no_pod_has_are_passed_over)
 {
 	char name[POD_NAME_MAX + 2] = "";
@@ -270,6 +284,7 @@ main(void)
 	tcase_add_test(tc, one_reading_at_a_time);
 	tcase_add_test(tc, what_is_known_stays_while_there_is_no_answer);
 	tcase_add_test(tc, what_nobody_could_hear_is_no_silence);
+	tcase_add_test(tc, who_cannot_beat_is_not_silent);
 	tcase_add_test(tc, names_that_no_pod_has_are_passed_over);
 	return run_cases(tc);
 }

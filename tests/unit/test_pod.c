@@ -192,6 +192,60 @@ START_TEST(a_refused_beat_is_no_loss)
 }
 END_TEST
 
+/* A master whose replicas have gone over to another one refuses just so. */
+START_TEST(a_beat_that_misses_replicas_is_no_silence_and_not_confirmed)
+{
+	pass_ms(0);
+	beat();
+	server_do("CONFIG SET min-replicas-to-write 1");
+	pass_ms(100000);
+	pod_hurry(pod);
+	beat();
+	ck_assert(redis_is_refusing(commands));
+	ck_assert_uint_eq(pod_unheard_ms(pod), 0);
+	ck_assert_uint_eq(pod_unconfirmed_ms(pod), 100000);
+	server_do("CONFIG SET min-replicas-to-write 0");
+	pass_ms(2000);
+	pod_hurry(pod);
+	beat();
+	ck_assert(!redis_is_refusing(commands));
+	ck_assert_uint_eq(pod_unconfirmed_ms(pod), 0);
+	ck_assert_uint_eq(lost, 0);
+}
+END_TEST
+
+/* Nobody can take anything as long as it lasts. */
+START_TEST(a_beat_that_cannot_be_saved_is_worth_any_wait)
+{
+	pass_ms(0);
+	beat();
+	server_do("CONFIG SET dir /proc/self save %s", "1000000 1000000");
+	server_do("BGSAVE");
+	WAIT(strstr(server_text("INFO persistence"),
+	    "rdb_last_bgsave_status:err") != NULL);
+	pass_ms(100000);
+	pod_hurry(pod);
+	beat();
+	ck_assert_uint_eq(pod_unheard_ms(pod), 0);
+	ck_assert_uint_eq(pod_unconfirmed_ms(pod), 0);
+}
+END_TEST
+
+START_TEST(a_beat_that_is_refused_to_us_is_silence)
+{
+	pass_ms(0);
+	beat();
+	server_do("ACL SETUSER default -evalsha");
+	pass_ms(100000);
+	pod_hurry(pod);
+	beat();
+	server_do("ACL SETUSER default +evalsha");
+	ck_assert(!redis_is_refusing(commands));
+	ck_assert_uint_eq(pod_unheard_ms(pod), 100000);
+	ck_assert_uint_eq(pod_unconfirmed_ms(pod), 100000);
+}
+END_TEST
+
 START_TEST(who_leaves_is_gone)
 {
 	beat();
@@ -227,6 +281,10 @@ main(void)
 	tcase_add_test(tc, a_restart_that_lost_the_data_is_a_loss);
 	tcase_add_test(tc, a_beat_that_was_lost_is_repeated);
 	tcase_add_test(tc, a_refused_beat_is_no_loss);
+	tcase_add_test(tc,
+	    a_beat_that_misses_replicas_is_no_silence_and_not_confirmed);
+	tcase_add_test(tc, a_beat_that_cannot_be_saved_is_worth_any_wait);
+	tcase_add_test(tc, a_beat_that_is_refused_to_us_is_silence);
 	tcase_add_test(tc, who_leaves_is_gone);
 	tcase_add_test(tc, silence_is_measured);
 	return run_cases(tc);

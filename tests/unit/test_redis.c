@@ -245,6 +245,42 @@ START_TEST(a_full_server_says_so_and_stays)
 }
 END_TEST
 
+/* It refuses PING as well, and yet can be read. */
+START_TEST(a_server_that_cannot_save_is_connected_to)
+{
+	struct link c;
+
+	RUN_PEER("--enable-protected-configs", "yes");
+	link_connect(&c, "redis://127.0.0.1:%u");
+	ASK(&c, "CONFIG", "SET", "dir", "/proc/self", "save", "1000000 1000000");
+	ASK(&c, "BGSAVE");
+	WAIT(strstr(ASK(&c, "INFO", "persistence"), "last_bgsave_status:err"));
+	ck_assert_ptr_nonnull(strstr(ASK(&c, "PING"), "MISCONF"));
+	ck_assert_ptr_nonnull(strstr(ASK(&c, "SET", "k", "v"), "MISCONF"));
+	ck_assert(redis_is_refusing(c.r));
+	link_free(&c);
+	link_connect(&c, "redis://127.0.0.1:%u");
+	ck_assert_str_eq(ASK(&c, "GET", "k"), "");
+	link_free(&c);
+}
+END_TEST
+
+START_TEST(a_cluster_that_is_down_is_waited_for)
+{
+	struct link c;
+	struct answer a = { 0 };
+
+	RUN_PEER("--cluster-enabled", "yes");
+	link_connect(&c, "redis://127.0.0.1:%u");
+	SEND(&c, &a, "GET", "k");
+	WAIT(c.lost == 1);
+	ck_assert_ptr_nonnull(strstr(a.text, "CLUSTERDOWN"));
+	WAIT(logged("server unfit: CLUSTERDOWN"));
+	WAIT(c.ready == 2);
+	link_free(&c);
+}
+END_TEST
+
 /* Servers that are none -------------------------------------------------- */
 
 /* Answers whatever it gets with the same bytes. */
@@ -365,6 +401,8 @@ add_tests(TCase *tc)
 	tcase_add_test(tc, a_replica_is_left_and_its_promotion_awaited);
 	tcase_add_test(tc, a_loading_server_is_waited_for);
 	tcase_add_test(tc, a_full_server_says_so_and_stays);
+	tcase_add_test(tc, a_server_that_cannot_save_is_connected_to);
+	tcase_add_test(tc, a_cluster_that_is_down_is_waited_for);
 	tcase_add_loop_test(tc, bytes_that_are_not_an_answer_end_the_connection, 0,
 	    (int)ARRAY_LEN(lies));
 	tcase_add_test(tc, a_flapping_server_is_backed_off_from);

@@ -160,13 +160,35 @@ START_TEST(a_claim_waits_for_a_failover)
 }
 END_TEST
 
+/* Elsewhere it would be refused as well. */
+START_TEST(a_claim_waits_for_a_redis_that_takes_writes)
+{
+	uint64_t sent;
+
+	server_do("CONFIG SET maxmemory 1");
+	get_stream(0);
+	WAIT(client_has(&client, "\r\n\r\n"));
+	WAIT(redis_is_refusing(commands));
+	sent = redis_commands_sent(commands);
+	for (unsigned i = 0; i < 100; i++)
+		sessions_tick(sessions);
+	ck_assert_uint_lt(redis_commands_sent(commands), sent + 10);
+	server_do("CONFIG SET maxmemory 0");
+	pass_ms(2000);
+	sessions_tick(sessions);
+	WAIT(has_event("endpoint"));
+	ck_assert_str_eq(server_text("HGET mcp_transport:{%s} epoch", sid()),
+	    "1");
+}
+END_TEST
+
 START_TEST(a_refused_claim_ends_the_stream)
 {
-	server_do("CONFIG SET maxmemory 1");
+	server_do("ACL SETUSER default -evalsha");
 	get_stream(0);
 	WAIT(ended_in_order());
 	ck_assert_str_eq(events(), "");
-	server_do("CONFIG SET maxmemory 0");
+	server_do("ACL SETUSER default +evalsha");
 }
 END_TEST
 
@@ -257,6 +279,7 @@ main(void)
 	tcase_add_test(tc, a_stream_does_not_wait_for_redis_for_ever);
 	tcase_add_test(tc, a_client_may_leave_before_the_claim);
 	tcase_add_test(tc, a_claim_waits_for_a_failover);
+	tcase_add_test(tc, a_claim_waits_for_a_redis_that_takes_writes);
 	tcase_add_test(tc, a_refused_claim_ends_the_stream);
 	tcase_add_test(tc, a_claim_refused_by_a_busy_connection_is_tried_again);
 	tcase_add_test(tc, records_are_written_anew_when_redis_lost_them);

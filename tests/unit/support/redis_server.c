@@ -26,7 +26,8 @@ start(void)
 
 	snprintf(port_text, sizeof(port_text), "%u", port);
 	pid = spawn((const char *const[]){ "redis-server", "--bind",
-		"127.0.0.1", "--port", port_text, "--save", "", NULL });
+		"127.0.0.1", "--port", port_text, "--save", "",
+		"--enable-protected-configs", "yes", NULL });
 }
 
 static bool
