@@ -213,6 +213,25 @@ START_TEST(lost_queue_leaves_the_calls)
 }
 END_TEST
 
+/* Whoever waits for it is not told, and would ask again at once. */
+START_TEST(refused_leases_are_renewed_later)
+{
+	struct call *call = call_of(1, "me");
+
+	server_do("CONFIG SET min-replicas-to-write 1");
+	pass(IDLE_MS);
+	lease_tick(lease);
+	settle();
+	ck_assert(!lease_is_fresh(lease, call, clock_mono_ms()));
+	ck_assert_uint_eq(kept + lost, 0);
+	server_do("CONFIG SET min-replicas-to-write 0");
+	lease_tick(lease);
+	settle();
+	ck_assert(lease_is_fresh(lease, call, clock_mono_ms()));
+	ck_assert_uint_eq(kept, 1);
+}
+END_TEST
+
 START_TEST(goes_back_as_a_new_entry)
 {
 	struct call *call = call_of(1, "me"), *other = call_of(2, "me");
@@ -258,6 +277,7 @@ main(void)
 	tcase_add_test(tc, is_lost_to_another);
 	tcase_add_test(tc, answer_in_doubt_goes_again);
 	tcase_add_test(tc, lost_queue_leaves_the_calls);
+	tcase_add_test(tc, refused_leases_are_renewed_later);
 	tcase_add_test(tc, goes_back_as_a_new_entry);
 	tcase_add_test(tc, many_go_in_batches);
 	return run_cases(tc);

@@ -218,6 +218,24 @@ START_TEST(waits_after_a_lost_connection)
 }
 END_TEST
 
+START_TEST(waits_after_writes_were_refused)
+{
+	give("slow", 1, 1);
+	server_do("CONFIG SET min-replicas-to-write 1");
+	reclaim_on_ready(reclaim);
+	WAIT(redis_is_refusing(redis));
+	WAIT(server_count("XPENDING " KEY " workers IDLE %d - + 9",
+	    2 * IDLE_MS) > 0);
+	server_do("CONFIG SET min-replicas-to-write 0");
+	/* Its owner renews it within the time. */
+	asked = 0;
+	WAIT(asked > 0 || server_count("XPENDING " KEY
+	    " workers IDLE %d - + 9", 2 * IDLE_MS + IDLE_MS / 2) > 0);
+	ck_assert_uint_eq(taken, 0);
+	WAIT(taken == 1);
+}
+END_TEST
+
 START_TEST(says_that_the_group_is_gone)
 {
 	server_do("XGROUP DESTROY " KEY " workers");
@@ -252,6 +270,7 @@ main(void)
 	tcase_add_test(tc, others_wait_for_last_chances);
 	tcase_add_test(tc, those_to_be_given_up_come_first);
 	tcase_add_test(tc, waits_after_a_lost_connection);
+	tcase_add_test(tc, waits_after_writes_were_refused);
 	tcase_add_test(tc, says_that_the_group_is_gone);
 	tcase_add_test(tc, stops);
 	return run_cases(tc);

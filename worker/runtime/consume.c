@@ -163,10 +163,10 @@ on_group(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 	bool there = redis_is_error(reply, "BUSYGROUP");
 
 	/*
-	 * A full Redis refuses before it looks whether the group is there. Reading
-	 * tells, and is what makes it emptier.
+	 * A Redis that takes no writes refuses before it looks whether the group is
+	 * there. Reading tells, and is what makes a full one emptier.
 	 */
-	c->group_known = there || redis_is_error(reply, "OOM") ||
+	c->group_known = there || redis_is_put_off(reply) ||
 	    (reply != NULL && reply->type != REDIS_REPLY_ERROR);
 	settle(c, there ? NULL : reply);
 }

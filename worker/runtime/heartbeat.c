@@ -229,7 +229,8 @@ on_beat(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 		return;
 	if (reply->type == REDIS_REPLY_ERROR)
 		log_error("heartbeat refused",
-		    LF_S("reason", slice_of(reply->str, (size_t)reply->len)));
+		    LF_S("reason", slice_of(reply->str, (size_t)reply->len)),
+		    LF("remedy", redis_refusal_remedy(reply)));
 	else if (reply->type == REDIS_REPLY_INTEGER && reply->integer == 1 &&
 	    !h->leaving)
 		publish(h);

@@ -204,17 +204,28 @@ settle_all(struct batch *b, const redisReply *reply)
 	}
 }
 
+/* Each tick tries again: what Redis puts off is not said each time. */
+static void
+log_refusal(const char *message, const redisReply *reply)
+{
+	log_at(redis_is_put_off(reply) ? LOG_LEVEL_DEBUG : LOG_LEVEL_ERROR,
+	    message, LF("reason", reply->str));
+}
+
+/* Refused, nothing is known that was not: a tick asks again, not whoever waits. */
 static void
 on_kept(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 {
 	struct batch *b = arg;
 	struct lease *l = b->lease;
+	bool refused = reply != NULL && reply->type == REDIS_REPLY_ERROR &&
+	    !redis_is_error(reply, "NOGROUP");
 
-	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
-		log_error("leases not renewed", LF("reason", reply->str));
+	if (refused)
+		log_refusal("leases not renewed", reply);
 	settle_all(b, reply);
 	free(b);
-	if (reply != NULL)
+	if (reply != NULL && !refused)
 		l->options.on_kept(l->options.arg);
 }
 
@@ -226,7 +237,7 @@ on_returned(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 	    redis_is_error(reply, "NOGROUP"));
 
 	if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
-		log_error("calls not given back", LF("reason", reply->str));
+		log_refusal("calls not given back", reply);
 	for (size_t i = 0; i < b->n; i++) {
 		struct call *call = inflight_find(b->lease->options.inflight,
 		    &b->keys[i]);

@@ -58,6 +58,7 @@ struct reclaim {
 	uint64_t not_before_ms;   /* monotonic */
 	uint64_t sent_ms;         /* of the script on its way; 0: none is */
 	bool connected_before;
+	bool refused;             /* Redis takes no writes, as far as we know */
 	bool stopped;
 };
 
@@ -81,6 +82,8 @@ on_taken(struct redis *redis UNUSED, const redisReply *reply, void *arg)
 
 	if (redis_is_error(reply, "NOGROUP"))
 		r->options.on_ungrouped(r->options.arg);
+	else if (redis_is_put_off(reply))
+		r->refused = true;
 	else if (reply != NULL && reply->type == REDIS_REPLY_ERROR)
 		log_error("reclaim refused", LF("reason", reply->str));
 	if (reply == NULL || reply->type != REDIS_REPLY_ARRAY ||
@@ -122,6 +125,31 @@ take(struct reclaim *r)
 		r->sent_ms = 0;
 }
 
+static void
+on_probed(struct redis *redis UNUSED, const redisReply *reply, void *arg)
+{
+	struct reclaim *r = arg;
+
+	r->sent_ms = 0;
+	if (reply == NULL || reply->type == REDIS_REPLY_ERROR)
+		return;
+	r->refused = false;
+	r->not_before_ms = clock_mono_ms() + r->options.idle_ms;
+}
+
+/* Does Redis take writes again? One that changes nothing. */
+static void
+probe(struct reclaim *r)
+{
+	const struct slice argv[] = { SLICE("XACK"), r->options.requests_key,
+		SLICE(ENV_GROUP), SLICE("0-0") };
+
+	r->sent_ms = clock_mono_ms();
+	if (!redis_send(r->options.commands, argv, ARRAY_LEN(argv), on_probed,
+	    r))
+		r->sent_ms = 0;
+}
+
 /* Between three and four quarters of the longest: workers drift apart. */
 static void
 schedule(struct reclaim *r)
@@ -143,7 +171,7 @@ on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 		return;
 	if (r->sent_ms == 0 && redis_is_ready(r->options.commands) &&
 	    clock_mono_ms() >= r->not_before_ms)
-		take(r);
+		(r->refused ? probe : take)(r);
 	schedule(r);
 }
 

@@ -13,8 +13,9 @@
  * its worker runs by itself; else a few of the others, and the next few in a
  * moment, when these have been answered or run on.
  *
- * After Redis was away its entries have all rested. So that their owners can renew
- * them first, nothing is taken for the rest time after a connection came back.
+ * After Redis was away its entries have all rested, or after it took no writes for a
+ * while. So that their owners can renew them first, nothing is taken for the rest time
+ * after a connection came back, or writes are taken again.
  */
 #ifndef MCP_WORKER_RECLAIM_H
 #define MCP_WORKER_RECLAIM_H
