@@ -58,11 +58,15 @@ give_up_without_redis(struct loop *loop)
 		    isolated ? "isolated" : "redis_lost");
 }
 
+/* Clients had better go where a pod is known to be alive. */
 static void
 publish_gauges(struct loop *loop)
 {
 	metric_set(&loop->stats[STAT_REDIS_READY],
-	    redis_is_ready(loop->redis) && inbox_is_ready(loop->inbox));
+	    redis_is_ready(loop->redis) && inbox_is_ready(loop->inbox) &&
+		pod_unheard_ms(loop->pod) < ISOLATED_MS);
+	metric_set(&loop->stats[STAT_REDIS_REFUSING],
+	    redis_is_refusing(loop->redis) || pod_is_refused(loop->pod));
 	metric_set(&loop->stats[STAT_INBOX_UNDELETED],
 	    inbox_undeleted(loop->inbox));
 	metric_set(&loop->stats[STAT_REDIS_COMMANDS],

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from harness import PATIENCE, Cluster, SseClient, until
+from harness import PATIENCE, Cluster, Proxy, SseClient, request, until
 from load import Load
 
 
@@ -118,6 +118,63 @@ def test_full_for_longer_than_a_pod_may_be_silent():
         for each in session, idle:
             assert each.text("conformance_echo", {"text": "on"}, seconds=10) == "on"
         assert "reason=isolated" not in "".join(proxy.log_text() for proxy in system.proxies)
+
+
+@pytest.mark.parametrize("word", ["MISCONF", "NOREPLICAS"])
+def test_refusing_writes_for_longer_than_a_pod_may_be_silent(word):
+    """Nobody can take anything: streams stay, who comes waits, what runs is answered then."""
+    with Cluster(workers={"conformance": 2}) as system, system.client(0) as session, \
+            concurrent.futures.ThreadPoolExecutor(1) as pool:
+        known = system.client(1, path="/sse?client=k")
+        known.close()
+        ids = [session.ask("tools/call", {"name": "conformance_sleep",
+                                          "arguments": {"delay_ms": 1000}}) for _ in range(8)]
+        until(lambda: system.redis("XPENDING", "mcp_requests:{conformance}", "workers")[0] == 8
+              and system.redis("HGET", f"mcp_session:{{{known.session_id}}}", "state")
+              == "detached", 5, "they run, and a client has gone")
+        with system.redis.refusing(word):
+            began = time.monotonic()
+            back = pool.submit(SseClient, system.proxies[0], "/sse?client=k", timeout=60)
+            until(lambda: session.pump(0.1) or time.monotonic() - began > 16, 20, "it lasts")
+            for server in system.proxies:
+                refused = session.post(call_of(99, "x"), to=server)
+                assert refused.status == 503 and int(refused.header("Retry-After")) > 0
+            assert not session.answers and session.state == "open" and not back.done()
+            assert all(proxy.probe("/readyz") == 200
+                       and request(proxy, "GET", "/metrics").body.count(b"refusing_loops 2") == 1
+                       for proxy in system.proxies)
+        with back.result(20) as again:
+            assert again.session_id == known.session_id
+            assert again.text("conformance_echo", {"text": "on"}, seconds=10) == "on"
+        for id in ids:
+            assert "result" in session.answer(id, 15)
+        assert session.text("conformance_echo", {"text": "on"}, seconds=10) == "on"
+        assert session.surprises == []
+        logs = "".join(program.log_text() for program in system.proxies + system.workers)
+        assert f'error="{word}' in logs and "remedy=" in logs
+        assert "entry taken over" not in logs and "reason=isolated" not in logs
+        assert logs.count('"heartbeat refused"') < 20 and logs.count("leases not renewed") < 10
+
+
+def test_pod_that_may_not_write_any_more_is_left():
+    """Refused to it alone: others may take its sessions, and clients go to them."""
+    with Cluster(workers={"conformance": 1}) as system:
+        system.redis("ACL", "SETUSER", "second", "on", ">x", "+@all", "~*", "&*")
+        url = system.redis.url.replace("//", "//second:x@")
+        with Proxy(system.redis, "pod-second", settings={"REDIS_URL": url},
+                   directory=system.directory) as second:
+            session = SseClient(second, path="/sse?client=k")
+            assert session.text("conformance_echo", {"text": "on"}) == "on"
+            system.redis("ACL", "SETUSER", "second", "-evalsha", "-eval")
+            session.wait_closed(20)
+            until(lambda: second.probe("/readyz") == 503, 5, "it is not ready")
+            assert "reason=isolated" in second.log_text() and "remedy=" in second.log_text()
+            with system.client(0, path="/sse?client=k") as again:
+                assert again.session_id == session.session_id
+                system.redis("ACL", "SETUSER", "second", "+@all")
+                until(second.is_ready, 10, "it may write again")
+                assert again.text("conformance_echo", {"text": "on"}, to=second) == "on"
+            session.close()
 
 
 def test_flushed():

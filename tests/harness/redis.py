@@ -98,7 +98,8 @@ class Redis(Process):
         argv = ["redis-server", "--port", self.port, "--bind", "127.0.0.1",
                 "--dir", directory, "--save", "", "--maxmemory-policy", "noeviction",
                 "--appendonly", "yes" if appendonly else "no",
-                "--appendfsync", appendonly or "no", *options]
+                "--appendfsync", appendonly or "no", "--enable-protected-configs", "yes",
+                *options]
         super().__init__(name, argv, directory)
         self.client = RedisClient(self.port)
 
@@ -125,6 +126,24 @@ class Redis(Process):
 
     def flush(self):
         self.client("FLUSHALL")
+
+    @contextlib.contextmanager
+    def refusing(self, word):
+        """It takes no writes from anybody: OOM, MISCONF or NOREPLICAS."""
+        begin, end = {
+            "OOM": (("maxmemory", 1), ("maxmemory", 0)),
+            "MISCONF": (("dir", "/proc/self", "save", "1000000 1000000"), ("save", "")),
+            "NOREPLICAS": (("min-replicas-to-write", 1), ("min-replicas-to-write", 0)),
+        }[word]
+        self("CONFIG", "SET", *begin)
+        if word == "MISCONF":
+            self("BGSAVE")
+            until(lambda: "rdb_last_bgsave_status:err" in self("INFO", "persistence"), 10,
+                  "it cannot save")
+        try:
+            yield
+        finally:
+            self("CONFIG", "SET", *end)
 
     def hash(self, key):
         """HGETALL as a dictionary."""
