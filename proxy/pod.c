@@ -22,11 +22,15 @@ struct pod {
 	uint64_t started_ms;     /* wall clock */
 	uint64_t begun_ms;       /* the same moment, monotonic */
 	uint64_t beat_ms;        /* when the last heartbeat was sent; 0: hurry */
-	uint64_t confirmed_ms;   /* when Redis last confirmed one; 0: never */
-	uint64_t full_ms;        /* when Redis last had no room for it; 0: never */
+	uint64_t sent_ms;        /* the same, hurry or not */
+	/*
+	 * Of the last one that Redis confirmed, and had no room for, when it was
+	 * sent; 0: never. This process may have slept before it heard of it.
+	 */
+	uint64_t confirmed_ms, full_ms;
 	uint64_t heard_ms;       /* see pod_unheard_ms() */
-	bool refused;            /* the last one was */
 	uint64_t lost_ms;        /* when data was last found lost; 0: never */
+	bool refused;            /* the last one was */
 	bool waiting;            /* for the reply to a heartbeat */
 };
 
@@ -40,9 +44,9 @@ on_refused(struct pod *p, const redisReply *reply)
 	enum redis_refusal kind = redis_refusal(reply);
 
 	if (kind == REDIS_REFUSES_ALL)
-		p->full_ms = clock_mono_ms();
+		p->full_ms = p->sent_ms;
 	if (kind == REDIS_REFUSES_ALL || kind == REDIS_REFUSES_HERE)
-		pod_hear(p);
+		p->heard_ms = p->sent_ms;
 	log_at(p->refused ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARN, "heartbeat refused",
 	    LF("error", reply->str), LF("remedy", redis_refusal_remedy(reply)));
 	p->refused = true;
@@ -53,7 +57,7 @@ static void
 on_beat(struct redis *r, const redisReply *reply, void *arg)
 {
 	struct pod *p = arg;
-	uint64_t now = clock_mono_ms(), before = p->confirmed_ms;
+	uint64_t before = p->confirmed_ms;
 
 	(void)r;
 	p->waiting = false;
@@ -66,11 +70,11 @@ on_beat(struct redis *r, const redisReply *reply, void *arg)
 	if (p->refused)
 		log_info("heartbeat taken again");
 	p->refused = false;
-	p->confirmed_ms = p->heard_ms = now;
+	p->confirmed_ms = p->heard_ms = p->sent_ms;
 	if (reply->integer == 0 || before == 0)
 		return;
 	/* After a long silence the key may have expired by itself. */
-	p->lost_ms = now;
+	p->lost_ms = clock_mono_ms();
 	p->on_lost(p->arg);
 }
 
@@ -142,7 +146,7 @@ pod_tick(struct pod *p, const struct pod_load *load)
 		return;
 	send_rest(p);
 	p->waiting = true;
-	p->beat_ms = now;
+	p->beat_ms = p->sent_ms = now;
 }
 
 void

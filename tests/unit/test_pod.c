@@ -192,6 +192,23 @@ START_TEST(a_refused_beat_is_no_loss)
 }
 END_TEST
 
+/* Confirmed in time, and heard of after a long sleep, it stands no more. */
+START_TEST(a_confirmation_is_as_old_as_its_beat)
+{
+	pass_ms(0);
+	beat();
+	pass_ms(POD_BEAT_MS);
+	server_freeze();
+	pod_tick(pod, &load);
+	redis_flush(commands);
+	pass_ms(100000);
+	server_thaw();
+	settle();
+	ck_assert_uint_ge(pod_unheard_ms(pod), 100000);
+	ck_assert_uint_ge(pod_unconfirmed_ms(pod), 100000);
+}
+END_TEST
+
 /* A master whose replicas have gone over to another one refuses just so. */
 START_TEST(a_beat_that_misses_replicas_is_no_silence_and_not_confirmed)
 {
@@ -281,6 +298,7 @@ main(void)
 	tcase_add_test(tc, a_restart_that_lost_the_data_is_a_loss);
 	tcase_add_test(tc, a_beat_that_was_lost_is_repeated);
 	tcase_add_test(tc, a_refused_beat_is_no_loss);
+	tcase_add_test(tc, a_confirmation_is_as_old_as_its_beat);
 	tcase_add_test(tc,
 	    a_beat_that_misses_replicas_is_no_silence_and_not_confirmed);
 	tcase_add_test(tc, a_beat_that_cannot_be_saved_is_worth_any_wait);
