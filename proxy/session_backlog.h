@@ -106,6 +106,8 @@ struct env_message delivery_message(const struct delivery *d);
 
 /* session_delivery.c */
 
+/* Is the call the present client's, and has nobody answered in its place? */
+bool delivery_is_awaited(const struct session *s, struct slice call) MUST_CHECK;
 /* Writes a message to the client, unless it is one that the client has had. */
 enum handed delivery_hand_over(struct session *s,
     const struct env_message *message) MUST_CHECK;

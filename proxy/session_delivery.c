@@ -25,8 +25,8 @@
  * Does anybody wait for it? Not if its call was made on a stream before the one
  * whose client sent the last initialize, or if an error has answered the call.
  */
-static bool
-is_awaited(const struct session *s, struct slice call)
+bool
+delivery_is_awaited(const struct session *s, struct slice call)
 {
 	if (s->fresh > 1 && env_call_before(call, s->fresh))
 		return false;
@@ -58,7 +58,7 @@ delivery_hand_over(struct session *s, const struct env_message *message)
 		sessions_count_one(s->all, STAT_EVENTS_REPEATED);
 		return HANDED;
 	}
-	if (!is_awaited(s, message->call)) {
+	if (!delivery_is_awaited(s, message->call)) {
 		sessions_count_one(s->all, STAT_EVENTS_UNAWAITED);
 		return HANDED;
 	}

@@ -17,6 +17,7 @@
 #include "common/jsonrpc.h"
 #include "common/log.h"
 #include "proxy/mcp.h"
+#include "proxy/session_backlog.h"
 #include "proxy/session_owed.h"
 #include "proxy/sse.h"
 
@@ -217,7 +218,8 @@ on_given_up(const struct survey_call *call, void *arg)
 	struct strbuf answer = STRBUF_INIT(ANSWER_MAX);
 	struct jsonrpc_msg msg;
 
-	if (s == NULL || jsonrpc_peek(call->payload.p, call->payload.n, &msg) != 0)
+	if (s == NULL || !delivery_is_awaited(s, call->call) ||
+	    jsonrpc_peek(call->payload.p, call->payload.n, &msg) != 0)
 		return;
 	jsonrpc_error(&answer, msg.id, MCP_ERROR_UNKNOWN_OUTCOME,
 	    "the server stops before the answer came: "

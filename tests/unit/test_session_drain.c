@@ -166,6 +166,30 @@ START_TEST(giving_up_waits_for_a_survey_that_is_under_way)
 }
 END_TEST
 
+/* JSON-RPC ids come again: its error would be taken for the present one's. */
+START_TEST(a_call_of_the_client_before_is_not_answered)
+{
+	open_session(0);
+	queue(1);
+	server_do("HSET mcp_transport:{%s} fresh 3", sid());
+	outlive_proof();
+	deliver(1, "1", 0);
+	WAIT(count_got() == 1);
+	server_do("EVAL %s 1 mcp_requests:{calc} %s",
+	    "return redis.call('XADD', KEYS[1], '*', 'session', ARGV[1],"
+	    " 'call', '00000000000000000000000000000002',"
+	    " 'reply_to', '" POD "', 'payload', '{\"jsonrpc\":\"2.0\",\"id\":7,"
+	    "\"method\":\"tools/call\"}')", sid());
+	sessions_leave(sessions);
+	sessions_give_up(sessions);
+	WAIT(redis_pending_count(commands) == 0);
+	sessions_tick(sessions);
+	WAIT(ended_in_order());
+	ck_assert_int_eq(stat_of(STAT_CALLS_GIVEN_UP), 1);
+	ck_assert(!has_event("\"id\":7"));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -175,5 +199,6 @@ main(void)
 	tcase_add_test(tc, a_stream_leaves_after_its_last_answer);
 	tcase_add_test(tc, a_survey_that_takes_its_time_counts_as_one);
 	tcase_add_test(tc, giving_up_waits_for_a_survey_that_is_under_way);
+	tcase_add_test(tc, a_call_of_the_client_before_is_not_answered);
 	return run_cases(tc);
 }
