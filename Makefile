@@ -35,7 +35,7 @@ LDFLAGS += $(HARDEN_LD) $(LD.$(VARIANT))
 LIBS_COMMON := -levent_openssl -levent_core -levent_extra -lhiredis -lmsgpackc \
 	-lssl -lcrypto -lm
 LIBS_PROXY := -levent_pthreads -lcjson -lcurl -lpq -lm -lpthread
-LIBS_WORKER := -lcjson -lcurl -lm -lpthread
+LIBS_WORKER := -lcjson -lpcre2-8 -lcurl -lm -lpthread
 # What one API links besides.
 LIBS.postgres := -lpq -lpg_query
 LIBS.openapi := -lyaml
@@ -213,7 +213,7 @@ $(FUZZ_OUT)/libfuzzed.a: $(FUZZ_SRC:%.c=$(FUZZ_OUT)/%.o)
 	@rm -f $@
 	ar rcs $@ $^
 $(FUZZ_OUT)/fuzz_%: $(FUZZ_OUT)/tests/fuzz/fuzz_%.o $(FUZZ_OUT)/libfuzzed.a
-	clang -fsanitize=fuzzer,address,undefined $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS.openapi) -o $@
+	clang -fsanitize=fuzzer,address,undefined $^ $(LIBS_COMMON) $(LIBS_PROXY) $(LIBS_WORKER) $(LIBS.openapi) -o $@
 fuzz-smoke: fuzz ## each fuzz target for FUZZ_SECONDS on its corpus
 	@OUT=$(FUZZ_OUT) FUZZ_SECONDS=$(FUZZ_SECONDS) $(PYTHON) tests/run_tests.py fuzz
 

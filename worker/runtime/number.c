@@ -17,6 +17,8 @@
 #define DIGITS_EXACT 15
 /* Doubles end at 1e308: the rest is out of range long before. */
 #define EXPONENT_MAX 100000
+/* Ten times a remainder of these still is a uint64_t. */
+#define DIVISOR_DIGITS_MAX 18
 
 /*
  * digits times ten to the exponent: digits without zeros at either end, none of
@@ -288,4 +290,41 @@ number_compare(const cJSON *a, const cJSON *b)
 	read_value(&left, a);
 	read_value(&right, b);
 	return compare_exactly(&left, &right);
+}
+
+static uint64_t
+divisor(const struct decimal *d)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		v = v * 10 + (uint64_t)(d->digits[i] - '0');
+	return v;
+}
+
+/* Division by hand: digits, and zeros for the exponent, from the left. */
+static bool
+divides(uint64_t by, const struct decimal *d, long zeros)
+{
+	uint64_t rest = 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		rest = (rest * 10 + (uint64_t)(d->digits[i] - '0')) % by;
+	for (long i = 0; i < zeros && rest != 0; i++)
+		rest = rest * 10 % by;
+	return rest == 0;
+}
+
+bool
+number_is_multiple(const cJSON *number, const cJSON *of)
+{
+	struct decimal value, step;
+
+	read_value(&value, number);
+	read_value(&step, of);
+	if (value.n == 0 || step.n == 0 || step.n > DIVISOR_DIGITS_MAX)
+		return true;
+	/* A value that ends in no zero is no multiple of ten. */
+	return value.exponent >= step.exponent &&
+	    divides(divisor(&step), &value, value.exponent - step.exponent);
 }

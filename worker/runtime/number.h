@@ -40,5 +40,10 @@ bool number_is_integer(const cJSON *number);
 bool number_in_range(const cJSON *number);
 /* Below 0, 0 or above 0, as a is less than, equal to or greater than b. */
 int number_compare(const cJSON *a, const cJSON *b);
+/*
+ * Is it a whole number of times the other, which is above 0? Nobody knows, and it is
+ * said to be, when that has more than 18 digits (without zeros at its ends).
+ */
+bool number_is_multiple(const cJSON *number, const cJSON *of);
 
 #endif

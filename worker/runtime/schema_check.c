@@ -1,26 +1,23 @@
+/* Going through a value, and telling what is wrong with it. */
 #include "worker/runtime/schema_private.h"
 
-#include <math.h>
+#include <stdlib.h>
 
 #include "worker/runtime/number.h"
+#include "worker/runtime/schema_pattern.h"
 
 /* A caller corrects a few mistakes at a time; a list of hundreds helps nobody. */
 #define PROBLEMS_MAX 5
+/* About a tenth of a second; a message of 1 MiB takes a tenth of that. */
+#define STEPS_MAX 6000000
+/* Messages nest 64 deep, and a schema's rules within each other as much. */
+#define DEPTH_MAX 512
+/* What references and alternatives are followed for a type's sake. */
+#define TYPES_DEPTH_MAX 8
+/* A value's own steps, without those of its rules. */
+#define VALUE_STEPS 4
 
-/* Where a value stands: a chain through the callers' frames. */
-struct place {
-	const struct place *parent;   /* NULL: the arguments themselves */
-	const char *name;             /* of a property, or NULL: an element */
-	size_t index;
-};
-
-struct check {
-	struct strbuf *problems;
-	unsigned count;
-};
-
-static void check_value(struct check *c, const struct schema *s,
-    const cJSON *value, const struct place *at);
+/* Problems --------------------------------------------------------------------- */
 
 static void
 add_place(struct strbuf *sb, const struct place *at)
@@ -40,33 +37,39 @@ add_place(struct strbuf *sb, const struct place *at)
 	strbuf_add_str(sb, at->name);
 }
 
-/* Begins a problem's text; false when there are enough of them. */
-static bool
-problem(struct check *c, const struct place *at)
+bool
+schema_problem(struct check *c, const struct place *at)
 {
-	if (c->count++ >= PROBLEMS_MAX)
+	if (!schema_check_tells(c))
 		return false;
-	if (c->count > 1)
-		strbuf_add_str(c->problems, "; ");
+	if (c->count++ > 0)
+		strbuf_add_str(c->problems, c->between);
 	add_place(c->problems, at);
 	strbuf_add_str(c->problems, ": ");
 	return true;
 }
 
-/* "number", "string or null", "value" for any. */
-static void
-add_types(struct strbuf *sb, unsigned wanted)
+enum verdict
+schema_misfit(struct check *c, const struct place *at, const char *text)
+{
+	if (schema_problem(c, at))
+		strbuf_add_str(c->problems, text);
+	return MISFIT;
+}
+
+void
+schema_add_types(struct strbuf *sb, unsigned types)
 {
 	const char *between = "";
 
-	if (wanted == TYPE_ANY) {
+	if (types == TYPE_ANY) {
 		strbuf_add_str(sb, "value");
 		return;
 	}
-	if (wanted & TYPE_NUMBER)
-		wanted &= ~(unsigned)TYPE_INTEGER;
+	if (types & TYPE_NUMBER)
+		types &= ~(unsigned)TYPE_INTEGER;
 	for (size_t i = 0; i < SCHEMA_TYPES; i++) {
-		if ((wanted & schema_types[i].type) == 0)
+		if ((types & schema_types[i].type) == 0)
 			continue;
 		strbuf_add_str(sb, between);
 		strbuf_add_str(sb, schema_types[i].name);
@@ -74,264 +77,154 @@ add_types(struct strbuf *sb, unsigned wanted)
 	}
 }
 
-static enum type
-type_of(const cJSON *value)
+void
+schema_add_count(struct strbuf *sb, double n, const char *what)
 {
-	if (cJSON_IsNumber(value))
+	strbuf_addf(sb, "%.0f %s%s", n, what, n > 1 || n < 1 ? "s" : "");
+}
+
+/* Types ------------------------------------------------------------------------ */
+
+enum type
+schema_type_of(const cJSON *value)
+{
+	int type = value->type & 0xff;
+
+	if (type == cJSON_Number)
 		return number_is_integer(value) ? TYPE_INTEGER : TYPE_NUMBER;
-	if (cJSON_IsString(value))
+	if (type == cJSON_String)
 		return TYPE_STRING;
-	if (cJSON_IsObject(value))
+	if (type == cJSON_Object)
 		return TYPE_OBJECT;
-	if (cJSON_IsArray(value))
+	if (type == cJSON_Array)
 		return TYPE_ARRAY;
-	return cJSON_IsBool(value) ? TYPE_BOOLEAN : TYPE_NULL;
+	return type == cJSON_NULL ? TYPE_NULL : TYPE_BOOLEAN;
 }
 
-static void
-check_required(struct check *c, const struct property *p,
-    const struct place *parent)
-{
-	struct place at = { .parent = parent, .name = p->name };
+static unsigned types_within(const struct subschema *s, unsigned depth);
 
-	if (!problem(c, &at))
-		return;
-	strbuf_add_str(c->problems, "required ");
-	add_types(c->problems, p->schema ? p->schema->types : TYPE_ANY);
-	strbuf_add_str(c->problems, " is missing");
-}
-
-static const struct property *
-declared(const struct schema *s, const char *name)
+static unsigned
+types_of_list(const struct schema_list *list, bool all, unsigned depth)
 {
-	for (size_t i = 0; i < s->property_count; i++) {
-		if (s->properties[i].schema != NULL &&
-		    strcmp(s->properties[i].name, name) == 0)
-			return &s->properties[i];
+	unsigned types = all ? TYPE_ANY : 0;
+
+	for (size_t i = 0; i < list->n; i++) {
+		unsigned of = types_within(list->of[i], depth);
+
+		types = all ? types & of : types | of;
 	}
-	return NULL;
+	return types;
 }
 
-static void
-check_other(struct check *c, const struct schema *s, const cJSON *value,
+static unsigned
+types_within(const struct subschema *s, unsigned depth)
+{
+	unsigned types = s->types;
+
+	for (size_t i = 0; i < s->n && depth < TYPES_DEPTH_MAX; i++) {
+		const struct rule *r = &s->rules[i];
+
+		if (r->kind == RULE_REF && r->schema != NULL)
+			types &= types_within(r->schema, depth + 1);
+		else if (r->kind == RULE_ALL_OF)
+			types &= types_of_list(r->list, true, depth + 1);
+		else if (r->kind == RULE_ANY_OF || r->kind == RULE_ONE_OF)
+			types &= types_of_list(r->list, false, depth + 1);
+	}
+	return types;
+}
+
+unsigned
+schema_types_of(const struct subschema *s)
+{
+	return types_within(s, 0);
+}
+
+static enum verdict
+wrong_type(struct check *c, unsigned types, enum type got,
     const struct place *at)
 {
-	if (s->others != NULL)
-		check_value(c, s->others, value, at);
-	else if (s->closed && problem(c, at))
-		strbuf_add_str(c->problems, "unknown argument");
-}
-
-static void
-check_object(struct check *c, const struct schema *s, const cJSON *value,
-    const struct place *at)
-{
-	const cJSON *item;
-
-	for (size_t i = 0; i < s->property_count; i++) {
-		const struct property *p = &s->properties[i];
-
-		if (p->required &&
-		    !cJSON_GetObjectItemCaseSensitive(value, p->name))
-			check_required(c, p, at);
-	}
-	cJSON_ArrayForEach(item, value) {
-		const struct property *p = declared(s, item->string);
-		struct place here = { .parent = at, .name = item->string };
-
-		if (p != NULL)
-			check_value(c, p->schema, item, &here);
-		else
-			check_other(c, s, item, &here);
-	}
-}
-
-static void
-check_array(struct check *c, const struct schema *s, const cJSON *value,
-    const struct place *at)
-{
-	struct place here = { .parent = at };
-	const cJSON *item;
-
-	if (s->items == NULL)
-		return;
-	cJSON_ArrayForEach(item, value) {
-		check_value(c, s->items, item, &here);
-		here.index++;
-	}
-}
-
-/* What a value keeps when its comparison with the limit comes out as that. */
-static const struct {
-	int allowed;             /* this, and 0 unless it is exclusive */
-	bool exclusive;
-	const char *words;
-} limits[SCHEMA_LIMITS] = {
-	[LIMIT_MINIMUM] = { 1, false, "must be at least " },
-	[LIMIT_MAXIMUM] = { -1, false, "must be at most " },
-	[LIMIT_ABOVE] = { 1, true, "must be more than " },
-	[LIMIT_BELOW] = { -1, true, "must be less than " },
-};
-
-static bool
-keeps_limit(enum limit limit, const cJSON *value, const cJSON *than)
-{
-	int order = number_compare(value, than);
-
-	return order == 0 ? !limits[limit].exclusive :
-	    (order > 0) == (limits[limit].allowed > 0);
-}
-
-static void
-check_number(struct check *c, const struct schema *s, const cJSON *value,
-    const struct place *at)
-{
-	/* 1e999 is JSON, but no number that C can hold. */
-	if (!number_in_range(value)) {
-		if (problem(c, at))
-			strbuf_add_str(c->problems, "number is out of range");
-		return;
-	}
-	for (unsigned i = 0; i < SCHEMA_LIMITS; i++) {
-		if (s->limits[i] == NULL ||
-		    keeps_limit(i, value, s->limits[i]) || !problem(c, at))
-			continue;
-		strbuf_add_str(c->problems, limits[i].words);
-		number_write(c->problems, s->limits[i]);
-	}
-}
-
-/* Characters of valid UTF-8: every byte but the continuations starts one. */
-static double
-characters(const char *text)
-{
-	size_t n = 0;
-
-	for (; *text != '\0'; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return (double)n;
-}
-
-static void
-check_string(struct check *c, const struct schema *s, const cJSON *value,
-    const struct place *at)
-{
-	double n;
-
-	if (isinf(s->min_length) && isinf(s->max_length))
-		return;
-	n = characters(value->valuestring);
-	if (n < s->min_length && problem(c, at))
-		strbuf_addf(c->problems, "must have at least %.0f characters",
-		    s->min_length);
-	else if (n > s->max_length && problem(c, at))
-		strbuf_addf(c->problems, "must have at most %.0f characters",
-		    s->max_length);
-}
-
-static bool is_equal(const cJSON *a, const cJSON *b);
-
-static bool
-has_equal(const cJSON *object, const cJSON *of)
-{
-	const cJSON *item =
-	    cJSON_GetObjectItemCaseSensitive(object, of->string);
-
-	return item != NULL && is_equal(item, of);
-}
-
-/* Members in any order; of each name one. */
-static bool
-is_equal_list(const cJSON *a, const cJSON *b)
-{
-	const cJSON *item, *other = b->child;
-
-	if (cJSON_GetArraySize(a) != cJSON_GetArraySize(b))
-		return false;
-	cJSON_ArrayForEach(item, a) {
-		if (cJSON_IsObject(a) ? !has_equal(b, item) :
-		    !is_equal(item, other))
-			return false;
-		other = other->next;
-	}
-	return true;
-}
-
-/* As cJSON_Compare(), but with numbers as they are written. */
-static bool
-is_equal(const cJSON *a, const cJSON *b)
-{
-	if (cJSON_IsNumber(a) && cJSON_IsNumber(b))
-		return number_compare(a, b) == 0;
-	if ((cJSON_IsArray(a) && cJSON_IsArray(b)) ||
-	    (cJSON_IsObject(a) && cJSON_IsObject(b)))
-		return is_equal_list(a, b);
-	return cJSON_Compare(a, b, true);
-}
-
-static void
-check_choices(struct check *c, const struct schema *s, const cJSON *value,
-    const struct place *at)
-{
-	bool one = cJSON_GetArraySize(s->choices) == 1;
-	const char *between = one ? "must be " : "must be one of ";
-	const cJSON *choice;
-
-	cJSON_ArrayForEach(choice, s->choices) {
-		if (is_equal(choice, value))
-			return;
-	}
-	if (!problem(c, at))
-		return;
-	cJSON_ArrayForEach(choice, s->choices) {
-		strbuf_add_str(c->problems, between);
-		number_write_tree(c->problems, choice);
-		between = ", ";
-	}
-}
-
-static void
-check_type(struct check *c, const struct schema *s, enum type got,
-    const struct place *at)
-{
-	if (!problem(c, at))
-		return;
+	if (types == 0)
+		return schema_misfit(c, at, "is not allowed");
+	if (!schema_problem(c, at))
+		return MISFIT;
 	strbuf_add_str(c->problems, "expected ");
-	add_types(c->problems, s->types);
+	schema_add_types(c->problems, types);
 	strbuf_add_str(c->problems, ", got ");
 	/* Asked for an integer, 1.5 is a number; else every number is one. */
-	add_types(c->problems, got == TYPE_INTEGER ? TYPE_NUMBER : got);
+	schema_add_types(c->problems,
+	    got == TYPE_INTEGER ? TYPE_NUMBER : got);
+	return MISFIT;
 }
 
-static void
-check_value(struct check *c, const struct schema *s, const cJSON *value,
-    const struct place *at)
-{
-	enum type got = type_of(value);
+/* Values ----------------------------------------------------------------------- */
 
-	if ((s->types & got) == 0) {
-		check_type(c, s, got, at);
-		return;
+static enum verdict
+check_rules(struct check *c, const struct subschema *s, const cJSON *value,
+    enum type got, const struct place *at)
+{
+	enum verdict all = FITS;
+
+	for (size_t i = 0; i < s->n; i++) {
+		const struct rule *rule = &s->rules[i];
+		const struct schema_rule *row = &schema_rules[rule->kind];
+
+		if ((row->types & got) == 0)
+			continue;
+		all = worse(all, row->check(c, rule, value, at));
+		if (all == MISFIT && !schema_check_tells(c))
+			break;
 	}
-	if (s->choices != NULL)
-		check_choices(c, s, value, at);
-	if (got == TYPE_NUMBER || got == TYPE_INTEGER)
-		check_number(c, s, value, at);
-	else if (got == TYPE_STRING)
-		check_string(c, s, value, at);
-	else if (got == TYPE_OBJECT)
-		check_object(c, s, value, at);
-	else if (got == TYPE_ARRAY)
-		check_array(c, s, value, at);
+	return all;
+}
+
+enum verdict
+schema_check_value(struct check *c, const struct subschema *s,
+    const cJSON *value, const struct place *at)
+{
+	enum type got = schema_type_of(value);
+	enum verdict verdict;
+
+	if (c->depth == DEPTH_MAX || !schema_check_spend(c, VALUE_STEPS))
+		return UNSURE;
+	if ((s->types & got) == 0)
+		return wrong_type(c, s->types, got, at);
+	/* 1e999 is JSON, but no number that C can hold. */
+	if ((got & TYPE_NUMBERS) != 0 && !number_in_range(value))
+		return schema_misfit(c, at, "number is out of range");
+	if ((got & TYPE_NUMBERS) != 0 && value->valuestring != NULL &&
+	    !schema_check_scan(c, s->n * strlen(value->valuestring) * 4))
+		return UNSURE;
+	c->depth++;
+	verdict = check_rules(c, s, value, got, at);
+	c->depth--;
+	return verdict;
+}
+
+enum verdict
+schema_try(struct check *c, const struct subschema *s, const cJSON *value)
+{
+	static const struct place nowhere = { .parent = NULL };
+	enum verdict verdict;
+
+	c->quiet++;
+	verdict = schema_check_value(c, s, value, &nowhere);
+	c->quiet--;
+	return verdict;
 }
 
 bool
 schema_check(const struct schema *s, const cJSON *value,
     struct strbuf *problems)
 {
-	struct check c = { .problems = problems };
+	struct check c = { .problems = problems, .between = "; ",
+		.max = PROBLEMS_MAX, .steps = STEPS_MAX };
 	struct place root = { .parent = NULL };
+	bool fits = schema_check_value(&c, s->root, value, &root) != MISFIT;
 
-	check_value(&c, s, value, &root);
-	return c.count == 0;
+	/* There may have been no steps left to find out what to say. */
+	if (!fits && c.count == 0)
+		schema_misfit(&c, &root, "does not fit its schema");
+	pattern_match_free(c.matching);
+	return fits;
 }
