@@ -773,7 +773,14 @@ def test_odd_description_is_served_without_what_is_broken(redis, server):
         assert node["required"] == ["name"] and "id" not in node["properties"]
         cut = node["properties"]["children"]["items"]
         assert "(cut here: see #/components/schemas/Node)" in json.dumps(cut)
-        assert "oneOf" in json.dumps(node) and "discriminator" not in json.dumps(node)
+        assert "anyOf" in json.dumps(node) and "discriminator" not in json.dumps(node)
+        # What fits two alternatives of a oneOf goes upstream; what fits none does not.
+        both = {"name": "n", "owner": {"user": "u", "nodes": {"name": "m"}}}
+        assert json.dumps(both["owner"]["nodes"], separators=(",", ":")) in \
+            sent(queue, server, "createNode", both)
+        answer = queue.answer(queue.put("createNode", {"name": "n", "owner": {"nodes": 1}}))
+        assert "owner" in answer["result"]["content"][0]["text"]
+        assert answer["result"]["isError"] is True
         assert listed["inFile"]["inputSchema"]["properties"]["limit"] == {
             "type": "integer", "minimum": 1, "maximum": 100}
         assert sent(queue, server, "get_nodes_id_children", {"id": "1"}) == \

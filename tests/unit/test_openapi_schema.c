@@ -14,7 +14,8 @@
 	"    Name: {type: string, description: own}\n" \
 	"    Again: {type: object, properties: {next: {$ref: " \
 	"'#/components/schemas/Again'}}}\n" \
-	"    Hidden: {type: string, readOnly: true}\n"
+	"    Hidden: {type: string, readOnly: true}\n" \
+	"    Anchored: {$anchor: anchored, type: 'null'}\n"
 
 /* The schema of the query parameter "q" in a description of that version. */
 static struct spec *
@@ -70,8 +71,64 @@ static const struct {
 	{ V30,
 	    "{oneOf: [{type: string}, {$ref: '#/components/schemas/Name'}], "
 	    "discriminator: {propertyName: k}}",
-	    "{\"oneOf\":[{\"type\":\"string\"},{\"description\":\"own\","
+	    "{\"anyOf\":[{\"type\":\"string\"},{\"description\":\"own\","
 	    "\"type\":\"string\"}]}" },
+	{ V30, "{oneOf: [{type: string}], anyOf: [{minLength: 1}]}",
+	    "{\"anyOf\":[{\"minLength\":1}]}" },
+	/* What only answers have, wherever it is asked for. */
+	{ V30,
+	    "{allOf: [{properties: {i: {readOnly: true}, a: {}}}, "
+	    "{required: [i, a]}], required: [i, a]}",
+	    "{\"allOf\":[{\"properties\":{\"a\":{}}},{\"required\":[\"a\"]}],"
+	    "\"required\":[\"a\"]}" },
+	{ V31,
+	    "{properties: {i: {readOnly: true}}, dependentRequired: {a: "
+	    "[i]}}",
+	    "{\"properties\":{}}" },
+	{ V31, "{dependentRequired: {a: [b]}}",
+	    "{\"dependentRequired\":{\"a\":[\"b\"]}}" },
+	/* Nothing would fit two closed objects. */
+	{ V30,
+	    "{allOf: [{properties: {a: {}}, additionalProperties: false}, "
+	    "{properties: {b: {additionalProperties: false}}}]}",
+	    "{\"allOf\":[{\"properties\":{\"a\":{}}},{\"properties\":{\"b\":"
+	    "{\"additionalProperties\":false}}}]}" },
+	{ V30,
+	    "{properties: {a: {}}, additionalProperties: false, anyOf: "
+	    "[{required: [b]}]}",
+	    "{\"properties\":{\"a\":{}},\"anyOf\":[{\"required\":[\"b\"]}]}" },
+	/* Null where only a part says otherwise. */
+	{ V30, "{type: object, nullable: true, allOf: [{type: object}]}",
+	    "{\"anyOf\":[{\"type\":[\"object\",\"null\"],\"allOf\":["
+	    "{\"type\":\"object\"}]},{\"type\":\"null\"}]}" },
+	/* Less within a "not" would be more. */
+	{ V30, "{not: {properties: {i: {readOnly: true}}}}", "{}" },
+	{ V30, "{not: {required: [a]}}", "{\"not\":{\"required\":[\"a\"]}}" },
+	{ V31, "{if: {$ref: '#/components/schemas/Again'}, then: {type: object}}",
+	    "{}" },
+	{ V31, "{if: {type: string}, then: {minLength: 2}, else: false}",
+	    "{\"if\":{\"type\":\"string\"},\"then\":{\"minLength\":2},"
+	    "\"else\":{\"not\":{}}}" },
+	/* No counts, no steps. */
+	{ V30, "{minItems: -1, maxItems: 2, multipleOf: 0}",
+	    "{\"maxItems\":2}" },
+	{ V30, "{multipleOf: 0.01}", "{\"multipleOf\":0.01}" },
+	{ V30, "{multipleOf: 1e-999}", "{}" },
+	{ V31, "{contains: {type: string}, minContains: 2, maxContains: -1}",
+	    "{\"contains\":{\"type\":\"string\"},\"minContains\":2}" },
+	/* What stands beside a reference: 3.1 has it, 3.0 has not. */
+	{ V31, "{$ref: '#/components/schemas/Name', minLength: 2}",
+	    "{\"allOf\":[{\"description\":\"own\",\"type\":\"string\"},"
+	    "{\"minLength\":2}]}" },
+	{ V31,
+	    "{$ref: '#/components/schemas/Name', minLength: 2, description: "
+	    "mine, default: ab}",
+	    "{\"description\":\"mine\",\"default\":\"ab\",\"allOf\":["
+	    "{\"description\":\"own\",\"type\":\"string\"},"
+	    "{\"minLength\":2}]}" },
+	{ V30, "{$ref: '#/components/schemas/Name', minLength: 2}",
+	    "{\"description\":\"own\",\"type\":\"string\"}" },
+	{ V31, "{$ref: '#anchored'}", "{\"type\":\"null\"}" },
 	{ V31, "{$ref: '#/components/schemas/Name', description: mine}",
 	    "{\"description\":\"mine\",\"type\":\"string\"}" },
 	{ V30, "{$ref: '#/components/schemas/Again'}",

@@ -112,6 +112,21 @@ walk(const struct node *node, struct slice pointer)
 	return node;
 }
 
+/* The first schema that calls itself so ($anchor). */
+static const struct node *
+find_anchor(const struct node *node, const char *name)
+{
+	const struct node *found = NULL;
+
+	if (node_is(node, NODE_OBJECT) &&
+	    node_eq(node_get(node, "$anchor"), name))
+		return node;
+	for (size_t i = 0; i < node_count(node) && found == NULL; i++)
+		found = find_anchor(node_is(node, NODE_OBJECT) ?
+		    &node_member(node, i)->value : node_item(node, i), name);
+	return found;
+}
+
 /* Files ------------------------------------------------------------------ */
 
 static bool
@@ -209,7 +224,9 @@ follow_once(
 		to.document =
 		    open_file(r, at->document, strbuf_str(&name), error);
 	if (to.document != NULL)
-		to.node = walk(to.document->root, strbuf_slice(&pointer));
+		to.node = pointer.n > 0 && *strbuf_str(&pointer) != '/' ?
+		    find_anchor(to.document->root, strbuf_str(&pointer)) :
+		    walk(to.document->root, strbuf_slice(&pointer));
 	if (to.node != NULL)
 		*at = to;
 	else if (to.document != NULL)
