@@ -124,9 +124,28 @@ run_failing(struct call *call, const cJSON *args UNUSED)
 	call_error(call, "no seven today");
 }
 
+/* What cJSON alone would round. */
+static void
+run_exact(struct call *call, const cJSON *args UNUSED)
+{
+	call_json(call, SLICE("exact"), SLICE("{\"n\":9007199254740993}"));
+}
+
+/* What cJSON would cut. */
+static void
+run_uncut(struct call *call, const cJSON *args UNUSED)
+{
+	call_json(call, SLICE("uncut"), SLICE("{\"text\":\"a\\u0000b\"}"));
+}
+
 #define SEVEN                                                              \
 	"{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"}}," \
 	"\"required\":[\"n\"]}"
+
+#define EXACT                                                              \
+	"{\"type\":\"object\",\"properties\":{"                            \
+	"\"n\":{\"const\":9007199254740993},"                            \
+	"\"text\":{\"minLength\":3,\"pattern\":\"b$\"}}}"
 
 static const struct tool tools[] = {
 	{ .name = "misfit", .description = "Another type than it says.",
@@ -137,6 +156,10 @@ static const struct tool tools[] = {
 	    .output_schema = SEVEN, .compute = compute_misfit },
 	{ .name = "failing", .description = "Fails, which is no misfit.",
 	    .output_schema = SEVEN, .run = run_failing },
+	{ .name = "exact", .description = "As its schema says, to the digit.",
+	    .output_schema = EXACT, .run = run_exact },
+	{ .name = "uncut", .description = "As its schema says, with a NUL.",
+	    .output_schema = EXACT, .run = run_uncut },
 	{ .name = "broken", .description = "Half an object.",
 	    .run = run_broken },
 	{ .name = "broken_block", .description = "A block that is no JSON.",

@@ -117,6 +117,8 @@ def test_careless_tools_are_told(careless):
                            for line in worker.log_text().splitlines()), tool
             assert told(client.request("tools/call", {"name": "failing", "arguments": {}})) \
                 == "no seven today"
+            for tool in ["exact", "uncut"]:
+                assert client.text(tool, {}) == tool
             before = len(client.events)
             assert client.text("broken_log", {}) == "logged"
             assert len(client.events) == before + 1, "nothing unreadable was sent"

@@ -1,6 +1,8 @@
 #include "worker/runtime/output.h"
 
 #include "common/log.h"
+#include "worker/runtime/arguments.h"
+#include "worker/runtime/number.h"
 
 static bool
 fits(const struct schema *schema, struct slice json, struct strbuf *problems)
@@ -13,7 +15,11 @@ fits(const struct schema *schema, struct slice json, struct strbuf *problems)
 		strbuf_add_str(problems, "there is no structured content");
 		return false;
 	}
+	/* Texts that the tree would cut short are left unchecked, with all else. */
+	if (arguments_hold_nul(json))
+		return true;
 	value = cJSON_ParseWithLengthOpts(json.p, json.n, &end, false);
+	number_keep_all(value, json, NUMBER_AS_WRITTEN);
 	if (value == NULL)
 		strbuf_add_str(problems, "not JSON");
 	else
