@@ -154,7 +154,7 @@ on_notification(struct server *s, const struct jsonrpc_msg *msg,
 {
 	char *uri = text_copy(raw_find(msg->params, "uri"));
 
-	if (uri != NULL && watches_has(watches, uri))
+	if (uri != NULL && watches_concern(watches, uri))
 		changed++;
 	free(uri);
 	if (server_is_open(s) &&
