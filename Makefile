@@ -186,6 +186,12 @@ isolation: deps ## what an API whose workers are frozen or gone costs the others
 	@$(MAKE) --no-print-directory programs $(OUT)/tests/bench/loadgen
 	@BIN=$(BIN) OUT=$(OUT) $(PYTHON) tests/bench/isolation.py $(ISOLATION_ARGS)
 .PHONY: isolation
+$(OUT)/tests/schema/judge: $(OUT)/tests/schema/judge.o $(OUT)/libworker.a $(OUT)/libcommon.a
+	$(CC) $(LDFLAGS) $^ $(LIBS_COMMON) $(LIBS_WORKER) -o $@
+schema-suite: deps ## the checker of arguments beside JSON-Schema-Test-Suite, a clone of which is in SUITE
+	@$(MAKE) --no-print-directory $(OUT)/tests/schema/judge
+	@$(PYTHON) tests/schema/suite.py $(OUT)/tests/schema/judge $(SUITE)
+.PHONY: schema-suite
 
 bench: deps ## the table of docs/BENCHMARKS.md, beside the peers
 	@$(MAKE) --no-print-directory programs $(BENCH_BIN)
