@@ -50,7 +50,7 @@ PROXY_SRC := $(filter-out proxy/main.c,$(wildcard proxy/*.c))
 RUNTIME_SRC := $(wildcard worker/runtime/*.c)
 # What of an API's folder fuzz targets link too.
 OPENAPI_SRC := $(filter-out worker/openapi/openapi.c,$(wildcard worker/openapi/*.c))
-STDIO_SRC := $(addprefix worker/stdio/,command.c inventory.c lines.c server.c \
+STDIO_SRC := $(addprefix worker/stdio/,capabilities.c command.c inventory.c lines.c server.c \
 	server_requests.c text.c watches.c)
 APIS := $(filter-out runtime,$(notdir $(patsubst %/,%,$(wildcard worker/*/))))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))

@@ -6,12 +6,17 @@
 #include "common/log.h"
 #include "common/xalloc.h"
 
-/* Entries per XREAD; one entry may hold ENV_MESSAGES_PER_ENTRY messages. */
+/*
+ * Entries per XREAD; one entry may hold ENV_MESSAGES_PER_ENTRY messages. Fewer where
+ * the last ones were large, and at first.
+ */
 #define READ_COUNT 128
-#define READ_COUNT_TEXT "128"
+#define READ_COUNT_FIRST 16
+#define READ_BYTES ((size_t)2 << 20)
 #define READ_BLOCK_MS "5000"
-/* Entries not dealt with before reading pauses: what waits, waits in Redis. */
+/* What is not dealt with before reading pauses: what waits, waits in Redis. */
 #define OPEN_MAX 1024
+#define OPEN_MAX_BYTES ((size_t)4 << 20)
 /*
  * Readings further apart than this leave a gap: we were frozen, or cut off. An
  * idle inbox is read every READ_BLOCK_MS.
@@ -56,19 +61,23 @@ inbox_tick(struct inbox *in)
 
 /* Reading ----------------------------------------------------------------- */
 
-static void
+/* Returns the bytes of its messages. */
+static size_t
 take_entry(struct inbox *in, const struct env_entry *entry)
 {
 	struct inbox_entry *e;
 	struct env_message message;
 	unsigned malformed = 0;
-	size_t at = 0;
+	size_t at = 0, bytes = 0;
 
 	if (entry->fields == NULL || inbox_is_known(in, entry))
-		return;
+		return 0;
 	e = inbox_entry_new(in, entry);
 	while (env_message_next(entry->fields, &at, &message, &malformed)) {
 		e->left++;
+		e->bytes += message.payload.n;
+		in->open_bytes += message.payload.n;
+		bytes += message.payload.n;
 		if (in->rereading && in->forgetful)
 			message.attempt = SLICE("2");
 		in->cb(&message, e, in->arg);
@@ -77,12 +86,23 @@ take_entry(struct inbox *in, const struct env_entry *entry)
 		log_warn("malformed messages dropped", LF("entry", e->id),
 		    LF_N("messages", malformed));
 	inbox_done(e);
+	return bytes;
+}
+
+/* As many entries as fit, if they are like those that came last. */
+static unsigned
+count_like(size_t entries, size_t bytes)
+{
+	size_t fit = bytes == 0 ? READ_COUNT : READ_BYTES * entries / bytes;
+
+	return fit == 0 ? 1 : fit > READ_COUNT ? READ_COUNT : (unsigned)fit;
 }
 
 static void
 take_entries(struct inbox *in, const redisReply *entries)
 {
 	struct env_entry entry;
+	size_t bytes = 0;
 
 	for (size_t i = 0; i < entries->elements; i++) {
 		if (!env_entry_at(entries, i, &entry) ||
@@ -90,8 +110,10 @@ take_entries(struct inbox *in, const redisReply *entries)
 			continue;
 		memcpy(in->last_id, entry.id.p, entry.id.n);
 		in->last_id[entry.id.n] = '\0';
-		take_entry(in, &entry);
+		bytes += take_entry(in, &entry);
 	}
+	if (entries->elements > 0)
+		in->ask = count_like(entries->elements, bytes);
 }
 
 /* There was no more in the inbox when Redis answered, after it was asked. */
@@ -126,7 +148,7 @@ on_read(struct redis *r, const redisReply *reply, void *arg)
 	entries = env_stream_entries(reply);
 	if (entries != NULL)
 		take_entries(in, entries);
-	if (entries == NULL || entries->elements < READ_COUNT)
+	if (entries == NULL || entries->elements < in->asked)
 		note_complete(in);
 	inbox_read_more(in);
 }
@@ -134,13 +156,16 @@ on_read(struct redis *r, const redisReply *reply, void *arg)
 void
 inbox_read_more(struct inbox *in)
 {
+	char count[20];
 	struct slice argv[] = { SLICE("XREAD"), SLICE("COUNT"),
-		SLICE(READ_COUNT_TEXT), SLICE("BLOCK"), SLICE(READ_BLOCK_MS),
+		u64_slice(count, in->ask), SLICE("BLOCK"), SLICE(READ_BLOCK_MS),
 		SLICE("STREAMS"), in->key, slice_str(in->last_id) };
 
-	if (in->reading || in->counts[ENTRY_OPEN] > OPEN_MAX)
+	if (in->reading || in->counts[ENTRY_OPEN] > OPEN_MAX ||
+	    in->open_bytes > OPEN_MAX_BYTES)
 		return;
 	in->asked_ms = clock_mono_ms();
+	in->asked = in->ask;
 	in->reading = redis_send(in->reader, argv, ARRAY_LEN(argv), on_read, in);
 }
 
@@ -201,6 +226,7 @@ inbox_new(struct event_base *base, struct evdns_base *dns,
 	in->cb = cb;
 	in->arg = arg;
 	in->key = env_key(&in->keybuf, ENV_REPLIES, pod);
+	in->ask = READ_COUNT_FIRST;
 	in->view.unbroken_ms = UINT64_MAX;
 	for (size_t i = 0; i < ENTRY_STATES; i++)
 		TAILQ_INIT(&in->entries[i]);

@@ -28,6 +28,8 @@ leave_list(struct inbox_entry *e)
 {
 	TAILQ_REMOVE(&e->inbox->entries[e->state], e, link);
 	e->inbox->counts[e->state]--;
+	if (e->state == ENTRY_OPEN)
+		e->inbox->open_bytes -= e->bytes;
 }
 
 static void

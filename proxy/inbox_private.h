@@ -24,6 +24,7 @@ struct inbox_entry {
 	struct inbox *inbox;
 	enum entry_state state;
 	unsigned left;   /* messages not dealt with, plus one while reading */
+	size_t bytes;    /* of its messages, while it is OPEN */
 	uint64_t mark;   /* of its first call: inbox_entry_mark() */
 	bool tried;      /* it may have been deleted: see inbox_reread() */
 	uint8_t id_len;
@@ -56,6 +57,9 @@ struct inbox {
 	bool forgetful;                /* not all undeleted entries are known */
 	struct entry_list entries[ENTRY_STATES];
 	unsigned counts[ENTRY_STATES];
+	size_t open_bytes;             /* of the messages of those OPEN */
+	unsigned asked;                /* entries, by the last XREAD */
+	unsigned ask;                  /* by the next one */
 	unsigned rest_ms;              /* after a refusal; 0: none lately */
 	uint64_t rest_until_ms;
 	uint64_t sent_before;          /* by readers before this one */

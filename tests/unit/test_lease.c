@@ -155,14 +155,16 @@ START_TEST(ends_at_the_deadline_unless_renewed_since)
 
 	call->deadline_ms = clock_shared_ms() + 100;
 	pass(100);
-	ck_assert(lease_is_fresh(lease, call, clock_mono_ms()));
+	ck_assert(lease_may_answer(lease, call, clock_mono_ms()));
 	pass(1);
-	ck_assert(!lease_is_fresh(lease, call, clock_mono_ms()));
+	ck_assert(!lease_may_answer(lease, call, clock_mono_ms()));
+	/* It may still tell its client not to answer. */
+	ck_assert(lease_is_fresh(lease, call, clock_mono_ms()));
 	lease_tick(lease);
 	ck_assert(call->renewing);
 	settle();
 	ck_assert_uint_eq(kept, 1);
-	ck_assert(lease_is_fresh(lease, call, clock_mono_ms()));
+	ck_assert(lease_may_answer(lease, call, clock_mono_ms()));
 	pass(IDLE_MS / 4 - 1);
 	lease_tick(lease);
 	ck_assert(!call->renewing);

@@ -15,6 +15,17 @@ member(const cJSON *object, const char *name)
 	return cJSON_GetObjectItemCaseSensitive(object, name);
 }
 
+/* How many backslashes stand right before that place? */
+static size_t
+backslashes_before(const char *p, const char *from)
+{
+	size_t n = 0;
+
+	while (p > from && *--p == '\\')
+		n++;
+	return n;
+}
+
 /* A \u after an escaped backslash is plain text. */
 bool
 arguments_hold_nul(struct slice json)
@@ -25,31 +36,39 @@ arguments_hold_nul(struct slice json)
 		return false;
 	end = json.p + json.n;
 	while ((p = memmem(p, (size_t)(end - p), "\\u0000", 6)) != NULL) {
-		const char *first = p;
-
-		while (first > json.p && first[-1] == '\\')
-			first--;
-		if ((p - first) % 2 == 0)
+		if (backslashes_before(p, json.p) % 2 == 0)
 			return true;
 		p++;
 	}
 	return false;
 }
 
+/* What follows the string whose content begins there; the end, if it has none. */
+static const char *
+skip_string(const char *content, const char *end)
+{
+	const char *p = content;
+
+	while ((p = memchr(p, '"', (size_t)(end - p))) != NULL) {
+		if (backslashes_before(p, content) % 2 == 0)
+			return p + 1;
+		p++;
+	}
+	return end;
+}
+
 /* Behind each value stands a comma, or what began the list that it ends. */
 size_t
 arguments_weight(struct slice json)
 {
+	const char *p = json.p, *end = json.p + json.n;
 	size_t values = 1;
-	bool in_string = false;
 
-	for (size_t i = 0; i < json.n; i++) {
-		char c = json.p[i];
+	while (p < end) {
+		char c = *p++;
 
 		if (c == '"')
-			in_string = !in_string;
-		else if (in_string)
-			i += c == '\\';
+			p = skip_string(p, end);
 		else
 			values += c == ',' || c == '[' || c == '{';
 	}

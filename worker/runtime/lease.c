@@ -114,8 +114,14 @@ bool
 lease_is_fresh(const struct lease *l, const struct call *call, uint64_t now)
 {
 	return call->entry_gone ||
-	    (age(call, now) < l->options.reclaim_idle_ms / 2 &&
-		!has_run_out(call, now));
+	    age(call, now) < l->options.reclaim_idle_ms / 2;
+}
+
+bool
+lease_may_answer(const struct lease *l, const struct call *call, uint64_t now)
+{
+	return lease_is_fresh(l, call, now) &&
+	    (call->entry_gone || !has_run_out(call, now));
 }
 
 /* What has been sent to Redis is decided there. */

@@ -55,8 +55,11 @@ struct lease *lease_new(const struct lease_options *options) MUST_CHECK;
 /* The command connection has called back all of its commands before this. */
 void lease_free(struct lease *l);
 
-/* May the call begin, or be answered? now: clock_mono_ms(). */
+/* May the call begin, or talk to its client? now: clock_mono_ms(). */
 bool lease_is_fresh(const struct lease *l, const struct call *call,
+    uint64_t now);
+/* May it be answered? Unlike the above not once its deadline has passed, see there. */
+bool lease_may_answer(const struct lease *l, const struct call *call,
     uint64_t now);
 /*
  * Renews what is due, and hands the calls that are CALL_RETURNING back to the

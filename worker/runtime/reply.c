@@ -53,7 +53,7 @@ static bool
 is_fresh(const struct reply *r, const struct call *call, uint64_t now)
 {
 	return r->options.lease == NULL ||
-	    lease_is_fresh(r->options.lease, call, now);
+	    lease_may_answer(r->options.lease, call, now);
 }
 
 /* Sets aside what may be another worker's by now, and has that found out. */
