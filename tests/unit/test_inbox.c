@@ -17,6 +17,7 @@
 /* inbox.c's: entries not dealt with before reading pauses, entries per read. */
 #define OPEN_MAX 1024
 #define READ_COUNT 128
+#define READ_COUNT_FIRST 16
 
 static struct redis *commands;
 static struct inbox *inbox;
@@ -568,6 +569,28 @@ START_TEST(what_cannot_be_dealt_with_waits_in_redis)
 }
 END_TEST
 
+/* A few are in hand at a time: those of the first read, and what 4 MiB hold. */
+START_TEST(what_is_large_waits_in_redis_sooner)
+{
+	server_do("EVAL %s 1 " KEY,
+	    "for i = 1, 100 do redis.call('XADD', KEYS[1], '*', 'call',"
+	    " string.format('%%08d%%024d', i, i), 'session', '" SID "',"
+	    " 'attempt', '1', 'payload', '{\"id\":' .. i .. ',\"text\":\"' .."
+	    " string.rep('x', 524288) .. '\"}') end");
+	WAIT(came_count > 0);
+	for (unsigned i = 0; i < 20; i++) {
+		inbox_tick(inbox);
+		turn();
+	}
+	ck_assert_uint_le(came_count, READ_COUNT_FIRST + 8);
+	deals_at_once = true;
+	for (unsigned i = 1, last = came_count; i <= last; i++)
+		done(i);
+	WAIT(left() == 0);
+	check_came(100);
+}
+END_TEST
+
 START_TEST(an_inbox_may_be_freed_with_entries_in_hand)
 {
 	put(1, 3);
@@ -608,6 +631,7 @@ main(void)
 	tcase_add_test(tc, after_lost_data_it_is_broken_for_a_while);
 	tcase_add_test(tc, a_read_that_failed_is_repeated);
 	tcase_add_test(tc, what_cannot_be_dealt_with_waits_in_redis);
+	tcase_add_test(tc, what_is_large_waits_in_redis_sooner);
 	tcase_add_test(tc, an_inbox_may_be_freed_with_entries_in_hand);
 	return run_cases(tc);
 }
