@@ -140,7 +140,7 @@ pass_expression(bool *at, struct slice uri, struct extent extent)
 			break;
 		inside = (inside || (before && (extent.first == 0 ||
 		    extent.first == uri.p[i]))) &&
-		    strchr(extent.stops, uri.p[i]) == NULL;
+		    memchr(extent.stops, uri.p[i], strlen(extent.stops)) == NULL;
 	}
 }
 

@@ -123,6 +123,13 @@ START_TEST(covering_has_its_bound)
 }
 END_TEST
 
+/* A character like others, though no client can send it. */
+START_TEST(a_nul_ends_nothing)
+{
+	ck_assert(uri_template_covers("t://{a}", SLICE("t://x\0y")));
+}
+END_TEST
+
 START_TEST(there_are_not_too_many_variables)
 {
 	static const char one[] = "/{x}";
@@ -147,6 +154,7 @@ main(void)
 	tcase_add_loop_test(tc, what_matches_is_covered, 0,
 	    ARRAY_LEN(matches));
 	tcase_add_test(tc, covering_has_its_bound);
+	tcase_add_test(tc, a_nul_ends_nothing);
 	tcase_add_test(tc, there_are_not_too_many_variables);
 	return run_cases(tc);
 }
