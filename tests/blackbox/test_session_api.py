@@ -346,9 +346,11 @@ def many(proxies):
     """Whose stream, on which path: a fixed mix that can be counted."""
     users = [token("many-1"), token("many-2"), {}]
     for n in range(SESSIONS):
-        # The version makes it a session that reconnecting clients have: one in use.
+        # The version makes it a session that reconnecting clients have: one in use. A user's
+        # clients do not look the same, or one might get the session that another has left.
+        looks = {"User-Agent": f"many/{n}"} if users[n % 3] else {}
         yield (proxies[n % 2], "/calculator/sse" if n % 5 == 0 else "/sse",
-               {**users[n % 3], "mcp-protocol-version": "2025-06-18"})
+               {**users[n % 3], **looks, "mcp-protocol-version": "2025-06-18"})
 
 
 def difference(after, before):
