@@ -42,17 +42,18 @@ LIBS.openapi := -lyaml
 LIBS_CHECK := -lcheck -lsubunit -lrt -lm -lpthread
 
 # Sources --------------------------------------------------------------------
-# A module is a .c and a .h; a folder under worker/ is an API; a file
+# A module is a .c and a .h; a folder under worker/ is an API, but for
+# runtime and json, which all share; a file
 # tests/unit/test_*.c is a test binary. Nothing is listed twice.
 
 COMMON_SRC := $(wildcard common/*.c)
 PROXY_SRC := $(filter-out proxy/main.c,$(wildcard proxy/*.c))
-RUNTIME_SRC := $(wildcard worker/runtime/*.c)
+RUNTIME_SRC := $(wildcard worker/runtime/*.c worker/json/*.c)
 # What of an API's folder fuzz targets link too.
 OPENAPI_SRC := $(filter-out worker/openapi/openapi.c,$(wildcard worker/openapi/*.c))
 STDIO_SRC := $(addprefix worker/stdio/,capabilities.c command.c inventory.c lines.c server.c \
 	server_requests.c text.c watches.c)
-APIS := $(filter-out runtime,$(notdir $(patsubst %/,%,$(wildcard worker/*/))))
+APIS := $(filter-out runtime json,$(notdir $(patsubst %/,%,$(wildcard worker/*/))))
 UNIT := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 BENCH := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))

@@ -8,7 +8,7 @@
 #include "tests/fuzz/must.h"
 #include "worker/openapi/request.h"
 #include "worker/openapi/toolbox.h"
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,8 +7,8 @@
 
 #include "tests/fuzz/must.h"
 #include "worker/runtime/arguments.h"
-#include "worker/runtime/number.h"
-#include "worker/runtime/schema.h"
+#include "worker/json/number.h"
+#include "worker/json/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <sys/types.h>
 
-#include "worker/runtime/number.h"
-#include "worker/runtime/schema.h"
+#include "worker/json/number.h"
+#include "worker/json/schema.h"
 
 #define TEXT_MAX ((size_t)16 << 20)
 

@@ -1,5 +1,5 @@
 /* Numbers of arguments keep their digits, and are compared by them. */
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 #include <check.h>
 #include <stdlib.h>

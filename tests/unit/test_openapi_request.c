@@ -6,7 +6,7 @@
 
 #include "common/xalloc.h"
 #include "worker/openapi/spec.h"
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 #include "tests/unit/support/suite.h"
 
 struct fixture {

@@ -71,10 +71,14 @@ static const struct {
 	{ V30,
 	    "{oneOf: [{type: string}, {$ref: '#/components/schemas/Name'}], "
 	    "discriminator: {propertyName: k}}",
-	    "{\"anyOf\":[{\"type\":\"string\"},{\"description\":\"own\","
+	    "{\"oneOf\":[{\"type\":\"string\"},{\"description\":\"own\","
 	    "\"type\":\"string\"}]}" },
 	{ V30, "{oneOf: [{type: string}], anyOf: [{minLength: 1}]}",
-	    "{\"anyOf\":[{\"minLength\":1}]}" },
+	    "{\"oneOf\":[{\"type\":\"string\"}],"
+	    "\"anyOf\":[{\"minLength\":1}]}" },
+	{ V30, "{nullable: true, oneOf: [{type: string}, {type: integer}]}",
+	    "{\"anyOf\":[{\"oneOf\":[{\"type\":\"string\"},"
+	    "{\"type\":\"integer\"}]},{\"type\":\"null\"}]}" },
 	/* What only answers have, wherever it is asked for. */
 	{ V30,
 	    "{allOf: [{properties: {i: {readOnly: true}, a: {}}}, "

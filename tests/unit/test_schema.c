@@ -1,11 +1,11 @@
 /* Arguments against schemas: what fits, and how misfits are told. */
-#include "worker/runtime/schema.h"
+#include "worker/json/schema.h"
 
 #include <check.h>
 #include <stdlib.h>
 
 #include "tests/unit/support/suite.h"
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 #define PAIR                                                               \
 	"{\"type\":\"object\",\"properties\":{"                            \
@@ -231,6 +231,41 @@ START_TEST(test_problems_are_bounded)
 }
 END_TEST
 
+static bool
+fits(const struct schema *s, const char *json)
+{
+	struct strbuf problems = STRBUF_INIT(200);
+	cJSON *value = cJSON_Parse(json);
+	bool ok;
+
+	ck_assert_ptr_nonnull(value);
+	ok = schema_check(s, value, &problems);
+	cJSON_Delete(value);
+	strbuf_release(&problems);
+	return ok;
+}
+
+START_TEST(test_alternatives_may_overlap)
+{
+	const char *reason = NULL;
+	struct schema *s = schema_new("{\"properties\":{"
+	    "\"a\":{\"oneOf\":[{\"type\":\"string\"},{\"enum\":[\"x\"]}]},"
+	    "\"b\":{\"not\":{\"oneOf\":[{\"minimum\":1},{\"minimum\":2}]}}"
+	    "}}", &reason);
+
+	ck_assert_ptr_nonnull(s);
+	ck_assert(!fits(s, "{\"a\":\"x\"}"));
+	schema_let_overlap(s);
+	ck_assert(fits(s, "{\"a\":\"x\"}"));
+	ck_assert(fits(s, "{\"a\":\"y\"}"));
+	ck_assert(!fits(s, "{\"a\":1}"));
+	/* Whatever passed before still does. */
+	ck_assert(fits(s, "{\"b\":3}"));
+	ck_assert(!fits(s, "{\"b\":1}"));
+	schema_free(s);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -240,5 +275,6 @@ main(void)
 	tcase_add_loop_test(tc, test_refused, 0, ARRAY_LEN(refused));
 	tcase_add_test(tc, test_too_deep);
 	tcase_add_test(tc, test_problems_are_bounded);
+	tcase_add_test(tc, test_alternatives_may_overlap);
 	return run_cases(tc);
 }

@@ -2,13 +2,13 @@
  * Schemas and values made to take for ever: the check ends, and what it could not
  * find out counts as fitting. Check's own timeout is what fails here.
  */
-#include "worker/runtime/schema.h"
+#include "worker/json/schema.h"
 
 #include <check.h>
 
 #include "common/jsonrpc.h"
 #include "tests/unit/support/suite.h"
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 #define TEXT_MAX ((size_t)16 << 20)
 #define LONG 200000

@@ -1,10 +1,10 @@
 /* Each keyword of JSON Schema: what fits, and what is said of what does not. */
-#include "worker/runtime/schema.h"
+#include "worker/json/schema.h"
 
 #include <check.h>
 
 #include "tests/unit/support/suite.h"
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 #define SHAPES \
 	"{\"oneOf\":[{\"$ref\":\"#/$defs/circle\"},{\"type\":" \

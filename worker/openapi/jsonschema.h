@@ -5,8 +5,8 @@
  * is part of, or deeper than anybody reads, is cut with a description that says
  * so. Of Swagger 2.0 and OpenAPI 3.0, nullable becomes a type, a boolean
  * exclusiveMinimum the number; of 3.1, what stands beside a $ref joins it in an allOf.
- * allOf and anyOf stay and oneOf becomes anyOf; discriminator, xml, examples and
- * extensions go, as do properties that only answers have (readOnly).
+ * allOf, anyOf and oneOf stay; discriminator, xml, examples and extensions go, as do
+ * properties that only answers have (readOnly).
  *
  * The runtime holds calls to what is written here, so it is never stricter than the
  * description: what is not JSON Schema, or would ask for what was left out, goes.

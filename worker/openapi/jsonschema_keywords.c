@@ -297,24 +297,10 @@ write_all_of(struct jsonschema *w, struct object *o, const struct node *value,
 }
 
 static void
-write_any_of(struct jsonschema *w, struct object *o, const struct node *value,
-    const char *as)
+write_alternatives(struct jsonschema *w, struct object *o,
+    const struct node *value, const char *as)
 {
 	write_list_with(w, o, value, as, jsonschema_write_part);
-}
-
-/*
- * As anyOf: descriptions often have alternatives that overlap (a string, and one of
- * some strings), which servers take and the letter of oneOf does not.
- */
-static void
-write_one_of(struct jsonschema *w, struct object *o, const struct node *value,
-    const char *as UNUSED)
-{
-	if (node_get(o->at.node, "anyOf") == NULL)
-		write_any_of(w, o, value, "anyOf");
-	else
-		w->left_out++;
 }
 
 static const struct keyword {
@@ -332,8 +318,8 @@ static const struct keyword {
 	{ "items", write_sub },
 	{ "additionalProperties", write_additional },
 	{ "allOf", write_all_of },
-	{ "oneOf", write_one_of },
-	{ "anyOf", write_any_of },
+	{ "oneOf", write_alternatives },
+	{ "anyOf", write_alternatives },
 	{ "not", write_exact },
 	{ "minimum", write_minimum },
 	{ "maximum", write_maximum },

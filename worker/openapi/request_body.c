@@ -6,7 +6,7 @@
 #include "common/xalloc.h"
 #include "worker/openapi/request.h"
 #include "worker/openapi/style.h"
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 static const char BASE64[] = ";base64,";
 

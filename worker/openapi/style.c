@@ -2,7 +2,7 @@
 
 #include <ctype.h>
 
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 enum escape {
 	ESCAPE_ALL,

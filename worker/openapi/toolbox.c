@@ -6,8 +6,8 @@
 #include "common/xalloc.h"
 #include "worker/openapi/input.h"
 #include "worker/openapi/name.h"
-#include "worker/runtime/number.h"
-#include "worker/runtime/schema.h"
+#include "worker/json/number.h"
+#include "worker/json/schema.h"
 
 #define SCHEMA_MAX ((size_t)512 << 10)
 /* Of what a description says; some clients refuse more. */
@@ -290,6 +290,7 @@ add_tool(struct maker *m, struct operation *op, const char *input)
 		.title = title_of(m, op),
 		.description = description_of(m, op),
 		.input_schema = input,
+		.may_overlap = true,
 		.promises = promises_of(m, op),
 		.timeout_ms = b->timeout_ms,
 		.run = m->options->run,

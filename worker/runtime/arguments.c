@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "common/xalloc.h"
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 #define ARGUMENTS "arguments"
 /* A cJSON, and the texts of a member's name and value, as they are allocated. */

@@ -121,6 +121,8 @@ add(struct listing *l, const struct catalogue_offer *offer, const char *input,
 		entry_free(e);
 		return false;
 	}
+	if (e->offer.input != NULL && offer->tool.may_overlap)
+		schema_let_overlap(e->offer.input);
 	HASH_ADD_KEYPTR(hh, l->by_key[offer->kind], key, strlen(key), e);
 	return true;
 }

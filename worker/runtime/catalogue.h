@@ -8,7 +8,7 @@
 #include "common/ident.h"
 #include "common/uri_template.h"
 #include "worker/runtime/policy.h"
-#include "worker/runtime/schema.h"
+#include "worker/json/schema.h"
 #include "worker/runtime/tool.h"
 
 struct catalogue;

@@ -2,7 +2,7 @@
 
 #include "common/log.h"
 #include "worker/runtime/arguments.h"
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 static bool
 fits(const struct schema *schema, struct slice json, struct strbuf *problems)

@@ -63,6 +63,11 @@ struct tool {
 	/* JSON Schemas of type "object"; schema.h says what of them is checked. */
 	const char *input_schema;   /* NULL: takes no arguments */
 	const char *output_schema;  /* NULL: not structured */
+	/*
+	 * Arguments may fit more than one alternative of a oneOf: whoever wrote the
+	 * schema did not mean it to the letter.
+	 */
+	bool may_overlap;
 	unsigned promises;          /* enum tool_promise, or-ed */
 	/* Time for a call from its queueing on; 0: CALL_TIMEOUT of the proxies. */
 	unsigned timeout_ms;

@@ -1,5 +1,5 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
-#include "worker/runtime/schema_pattern.h"
+#include "worker/json/schema_pattern.h"
 
 #include <pcre2.h>
 #include <stdlib.h>

@@ -3,9 +3,9 @@
  * that was meant, where the value's type, or a property whose value only that one
  * has, gives it away; else what is wrong with the first few.
  */
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 /* What references are followed for a property's sake. */
 #define DEPTH_MAX 8

@@ -1,4 +1,4 @@
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 #include <ctype.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* What $ref means: URI fragments are JSON pointers (RFC 6901) or anchors. */
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 #include <ctype.h>
 #include <stdlib.h>

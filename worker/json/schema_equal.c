@@ -1,7 +1,7 @@
 /* Are two values the same, and which of many may be. */
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 /* FNV-1a, of 64 bits. */
 #define HASH_START UINT64_C(0xcbf29ce484222325)

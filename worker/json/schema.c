@@ -1,10 +1,10 @@
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 #include <stdlib.h>
 
 #include "common/jsonrpc.h"
 #include "common/xalloc.h"
-#include "worker/runtime/number.h"
+#include "worker/json/number.h"
 
 /* No message nests deeper, so no listing can hold a deeper schema. */
 #define DEPTH_MAX JSONRPC_DEPTH_MAX
@@ -309,6 +309,12 @@ schema_new(const char *text, const char **reason)
 	free(c.pending);
 	cJSON_Delete(json);
 	return c.schema;
+}
+
+void
+schema_let_overlap(struct schema *s)
+{
+	s->overlap = true;
 }
 
 bool

@@ -1,10 +1,10 @@
 /* Rules about objects: their members, how many, what they are called. */
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 #include <stdlib.h>
 
 #include "common/xalloc.h"
-#include "worker/runtime/schema_pattern.h"
+#include "worker/json/schema_pattern.h"
 
 /* Members: compiling ------------------------------------------------------------- */
 

@@ -30,6 +30,8 @@ struct schema;
  */
 struct schema *schema_new(const char *text, const char **reason) MUST_CHECK;
 void schema_free(struct schema *s);
+/* From now on a value may fit more than one alternative of a oneOf. */
+void schema_let_overlap(struct schema *s);
 /* Does it say that values are objects, as MCP wants it of tools? */
 bool schema_is_of_objects(const struct schema *s) MUST_CHECK;
 

@@ -12,7 +12,7 @@
 #ifndef MCP_WORKER_SCHEMA_PRIVATE_H
 #define MCP_WORKER_SCHEMA_PRIVATE_H
 
-#include "worker/runtime/schema.h"
+#include "worker/json/schema.h"
 
 enum type {
 	TYPE_NULL = 1,
@@ -201,6 +201,7 @@ extern const struct subschema schema_any, schema_none;
 struct schema {
 	const struct subschema *root;
 	struct subschema *all;
+	bool overlap;            /* alternatives of a oneOf may */
 };
 
 /* Compiling ------------------------------------------------------------------ */
@@ -277,6 +278,7 @@ struct check {
 	unsigned count, max;     /* of problems */
 	unsigned quiet;          /* not 0: within what is only tried */
 	unsigned depth;
+	bool overlap;            /* as of the schema */
 	long steps;              /* that are left, see schema_check_spend() */
 	struct pattern_match *matching;  /* NULL: no pattern yet */
 };

@@ -1,5 +1,5 @@
 /* Rules about arrays: their items, how many, of which kind, all different. */
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 #include <math.h>
 #include <stdlib.h>

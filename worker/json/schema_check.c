@@ -1,10 +1,10 @@
 /* Going through a value, and telling what is wrong with it. */
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 #include <stdlib.h>
 
-#include "worker/runtime/number.h"
-#include "worker/runtime/schema_pattern.h"
+#include "worker/json/number.h"
+#include "worker/json/schema_pattern.h"
 
 /* A caller corrects a few mistakes at a time; a list of hundreds helps nobody. */
 #define PROBLEMS_MAX 5
@@ -218,7 +218,8 @@ schema_check(const struct schema *s, const cJSON *value,
     struct strbuf *problems)
 {
 	struct check c = { .problems = problems, .between = "; ",
-		.max = PROBLEMS_MAX, .steps = STEPS_MAX };
+		.max = PROBLEMS_MAX, .overlap = s->overlap,
+		.steps = STEPS_MAX };
 	struct place root = { .parent = NULL };
 	bool fits = schema_check_value(&c, s->root, value, &root) != MISFIT;
 

@@ -8,7 +8,7 @@
 #ifndef MCP_WORKER_SCHEMA_PATTERN_H
 #define MCP_WORKER_SCHEMA_PATTERN_H
 
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 struct pattern;
 

@@ -3,12 +3,12 @@
  * at (2020-12 core, section 11). What has, is found by going once more through the
  * schemas that hold for the value.
  */
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 #include <stdlib.h>
 
 #include "common/xalloc.h"
-#include "worker/runtime/schema_pattern.h"
+#include "worker/json/schema_pattern.h"
 
 struct marks {
 	const cJSON *value;

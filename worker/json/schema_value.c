@@ -1,9 +1,9 @@
 /* Rules about single values: enum, const, numbers, strings. */
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 #include "common/utf8.h"
-#include "worker/runtime/number.h"
-#include "worker/runtime/schema_pattern.h"
+#include "worker/json/number.h"
+#include "worker/json/schema_pattern.h"
 
 /* What is shown of an expression. */
 #define PATTERN_SHOWN 120

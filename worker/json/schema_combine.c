@@ -1,5 +1,5 @@
 /* Rules made of other schemas: $ref, allOf, anyOf, oneOf, not, if. */
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 #include <stdlib.h>
 
@@ -107,6 +107,8 @@ check_one_of(struct check *c, const struct rule *rule, const cJSON *value,
 
 	for (size_t i = 0; i < rule->list->n; i++)
 		count[schema_try(c, rule->list->of[i], value)]++;
+	if (count[FITS] > 1 && c->overlap)
+		return UNSURE;   /* so that a "not" around it lets it pass, too */
 	if (count[FITS] > 1) {
 		if (schema_problem(c, at))
 			strbuf_addf(c->problems, "fits %zu of the alternatives, "

@@ -1,4 +1,4 @@
-#include "worker/runtime/schema_private.h"
+#include "worker/json/schema_private.h"
 
 #include <stdlib.h>
 
