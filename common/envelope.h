@@ -135,11 +135,6 @@ struct slice env_alike_key(struct env_keybuf *buf, struct slice user,
 /* Heartbeats: written every third of their life. */
 #define ENV_HEARTBEAT_TTL_MS 15000
 #define ENV_HEARTBEAT_EVERY_MS 5000
-/*
- * A catalogue outlives the last heartbeat this long, so that a crash of an API's
- * only worker does not make its tools vanish from clients while it restarts.
- */
-#define ENV_CATALOGUE_TTL_MS 60000
 
 /*
  * How long an entry of a request stream may rest before another than its

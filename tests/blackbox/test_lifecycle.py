@@ -33,7 +33,8 @@ def test_worker_drains_on_sigterm():
 
 
 def test_catalogue_is_withdrawn_when_the_last_worker_leaves():
-    with Cluster(workers={"calculator": 2, "conformance": 1}) as system, \
+    with Cluster(workers={"calculator": 2, "conformance": 1},
+                 worker_env={"WORKER_CATALOGUE_TTL": 0}) as system, \
             system.client(0) as session:
         first, second = system.workers[:2]
         first.stop()
@@ -49,6 +50,22 @@ def test_catalogue_is_withdrawn_when_the_last_worker_leaves():
         first.start()
         system.wait_catalogue()
         assert session.text("calculator_add", {"a": 3, "b": 4}) == "7"
+
+
+def test_tools_of_an_api_that_is_scaled_to_none_stay():
+    """Until its time is over, or an operator removes it at once."""
+    with Cluster(workers={"calculator": 1, "conformance": 1}) as system, \
+            system.client(0) as session:
+        worker = system.workers[0]
+        assert worker.stop() == 0
+        assert "calculator_add" in session.tools(to=system.proxies[1])
+        id = session.ask("tools/call", {"name": "calculator_add", "arguments": {"a": 1, "b": 2}})
+        until(lambda: system.redis("XLEN", "mcp_requests:{calculator}") == 1, 5, "it waits")
+        worker.start()
+        assert session.answer(id)["result"]["structuredContent"] == {"result": 3}
+        assert worker.stop() == 0
+        system.redis("DEL", "mcp_api:{calculator}")
+        until(lambda: "calculator_add" not in session.tools(), 15, "it is removed")
 
 
 def test_worker_killed_while_another_goes_on():

@@ -293,7 +293,8 @@ def test_sessions_hear_of_lists_that_change():
 
 def test_sessions_hear_of_an_api_that_leaves():
     """Its tools, resources and prompts go, one notice for each list."""
-    with Cluster(workers={"calculator": 1, "conformance": 1}) as system, \
+    with Cluster(workers={"calculator": 1, "conformance": 1},
+                 worker_env={"WORKER_CATALOGUE_TTL": 0}) as system, \
             system.client(0) as client:
         initialize(client)
         system.workers[1].stop()

@@ -296,7 +296,8 @@ def test_every_key_expires_or_has_an_owner():
 
 
 def test_nothing_stays_of_an_api_that_was_removed():
-    with Cluster(workers={"conformance": 1}) as system, system.client(0) as session:
+    with Cluster(workers={"conformance": 1}, worker_env={"WORKER_CATALOGUE_TTL": 0}) as system, \
+            system.client(0) as session:
         assert session.text("conformance_echo", {"text": "1"}) == "1"
         worker = system.workers[0]
         worker.stop()

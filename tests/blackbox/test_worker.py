@@ -123,7 +123,7 @@ def test_catalogue_and_heartbeat(redis):
                                            "idempotentHint": True, "openWorldHint": False}
             assert tool["inputSchema"]["required"] == ["a", "b"]
             assert tool["outputSchema"]["required"] == ["result"]
-        assert 50000 < redis("PTTL", "mcp_api:{calculator}") <= 60000
+        assert 590000 < redis("PTTL", "mcp_api:{calculator}") <= 600000
         assert redis("SMEMBERS", "mcp_apis") == ["calculator"]
         key = f"mcp_worker:{{calculator}}:{name_of(queue)}"
         assert 5000 < redis("PTTL", key) <= 15000
@@ -187,7 +187,8 @@ def test_operator_names_the_api(redis):
 
 
 def test_last_worker_withdraws_all(redis):
-    with running(redis) as (worker, queue):
+    with running(redis, WORKER_CATALOGUE_TTL=0) as (worker, queue):
+        assert 50000 < redis("PTTL", "mcp_api:{conformance}") <= 60000
         with Worker("conformance", redis, "second") as second:
             assert second.stop() == 0
         assert redis("EXISTS", "mcp_api:{conformance}") == 1
@@ -199,6 +200,14 @@ def test_last_worker_withdraws_all(redis):
         assert redis("SMEMBERS", "mcp_apis") == ["conformance"]
         assert queue.consumers() == {}
         assert "reason=signal" in worker.tail()
+
+
+def test_catalogue_outlives_the_last_worker(redis):
+    with running(redis, WORKER_CATALOGUE_TTL=100) as (worker, _):
+        redis("PEXPIRE", "mcp_api:{conformance}", 1000000)
+        assert worker.stop() == 0
+        assert redis("EXISTS", "mcp_workers:{conformance}") == 0
+        assert 90000 < redis("PTTL", "mcp_api:{conformance}") <= 100000
 
 
 def test_queued_calls_wait_for_the_next_worker(redis):
@@ -394,6 +403,9 @@ def test_catalogue_of_the_latest_worker_stands(redis):
         until(lambda: redis("ZSCORE", "mcp_workers:{conformance}", name) != beat, BEAT,
               "a heartbeat later")
         assert redis("HGET", "mcp_api:{conformance}", "digest") == "newer"
+        redis("HSET", "mcp_api:{conformance}", "beat_ms", int(time.time() * 1000) - 60001)
+        until(lambda: redis("HGET", "mcp_api:{conformance}", "digest") == ours, BEAT,
+              "one that no worker has is replaced")
         redis("DEL", "mcp_api:{conformance}")
         until(lambda: redis("HGET", "mcp_api:{conformance}", "digest") == ours, BEAT,
               "an expired one is replaced")

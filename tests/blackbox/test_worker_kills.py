@@ -413,7 +413,8 @@ def test_wedged_api_leaves_others_alone(ledger):
 
 def test_queue_of_an_api_that_left_is_answered_and_forgotten(ledger):
     with Cluster(workers={"conformance": 1, "calculator": 1}, proxy_env={"CALL_TIMEOUT": 3},
-                 worker_env=settings(ledger)) as system, system.client(0) as client:
+                 worker_env={**settings(ledger), "WORKER_CATALOGUE_TTL": 0}) as system, \
+            system.client(0) as client:
         (worker,) = stopped_workers(system, "conformance")
         queue = Queue(system.redis, "conformance")
         id = client.ask("tools/call", {"name": "conformance_sleep",

@@ -12,12 +12,18 @@
 
 /* Workers that died leave their place in the list; it is swept after this. */
 #define DEAD_KEPT_MS 3600000
+/*
+ * Without a beat of a worker that has it, a catalogue gives way to another worker's
+ * after this, even to that of one which started earlier.
+ */
+#define STALE_MS 60000
 
 /*
- * Beat. KEYS: worker, workers, api. ARGV: worker, expiry (ms), its TTL (ms),
- * the list's life (ms), catalogue's digest, its TTL (ms), reclaim idle (ms), then
- * the worker's fields. Returns 1 when the catalogue is to be published: none is there, or
- * that of a worker that started earlier. An empty digest: there is none yet.
+ * Beat. KEYS: worker, workers, api. ARGV: worker, now (ms), its TTL (ms),
+ * the list's life (ms), catalogue's digest, its TTL (ms), reclaim idle (ms), how
+ * old the catalogue's last beat may be (ms), then the worker's fields. Returns 1 when
+ * the catalogue is to be published: none is there, or one that has to give way. An
+ * empty digest: there is none yet.
  *
  * A full Redis refuses an HSET that is a script's first write, and the workers and
  * their tools would go with their keys' expiry, while they run. So PEXPIRE is it.
@@ -26,20 +32,24 @@ static const struct redis_script beat_script = {
 	.name = "worker beat",
 	.body =
 	"redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
-	"redis.call('HSET', KEYS[1], unpack(ARGV, 8))\n"
+	"local now = tonumber(ARGV[2])\n"
+	"local expiry = string.format('%.0f', now + ARGV[3])\n"
+	"redis.call('HSET', KEYS[1], unpack(ARGV, 9))\n"
 	"redis.call('PEXPIRE', KEYS[1], ARGV[3])\n"
-	"redis.call('ZADD', KEYS[2], ARGV[2], ARGV[1])\n"
-	"redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[2] - ARGV[4])\n"
+	"redis.call('ZADD', KEYS[2], expiry, ARGV[1])\n"
+	"redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', expiry - ARGV[4])\n"
 	"redis.call('PEXPIRE', KEYS[2], ARGV[4])\n"
 	"if ARGV[5] == '' then return 0 end\n"
-	"local there = redis.call('HMGET', KEYS[3], 'digest', 'since')\n"
+	"local there = redis.call('HMGET', KEYS[3], 'digest', 'since', 'beat_ms')\n"
 	"if there[1] == ARGV[5] then\n"
-	"	redis.call('HSET', KEYS[3], 'reclaim_idle_ms', ARGV[7])\n"
+	"	redis.call('HSET', KEYS[3], 'reclaim_idle_ms', ARGV[7],\n"
+	"	    'beat_ms', ARGV[2])\n"
 	"	redis.call('PEXPIRE', KEYS[3], ARGV[6])\n"
 	"	return 0\n"
 	"end\n"
 	"local mine = redis.call('HGET', KEYS[1], 'started_ms')\n"
-	"if there[1] and tonumber(there[2] or 0) > tonumber(mine) then\n"
+	"if there[1] and tonumber(there[2] or 0) > tonumber(mine) and\n"
+	"    tonumber(there[3] or 0) >= now - ARGV[8] then\n"
 	"	return 0\n"
 	"end\n"
 	"return 1\n",
@@ -55,9 +65,9 @@ static const struct redis_script publish_script = {
 };
 
 /*
- * Leave. KEYS: worker, workers, api, requests. ARGV: worker, now (ms), group.
- * A consumer that still has entries stays: deleting it would lose them. Returns
- * 1 when the catalogue went too.
+ * Leave. KEYS: worker, workers, api, requests. ARGV: worker, now (ms), group,
+ * how long the last worker's catalogue stays (ms, 0: it goes). A consumer that still
+ * has entries stays: deleting it would lose them.
  */
 static const struct redis_script leave_script = {
 	.name = "worker leave",
@@ -72,8 +82,7 @@ static const struct redis_script leave_script = {
 	"if redis.call('ZCOUNT', KEYS[2], '(' .. ARGV[2], '+inf') > 0 then\n"
 	"	return 0\n"
 	"end\n"
-	"redis.call('DEL', KEYS[3])\n"
-	"return 1\n",
+	"return redis.call('PEXPIRE', KEYS[3], ARGV[4])\n",
 };
 
 #define KEYS_MAX 4
@@ -150,6 +159,15 @@ add_key(const struct heartbeat *h, struct args *a, enum env_key kind)
 	add(a, env_key(&a->keys[a->n], kind, h->api));
 }
 
+/* While workers live it must outlast what puts one of them back. */
+static uint64_t
+catalogue_ttl_ms(const struct heartbeat *h)
+{
+	uint64_t ttl_ms = h->options.catalogue_ttl_ms;
+
+	return ttl_ms > STALE_MS ? ttl_ms : STALE_MS;
+}
+
 /* The list of APIs ------------------------------------------------------- */
 
 static void
@@ -204,12 +222,13 @@ publish(struct heartbeat *h)
 	struct args a = { .n = 0 };
 
 	add_key(h, &a, ENV_API);
-	add_number(&a, ENV_CATALOGUE_TTL_MS);
+	add_number(&a, catalogue_ttl_ms(h));
 	add_field(&a, "name", catalogue_name(catalogue));
 	add_field(&a, "title", catalogue_title(catalogue));
 	add_field(&a, "version", catalogue_version(catalogue));
 	add_field(&a, "digest", catalogue_digest(catalogue));
 	add_number_field(&a, "since", started_ms(h));
+	add_number_field(&a, "beat_ms", clock_shared_ms());
 	add_number_field(&a, "reclaim_idle_ms", h->options.reclaim_idle_ms);
 	add(&a, SLICE("catalogue"));
 	add(&a, catalogue_json(catalogue));
@@ -264,13 +283,14 @@ beat(struct heartbeat *h)
 	add_key(h, &a, ENV_WORKERS);
 	add_key(h, &a, ENV_API);
 	add(&a, slice_str(h->options.worker));
-	add_number(&a, clock_shared_ms() + ENV_HEARTBEAT_TTL_MS);
+	add_number(&a, clock_shared_ms());
 	add_number(&a, ENV_HEARTBEAT_TTL_MS);
 	add_number(&a, DEAD_KEPT_MS);
 	add(&a, slice_str(worker_env_is_up(h->options.env) ?
 	    catalogue_digest(h->options.catalogue) : ""));
-	add_number(&a, ENV_CATALOGUE_TTL_MS);
+	add_number(&a, catalogue_ttl_ms(h));
 	add_number(&a, h->options.reclaim_idle_ms);
+	add_number(&a, STALE_MS);
 	add_worker_fields(h, &a);
 	if (!redis_eval(h->options.commands, &beat_script, a.argv, a.n, 3,
 	    on_beat, h))
@@ -331,6 +351,7 @@ heartbeat_leave(struct heartbeat *h)
 	add(&a, slice_str(h->options.worker));
 	add_number(&a, clock_shared_ms());
 	add(&a, SLICE(ENV_GROUP));
+	add_number(&a, h->options.catalogue_ttl_ms);
 	if (!redis_eval(h->options.commands, &leave_script, a.argv, a.n, 4,
 	    on_withdrawn, h))
 		h->options.on_left(h->options.arg);

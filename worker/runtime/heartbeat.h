@@ -9,7 +9,13 @@
  * A worker whose API is not up says why, and publishes nothing.
  *
  * While workers with different catalogues run (a rollout), the catalogue of the
- * worker that started last stands; the others leave it alone until it expires.
+ * worker that started last stands. The others leave it alone, until for a minute no
+ * worker that has it was there.
+ *
+ * When no worker is left, the catalogue stays for catalogue_ttl_ms, so that clients
+ * keep the tools, and calls wait, while workers are replaced, crash or are scaled to
+ * none. With 0 it goes with the last worker that stops in order, and a minute
+ * after one that did not.
  */
 #ifndef MCP_WORKER_HEARTBEAT_H
 #define MCP_WORKER_HEARTBEAT_H
@@ -33,6 +39,7 @@ struct heartbeat_options {
 	const char *pod;
 	unsigned concurrency;               /* calls at once */
 	unsigned reclaim_idle_ms;           /* for proxies to know */
+	uint64_t catalogue_ttl_ms;          /* after the last worker; see below */
 	/* The catalogue had to be published: other keys may be gone as well. */
 	void (*on_published)(void *arg);
 	/* After heartbeat_leave(). */
@@ -50,8 +57,7 @@ void heartbeat_beat(struct heartbeat *h);
 /* From now on beats say that this worker takes no new calls. */
 void heartbeat_set_draining(struct heartbeat *h);
 /*
- * Takes the worker off the list, and the catalogue away when no other is left;
- * then on_left, at once if Redis is away.
+ * Takes the worker off the list; then on_left, at once if Redis is away.
  */
 void heartbeat_leave(struct heartbeat *h);
 

@@ -28,6 +28,10 @@ static const struct config_option worker_option_table[] = {
 	{ "WORKER_DRAIN_TIMEOUT", CONFIG_UINT, FIELD(drain_timeout_s), "25", 0,
 	    3600, NULL, "seconds that running calls get to finish after "
 	    "SIGTERM" },
+	{ "WORKER_CATALOGUE_TTL", CONFIG_UINT, FIELD(catalogue_ttl_s), "600", 0,
+	    2592000, NULL, "seconds that an API's tools stay listed, and calls "
+	    "wait for a worker, when its last worker is gone; 0: until it has "
+	    "stopped" },
 	{ "WORKER_PROGRESS_INTERVAL", CONFIG_UINT, FIELD(progress_interval_s),
 	    "15", 0, 3600, NULL, "seconds after which the worker reports for a "
 	    "running call that its tool is silent about, to clients that want "

@@ -22,6 +22,7 @@ struct worker_options {
 	unsigned threads;               /* for tools that compute */
 	unsigned reclaim_idle_s;
 	unsigned drain_timeout_s;
+	unsigned catalogue_ttl_s;       /* 0: none is kept */
 	unsigned progress_interval_s;   /* 0: tools report for themselves */
 	char *safe_tools;               /* these four as in policy.h */
 	char *unsafe_tools;

@@ -345,6 +345,7 @@ make_heartbeat(struct worker *w)
 		.pod = w->options->common.pod_name,
 		.concurrency = w->options->concurrency,
 		.reclaim_idle_ms = worker_options_reclaim_idle_ms(w->options),
+		.catalogue_ttl_ms = w->options->catalogue_ttl_s * UINT64_C(1000),
 		.on_published = on_published,
 		.on_left = on_withdrawn,
 		.arg = w,
