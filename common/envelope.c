@@ -398,7 +398,8 @@ bool
 env_call_is_notice(struct slice call)
 {
 	return slice_eq_str(call, ENV_CALL_TAKEN_OVER) ||
-	    slice_eq_str(call, ENV_CALL_CLOSE_STREAM);
+	    slice_eq_str(call, ENV_CALL_CLOSE_STREAM) ||
+	    slice_eq_str(call, ENV_CALL_DECLARED);
 }
 
 size_t

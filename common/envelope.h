@@ -266,6 +266,12 @@ struct env_message {
  * that it came by to be closed (tool.h, call_close_stream()).
  */
 #define ENV_CALL_CLOSE_STREAM "close_stream"
+/*
+ * Nor is one of this call: the session's client has declared something of which pods
+ * that have looked the session up before must hear; the payload is the note
+ * (proxy/declaration.h).
+ */
+#define ENV_CALL_DECLARED "declared"
 /* Is it for the pod alone, and only for the one that it was sent to? */
 bool env_call_is_notice(struct slice call);
 

@@ -188,13 +188,14 @@ static const struct kind {
 	bool (*send)(struct redis *commands, const struct declaration *d,
 	    redis_cb *cb, void *arg);
 	void (*note)(const struct declaration *d, struct strbuf *out);
+	bool told;
 } kinds[] = {
-	{ "initialize", is_initialize_ok, send_client, note_client },
-	{ "logging/setLevel", is_level_ok, send_level, note_level },
+	{ "initialize", is_initialize_ok, send_client, note_client, false },
+	{ "logging/setLevel", is_level_ok, send_level, note_level, true },
 	{ "resources/subscribe", is_uri_ok, send_subscription,
-	    note_subscription },
+	    note_subscription, false },
 	{ "resources/unsubscribe", is_uri_ok, send_subscription,
-	    note_subscription },
+	    note_subscription, false },
 };
 
 static const struct kind *
@@ -220,6 +221,12 @@ declaration_send(struct redis *commands, const struct declaration *d,
     redis_cb *cb, void *arg)
 {
 	return kind_of(d->msg)->send(commands, d, cb, arg);
+}
+
+bool
+declaration_is_told(const struct declaration *d)
+{
+	return kind_of(d->msg)->told;
 }
 
 void

@@ -3,10 +3,11 @@
  * wherever the session's calls arrive: what it can do (initialize) and what it
  * wants to hear of (logging/setLevel, resources/subscribe and unsubscribe).
  *
- * It goes into the session's record, for pods that look the session up; and, as a
- * note beside the request's answer, to the pod that holds the stream: so that who
- * has the answer can rely on it. Another pod that has looked the session up just
- * before may act on what it knows for DIRECTORY_TTL_MS.
+ * It goes into the session's record, for pods that look the session up; as a note
+ * beside the request's answer, to the pod that holds the stream, so that who has the
+ * answer can rely on it; and, where the session lives on with it, before that to
+ * all others, for they may have looked the session up before. A pod that does not get it
+ * acts on what it knows for DIRECTORY_TTL_MS at most.
  */
 #ifndef MCP_DECLARATION_H
 #define MCP_DECLARATION_H
@@ -32,6 +33,11 @@ bool declaration_is(const struct jsonrpc_msg *msg);
  */
 bool declaration_send(struct redis *commands, const struct declaration *d,
     redis_cb *cb, void *arg) MUST_CHECK;
+/*
+ * Is it to be told to all pods? Not what an initialize says: nobody has looked a
+ * session up that has just begun. Nor subscriptions: who holds the stream has them.
+ */
+bool declaration_is_told(const struct declaration *d) MUST_CHECK;
 /* Appends the note. */
 void declaration_note(const struct declaration *d, struct strbuf *out);
 /* Applies such a note to what is known of the client. */

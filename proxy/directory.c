@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "common/queue.h"
 #include "common/xalloc.h"
+#include "proxy/declaration.h"
 
 struct cached {
 	UT_hash_handle hh;
@@ -155,14 +156,14 @@ on_answer(struct redis *r, const redisReply *reply, void *arg)
 }
 
 void
-directory_set_client(struct directory *d, struct slice sid,
-    struct client_traits client)
+directory_hear(struct directory *d, struct slice sid, struct slice note)
 {
 	struct cached *c = NULL;
 
-	HASH_FIND(hh, d->table, sid.p, SID_LEN, c);
+	if (sid.n == SID_LEN)
+		HASH_FIND(hh, d->table, sid.p, SID_LEN, c);
 	if (c != NULL)
-		c->entry.client = client;
+		declaration_apply(note, &c->entry.client);
 }
 
 bool

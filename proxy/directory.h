@@ -50,9 +50,8 @@ void directory_free(struct directory *d);
 /* The cached entry, or NULL; valid until the next turn of the event loop. */
 const struct directory_entry *directory_find(struct directory *d,
     struct slice sid);
-/* What is cached of its client, if anything, is this from now on. */
-void directory_set_client(struct directory *d, struct slice sid,
-    struct client_traits client);
+/* Applies a note (declaration.h) to what is cached of its client, if anything. */
+void directory_hear(struct directory *d, struct slice sid, struct slice note);
 /* Asks Redis and caches what it says. False: Redis is away, no callback. */
 bool directory_fetch(struct directory *d, struct slice sid, directory_cb *cb,
     void *arg) MUST_CHECK;

@@ -11,17 +11,44 @@ on_inbox_done(void *arg)
 	inbox_done(arg);
 }
 
-/* What is meant for this loop and not for a client. */
 static void
-take_notice(struct loop *loop, const struct env_message *notice)
+close_stream(struct loop *loop, const struct env_message *notice)
+{
+	sessions_close_stream(loop->sessions, notice->session, notice->payload);
+}
+
+static void
+yield(struct loop *loop, const struct env_message *notice)
 {
 	uint64_t epoch;
 
-	if (slice_eq_str(notice->call, ENV_CALL_CLOSE_STREAM))
-		sessions_close_stream(loop->sessions, notice->session,
-		    notice->payload);
-	else if (env_number(notice->payload, &epoch))
+	if (env_number(notice->payload, &epoch))
 		sessions_yield(loop->sessions, notice->session, epoch);
+}
+
+static void
+hear_declaration(struct loop *loop, const struct env_message *notice)
+{
+	directory_hear(loop->directory, notice->session, notice->payload);
+}
+
+/* What is meant for this loop and not for a client. */
+static const struct {
+	const char *call;
+	void (*take)(struct loop *loop, const struct env_message *notice);
+} notices[] = {
+	{ ENV_CALL_CLOSE_STREAM, close_stream },
+	{ ENV_CALL_TAKEN_OVER, yield },
+	{ ENV_CALL_DECLARED, hear_declaration },
+};
+
+static void
+take_notice(struct loop *loop, const struct env_message *notice)
+{
+	for (size_t i = 0; i < ARRAY_LEN(notices); i++) {
+		if (slice_eq_str(notice->call, notices[i].call))
+			notices[i].take(loop, notice);
+	}
 }
 
 /* To its session, or onwards when that is not here. */

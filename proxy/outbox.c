@@ -42,8 +42,11 @@ struct outbox {
 static void
 finish(struct parcel *parcel, enum outbox_result result, const char *error)
 {
-	for (unsigned i = 0; i < parcel->count; i++)
-		parcel->packed[i].cb(result, error, parcel->packed[i].arg);
+	for (unsigned i = 0; i < parcel->count; i++) {
+		if (parcel->packed[i].cb != NULL)
+			parcel->packed[i].cb(result, error,
+			    parcel->packed[i].arg);
+	}
 	strbuf_release(&parcel->bytes);
 	free(parcel);
 }

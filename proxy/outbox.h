@@ -18,7 +18,7 @@ enum outbox_result {
 	OUTBOX_IN_DOUBT   /* the connection broke: it may be there or not */
 };
 
-/* Called once per message that outbox_send() took. */
+/* Called once per message that outbox_send() took; NULL: nobody asks. */
 typedef void outbox_cb(enum outbox_result result, const char *error, void *arg);
 
 /* commands is borrowed and must be freed (or broken) before the outbox. */

@@ -13,24 +13,40 @@ post_declaration(const struct post *p)
 	return (struct declaration){ post_sid(p), p->epoch, &p->msg };
 }
 
-/* What is cached here is out of date. */
+struct telling {
+	const struct post *post;
+	struct slice note;
+};
+
 static void
-update_cache(const struct post *p)
+tell(const struct fleet_pod *pod, void *arg)
+{
+	const struct telling *t = arg;
+	const struct post_options *o = &t->post->all->options;
+
+	if (fleet_is_dead(pod) || slice_eq_str(o->pod, pod->name))
+		return;
+	/* One that is not sent costs what is said in declaration.h. */
+	(void)!outbox_send(o->outbox, slice_str(pod->name),
+	    &(struct env_message){ .call = SLICE(ENV_CALL_DECLARED),
+		.session = post_sid(t->post), .attempt = SLICE("1"),
+		.payload = t->note }, NULL, NULL);
+}
+
+/* What this loop and others know from looking the session up is out of date. */
+static void
+update_caches(const struct post *p)
 {
 	const struct post_options *o = &p->all->options;
-	const struct directory_entry *entry =
-	    directory_find(o->directory, post_sid(p));
 	struct strbuf note = STRBUF_INIT(DECLARATION_NOTE_MAX);
 	struct declaration d = post_declaration(p);
-	struct client_traits client;
 
-	if (entry == NULL)
-		return;
-	client = entry->client;
 	declaration_note(&d, &note);
-	declaration_apply(strbuf_slice(&note), &client);
+	directory_hear(o->directory, post_sid(p), strbuf_slice(&note));
+	if (declaration_is_told(&d))
+		fleet_each(o->fleet, tell,
+		    &(struct telling){ p, strbuf_slice(&note) });
 	strbuf_release(&note);
-	directory_set_client(o->directory, post_sid(p), client);
 }
 
 /*
@@ -57,7 +73,7 @@ on_declared(struct redis *r, const redisReply *reply, void *arg)
 	    reply->integer == SESSION_TOO_MANY;
 	p->declared = !p->declined;
 	if (p->declared)
-		update_cache(p);
+		update_caches(p);
 	post_find_owner(p);
 }
 

@@ -209,6 +209,21 @@ START_TEST(what_was_fetched_last_counts)
 }
 END_TEST
 
+START_TEST(what_is_heard_of_a_client_holds_for_what_is_remembered)
+{
+	directory_hear(directory, SLICE(SID), SLICE("level error"));
+	ck_assert_ptr_null(cached());
+	put_record("pod-a");
+	ck_assert_int_eq(fetch(), DIRECTORY_FOUND);
+	ck_assert_uint_eq(cached()->client.level, LEVEL_DEFAULT);
+	directory_hear(directory, SLICE("x"), SLICE("level error"));
+	directory_hear(directory, SLICE(SID), SLICE("level loud"));
+	ck_assert_uint_eq(cached()->client.level, LEVEL_DEFAULT);
+	directory_hear(directory, SLICE(SID), SLICE("level error"));
+	ck_assert_uint_eq(cached()->client.level, LEVEL_ERROR);
+}
+END_TEST
+
 /* Redis has just said that there is none. */
 START_TEST(a_session_that_ended_is_forgotten)
 {
@@ -273,6 +288,8 @@ main(void)
 	tcase_add_test(tc, names_that_cannot_be_are_no_session);
 	tcase_add_test(tc, what_was_found_is_remembered_for_a_while);
 	tcase_add_test(tc, what_was_fetched_last_counts);
+	tcase_add_test(tc,
+	    what_is_heard_of_a_client_holds_for_what_is_remembered);
 	tcase_add_test(tc, a_session_that_ended_is_forgotten);
 	tcase_add_test(tc, an_id_of_another_length_is_not_found);
 	tcase_add_test(tc, without_redis_there_is_no_answer);

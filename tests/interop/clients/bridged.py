@@ -17,7 +17,6 @@ from pydantic import AnyUrl
 
 AT_ONCE, SECONDS, PROCESSES = 8, 1.0, 4
 DEADLINE_S = 60
-SURE_CALLS = 16
 WITH_TOOLS = types.SamplingCapability(tools=types.SamplingToolsCapability())
 
 
@@ -75,18 +74,6 @@ class Client:
             result = plain(error.error)
         return result, self.heard[before:]
 
-    async def debugging(self, has_log):
-        """Pods that looked at the session before go by its former level for up to 5 s: asks
-        until each of the latest calls, over all pods, has heard of it."""
-        await self.session.set_logging_level("debug")
-        in_a_row = 0
-        async with asyncio.timeout(DEADLINE_S):
-            while has_log and in_a_row < SURE_CALLS:
-                before = len(self.heard)
-                await self.session.call_tool("log", {})
-                levels = [params.get("level") for _, params in self.heard[before:]]
-                in_a_row = in_a_row + 1 if "debug" in levels else 0
-
     async def call(self, tool, arguments):
         progress = []
 
@@ -128,7 +115,7 @@ async def view(client, introduced, script):
     session, can = client.session, introduced.capabilities
     yield "instructions", introduced.instructions
     if can.logging:
-        await client.debugging(any(name == "log" for name, _ in script["calls"]))
+        await session.set_logging_level("debug")
     yield "tools", await client.listed("tools", "tools")
     yield "resources", await client.listed("resources", "resources")
     yield "templates", await client.listed("resource_templates", "resourceTemplates")
