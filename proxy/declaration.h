@@ -5,9 +5,9 @@
  *
  * It goes into the session's record, for pods that look the session up; as a note
  * beside the request's answer, to the pod that holds the stream, so that who has the
- * answer can rely on it; and, where the session lives on with it, before that to
- * all others, for they may have looked the session up before. A pod that does not get it
- * acts on what it knows for DIRECTORY_TTL_MS at most.
+ * answer can rely on it; and a level before that to all others, for they may have
+ * looked the session up before. A pod that does not get it acts on what it knows for
+ * DIRECTORY_TTL_MS at most.
  */
 #ifndef MCP_DECLARATION_H
 #define MCP_DECLARATION_H
@@ -35,7 +35,8 @@ bool declaration_send(struct redis *commands, const struct declaration *d,
     redis_cb *cb, void *arg) MUST_CHECK;
 /*
  * Is it to be told to all pods? Not what an initialize says: nobody has looked a
- * session up that has just begun. Nor subscriptions: who holds the stream has them.
+ * session up that has just begun, and when a pod was lost many sessions that have not
+ * may say it again at once. Nor subscriptions: who holds the stream has them.
  */
 bool declaration_is_told(const struct declaration *d) MUST_CHECK;
 /* Appends the note. */

@@ -48,16 +48,6 @@ release_elements(struct rule *rule)
 	free(rule->elements);
 }
 
-static enum verdict
-too_many(struct check *c, size_t n, const struct place *at)
-{
-	if (schema_problem(c, at)) {
-		strbuf_add_str(c->problems, "must have at most ");
-		schema_add_count(c->problems, (double)n, "item");
-	}
-	return MISFIT;
-}
-
 enum verdict
 check_elements(struct check *c, const struct rule *rule, const cJSON *value,
     const struct place *at)
@@ -75,7 +65,8 @@ check_elements(struct check *c, const struct rule *rule, const cJSON *value,
 		if (s == NULL)
 			break;
 		if (here.index >= first && s == &schema_none)
-			return too_many(c, first, at);
+			return schema_check_count(c, false,
+			    "must have at most ", (double)first, "item", at);
 		all = worse(all, schema_check_value(c, s, item, &here));
 		if (all == MISFIT && !schema_check_tells(c))
 			break;
@@ -86,33 +77,20 @@ check_elements(struct check *c, const struct rule *rule, const cJSON *value,
 
 /* How many ---------------------------------------------------------------------- */
 
-static enum verdict
-check_count(struct check *c, bool fits, const char *words,
-    const struct rule *rule, const struct place *at)
-{
-	if (fits)
-		return FITS;
-	if (schema_problem(c, at)) {
-		strbuf_add_str(c->problems, words);
-		schema_add_count(c->problems, rule->count, "item");
-	}
-	return MISFIT;
-}
-
 enum verdict
 check_min_items(struct check *c, const struct rule *rule, const cJSON *value,
     const struct place *at)
 {
-	return check_count(c, cJSON_GetArraySize(value) >= rule->count,
-	    "must have at least ", rule, at);
+	return schema_check_count(c, cJSON_GetArraySize(value) >= rule->count,
+	    "must have at least ", rule->count, "item", at);
 }
 
 enum verdict
 check_max_items(struct check *c, const struct rule *rule, const cJSON *value,
     const struct place *at)
 {
-	return check_count(c, cJSON_GetArraySize(value) <= rule->count,
-	    "must have at most ", rule, at);
+	return schema_check_count(c, cJSON_GetArraySize(value) <= rule->count,
+	    "must have at most ", rule->count, "item", at);
 }
 
 /* contains ---------------------------------------------------------------------- */

@@ -80,7 +80,29 @@ schema_add_types(struct strbuf *sb, unsigned types)
 void
 schema_add_count(struct strbuf *sb, double n, const char *what)
 {
-	strbuf_addf(sb, "%.0f %s%s", n, what, n > 1 || n < 1 ? "s" : "");
+	size_t stem = strlen(what);
+
+	if (n > 1 || n < 1) {
+		bool ies = what[stem - 1] == 'y';
+
+		strbuf_addf(sb, "%.0f %.*s%s", n, (int)(stem - ies), what,
+		    ies ? "ies" : "s");
+	} else {
+		strbuf_addf(sb, "1 %s", what);
+	}
+}
+
+enum verdict
+schema_check_count(struct check *c, bool fits, const char *words, double n,
+    const char *what, const struct place *at)
+{
+	if (fits)
+		return FITS;
+	if (schema_problem(c, at)) {
+		strbuf_add_str(c->problems, words);
+		schema_add_count(c->problems, n, what);
+	}
+	return MISFIT;
 }
 
 /* Types ------------------------------------------------------------------------ */

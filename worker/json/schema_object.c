@@ -239,35 +239,20 @@ check_members(struct check *c, const struct rule *rule, const cJSON *value,
 
 /* How many, and their names ------------------------------------------------------- */
 
-static enum verdict
-check_count(struct check *c, bool fits, const char *words,
-    const struct rule *rule, const struct place *at)
-{
-	if (fits)
-		return FITS;
-	if (schema_problem(c, at)) {
-		strbuf_add_str(c->problems, words);
-		strbuf_addf(c->problems, "%.0f %s", rule->count,
-		    rule->count > 1 || rule->count < 1 ? "properties" :
-		    "property");
-	}
-	return MISFIT;
-}
-
 enum verdict
 check_min_properties(struct check *c, const struct rule *rule,
     const cJSON *value, const struct place *at)
 {
-	return check_count(c, cJSON_GetArraySize(value) >= rule->count,
-	    "must have at least ", rule, at);
+	return schema_check_count(c, cJSON_GetArraySize(value) >= rule->count,
+	    "must have at least ", rule->count, "property", at);
 }
 
 enum verdict
 check_max_properties(struct check *c, const struct rule *rule,
     const cJSON *value, const struct place *at)
 {
-	return check_count(c, cJSON_GetArraySize(value) <= rule->count,
-	    "must have at most ", rule, at);
+	return schema_check_count(c, cJSON_GetArraySize(value) <= rule->count,
+	    "must have at most ", rule->count, "property", at);
 }
 
 bool

@@ -312,8 +312,11 @@ enum verdict schema_misfit(struct check *c, const struct place *at,
     const char *text);
 /* "number", "string or null", "value" for any. */
 void schema_add_types(struct strbuf *sb, unsigned types);
-/* "3 items", "1 item". */
+/* "3 items", "1 item", "0 properties". */
 void schema_add_count(struct strbuf *sb, double n, const char *what);
+/* FITS; or what is wrong, in these words with such a count behind them. */
+enum verdict schema_check_count(struct check *c, bool fits, const char *words,
+    double n, const char *what, const struct place *at);
 enum type schema_type_of(const cJSON *value);
 /* The types that may fit, through references and alternatives. */
 unsigned schema_types_of(const struct subschema *s);

@@ -201,13 +201,9 @@ check_length(struct check *c, int sign, const char *words,
 {
 	if (!schema_check_scan(c, strlen(value->valuestring)))
 		return UNSURE;
-	if (sign * (characters(value->valuestring) - rule->count) >= 0)
-		return FITS;
-	if (schema_problem(c, at)) {
-		strbuf_add_str(c->problems, words);
-		schema_add_count(c->problems, rule->count, "character");
-	}
-	return MISFIT;
+	return schema_check_count(c,
+	    sign * (characters(value->valuestring) - rule->count) >= 0, words,
+	    rule->count, "character", at);
 }
 
 enum verdict

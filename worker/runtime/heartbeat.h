@@ -14,8 +14,8 @@
  *
  * When no worker is left, the catalogue stays for catalogue_ttl_ms, so that clients
  * keep the tools, and calls wait, while workers are replaced, crash or are scaled to
- * none. With 0 it goes with the last worker that stops in order, and a minute
- * after one that did not.
+ * none; after a crash for a minute at least. With 0 it goes with the last worker that
+ * stops in order.
  */
 #ifndef MCP_WORKER_HEARTBEAT_H
 #define MCP_WORKER_HEARTBEAT_H
